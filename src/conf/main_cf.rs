@@ -1,0 +1,220 @@
+//! main.cf: logical lines "name = value", where a line that begins with a blank continues the one above, and
+//! comments and empty lines end nothing (postconf(5)). The order does not matter: values are expanded when they are
+//! asked for. A name that is set twice has its last value.
+
+use super::expand::{ExpandError, expand};
+use super::params;
+use super::typed::{Kind, Typed};
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// Where the configuration is when nobody says otherwise.
+pub const DEFAULT_DIRECTORY: &str = "/etc/postfix";
+
+#[derive(Debug, Error)]
+pub enum ConfError {
+    #[error("open {}: {}", path.display(), crate::sys::files::reason(source))]
+    Open { path: PathBuf, source: io::Error },
+    #[error("{}, line {line}: missing '=' after attribute name: \"{text}\"", path.display())]
+    MissingEquals { path: PathBuf, line: usize, text: String },
+    #[error("{}, line {line}: missing attribute name: \"{text}\"", path.display())]
+    MissingName { path: PathBuf, line: usize, text: String },
+    #[error("{}, parameter {name}: {source}", path.display())]
+    Expand { path: PathBuf, name: String, source: ExpandError },
+    #[error("bad {what} configuration: {name} = {value}")]
+    BadValue { what: &'static str, name: String, value: String },
+    #[error("{path}: {text}", path = path.display())]
+    Other { path: PathBuf, text: String },
+}
+
+/// A value as written, and where.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    pub raw: String,
+    /// The line on which it begins, from 1; 0 for one that is not from the file.
+    pub line: usize,
+}
+
+/// A configuration: what the file sets over the table's defaults.
+#[derive(Clone, Debug, Default)]
+pub struct MainCf {
+    directory: PathBuf,
+    settings: HashMap<String, Setting>,
+}
+
+/// The configuration directory: `-c`, else $MAIL_CONFIG, else /etc/postfix.
+pub fn directory(option: Option<&Path>) -> PathBuf {
+    match (option, std::env::var_os("MAIL_CONFIG")) {
+        (Some(directory), _) => directory.to_owned(),
+        (None, Some(directory)) if !directory.is_empty() => directory.into(),
+        _ => DEFAULT_DIRECTORY.into(),
+    }
+}
+
+impl MainCf {
+    /// Reads `directory`/main.cf.
+    pub fn read(directory: &Path) -> Result<MainCf, ConfError> {
+        let path = directory.join("main.cf");
+        let bytes = std::fs::read(&path).map_err(|source| ConfError::Open { path: path.clone(), source })?;
+        MainCf::parse(directory, &String::from_utf8_lossy(&bytes))
+    }
+
+    /// Reads the text of a main.cf that belongs to `directory`.
+    pub fn parse(directory: &Path, text: &str) -> Result<MainCf, ConfError> {
+        let path = directory.join("main.cf");
+        let mut settings = HashMap::new();
+        for (line, logical) in logical_lines(text) {
+            let (name, value) = split_assignment(&logical).map_err(|missing| match missing {
+                Missing::Equals => ConfError::MissingEquals { path: path.clone(), line, text: logical.clone() },
+                Missing::Name => ConfError::MissingName { path: path.clone(), line, text: logical.clone() },
+            })?;
+            settings.insert(name.to_owned(), Setting { raw: value.to_owned(), line });
+        }
+        Ok(MainCf { directory: directory.to_owned(), settings })
+    }
+
+    /// Sets a parameter over the file (`-o name=value`).
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.settings.insert(name.to_owned(), Setting { raw: value.to_owned(), line: 0 });
+    }
+
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    pub fn file(&self) -> PathBuf {
+        self.directory.join("main.cf")
+    }
+
+    /// What the file (or -o) sets, in no order.
+    pub fn settings(&self) -> &HashMap<String, Setting> {
+        &self.settings
+    }
+
+    /// The text of a parameter before expansion: as set, else its default; None for an unknown name.
+    pub fn raw(&self, name: &str) -> Option<String> {
+        if let Some(setting) = self.settings.get(name) {
+            return Some(setting.raw.clone());
+        }
+        if let Some(computed) = super::computed::default(self, name) {
+            return Some(computed);
+        }
+        if name == "config_directory" {
+            return Some(self.directory.display().to_string());
+        }
+        params::find(name).map(|row| row.default.to_owned()).or_else(|| super::computed::derived(name))
+    }
+
+    /// The expanded text of a parameter.
+    pub fn text(&self, name: &str) -> Result<String, ConfError> {
+        self.expand_text(name, &self.raw(name).unwrap_or_default())
+    }
+
+    /// Expands `raw` as if it were the value of `name`.
+    pub fn expand_text(&self, name: &str, raw: &str) -> Result<String, ConfError> {
+        expand(raw, &|name| self.raw(name)).map_err(|source| ConfError::Expand {
+            path: self.file(),
+            name: name.to_owned(),
+            source,
+        })
+    }
+
+    /// A value of the table by type. [`MainCf::verify`] has told about a bad one; here the default stands in.
+    pub(crate) fn typed<T: Typed>(&self, name: &str) -> T::Value {
+        let set = self.text(name).ok().and_then(|text| T::parse(&text));
+        let default = || params::find(name).and_then(|row| self.expand_text(name, row.default).ok());
+        set.or_else(|| default().and_then(|text| T::parse(&text))).unwrap_or_else(T::fallback)
+    }
+
+    /// `SERVICE_suffix` if it is set, else its default `default_suffix` (transport parameters, postconf(5)).
+    pub(crate) fn for_service<T: Typed>(&self, service: &str, suffix: &str) -> T::Value {
+        let own = format!("{service}{suffix}");
+        if self.settings.contains_key(&own) || params::find(&own).is_some() {
+            self.typed::<T>(&own)
+        } else {
+            self.typed::<T>(&format!("default{suffix}"))
+        }
+    }
+
+    /// Every value that is set can be expanded and has its type; what daemons ask before they start.
+    pub fn verify(&self) -> Result<(), ConfError> {
+        let mut names: Vec<&String> = self.settings.keys().collect();
+        names.sort();
+        for name in names {
+            let text = self.text(name)?;
+            let Some(row) = params::find(name) else { continue };
+            if !row.kind.accepts(&text) {
+                let what = match row.kind {
+                    Kind::Bool => "boolean",
+                    Kind::Int => "numerical",
+                    Kind::Time => "time unit",
+                    Kind::Text => "string",
+                };
+                return Err(ConfError::BadValue { what, name: name.clone(), value: text });
+            }
+        }
+        Ok(())
+    }
+
+    /// A list value: names separated by commas and blanks.
+    pub fn list(text: &str) -> Vec<String> {
+        text.split([',', ' ', '\t', '\r', '\n']).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+    }
+}
+
+/// The logical lines of a main.cf or master.cf or table source, with the number of the physical line on which each
+/// begins. Continuation lines are joined as they stand; a comment between them does not end the line.
+pub fn logical_lines(text: &str) -> Vec<(usize, String)> {
+    let mut lines: Vec<(usize, String)> = Vec::new();
+    for (number, physical) in text.split('\n').enumerate() {
+        let physical = physical.strip_suffix('\r').unwrap_or(physical);
+        let content = physical.trim_start();
+        if content.is_empty() || content.starts_with('#') {
+            continue;
+        }
+        match lines.last_mut() {
+            Some((_, line)) if physical.starts_with([' ', '\t']) => line.push_str(physical),
+            _ => lines.push((number + 1, physical.to_owned())),
+        }
+    }
+    lines
+}
+
+/// What an assignment lacks.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Missing {
+    Equals,
+    Name,
+}
+
+/// "name = value" with the blanks around both taken off.
+pub fn split_assignment(text: &str) -> Result<(&str, &str), Missing> {
+    let text = text.trim();
+    let end = text.find(|c: char| c == '=' || c.is_ascii_whitespace()).unwrap_or(text.len());
+    let name = &text[..end];
+    if name.is_empty() {
+        return Err(Missing::Name);
+    }
+    let value = text[end..].trim_start().strip_prefix('=').ok_or(Missing::Equals)?;
+    Ok((name, value.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_lines_does_not_matter() {
+        let cf =
+            MainCf::parse(Path::new("/x"), "myhostname = srv.$mydomain\n# c\nmydomain =\n  virtualux.fr\n").unwrap();
+        assert_eq!(cf.text("myhostname").unwrap(), "srv.virtualux.fr");
+    }
+
+    #[test]
+    fn a_fault_is_named_with_its_line() {
+        let fault = MainCf::parse(Path::new("/x"), "a = 1\n\nno equals\n").unwrap_err();
+        assert_eq!(fault.to_string(), "/x/main.cf, line 3: missing '=' after attribute name: \"no equals\"");
+    }
+}

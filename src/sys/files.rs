@@ -1,0 +1,109 @@
+//! Files that survive a crash: a new content goes to a temporary name in the same directory, is fsynced, renamed
+//! over the old one, and the directory is fsynced. The rename is the commit point.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Makes the names in a directory durable.
+pub fn fsync_dir(dir: &Path) -> io::Result<()> {
+    File::open(if dir.as_os_str().is_empty() { Path::new(".") } else { dir })?.sync_all()
+}
+
+/// A file that takes the place of `path` when it is committed and leaves nothing when it is dropped before.
+pub struct Replacement {
+    path: PathBuf,
+    temporary: PathBuf,
+    file: File,
+    committed: bool,
+}
+
+impl Replacement {
+    /// Opens a temporary file beside `path`, with `mode` (octal permission bits, umask not applied).
+    pub fn create(path: &Path, mode: u32) -> io::Result<Replacement> {
+        static COUNTER: AtomicU32 = AtomicU32::new(0);
+        let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        loop {
+            let mut temporary_name = name.to_owned();
+            temporary_name.push(format!(".{}.{}.tmp", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed)));
+            let temporary = path.with_file_name(temporary_name);
+            match OpenOptions::new().write(true).read(true).create_new(true).mode(0o600).open(&temporary) {
+                Ok(file) => {
+                    let made = Replacement { path: path.to_owned(), temporary, file, committed: false };
+                    made.file.set_permissions(std::fs::Permissions::from_mode(mode))?;
+                    return Ok(made);
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    pub fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    pub fn temporary_path(&self) -> &Path {
+        &self.temporary
+    }
+
+    /// Gives the new file the owner and group of `model`; without the right to do so it keeps the caller's.
+    pub fn own_as(&self, model: &std::fs::Metadata) {
+        let _ = std::os::unix::fs::fchown(&self.file, Some(model.uid()), Some(model.gid()));
+    }
+
+    /// fsync, rename (the commit point), fsync of the directory.
+    pub fn commit(mut self) -> io::Result<()> {
+        self.file.sync_all()?;
+        std::fs::rename(&self.temporary, &self.path)?;
+        self.committed = true;
+        fsync_dir(self.path.parent().unwrap_or(Path::new(".")))
+    }
+}
+
+impl Write for Replacement {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        if !self.committed {
+            let _ = std::fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+/// Replaces the content of `path`, keeping the mode and owner of an existing file; a new one gets `mode`.
+pub fn write_atomically(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let old = std::fs::metadata(path).ok();
+    let mode = old.as_ref().map_or(mode, |old| old.mode() & 0o7777);
+    let mut new = Replacement::create(path, mode)?;
+    if let Some(old) = &old {
+        new.own_as(old);
+    }
+    new.write_all(content)?;
+    new.commit()
+}
+
+/// Bytes and files that a file system can still take: (free bytes, free inodes), both for unprivileged use.
+pub fn free_space(path: &Path) -> io::Result<(u64, u64)> {
+    let found = nix::sys::statvfs::statvfs(path).map_err(io::Error::from)?;
+    let inodes = if found.files() == 0 { u64::MAX } else { found.files_available() };
+    Ok((found.blocks_available().saturating_mul(found.fragment_size()), inodes))
+}
+
+/// The system's words for an error, without Rust's "(os error N)": "No such file or directory".
+pub fn reason(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(number) => nix::errno::Errno::from_raw(number).desc().to_owned(),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,125 @@
+//! Locks as mail programs take them: flock(2) on queue, pid and table files (fd-lock would do for those alone);
+//! fcntl(2) and dotlock files on mailboxes (`mailbox_delivery_lock`). A dotlock is made by link(2) from a unique
+//! name, so that it holds on NFS too; a stale one is aged by its ctime, as in the reference: `touch -d` does not age it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Exclusive flock(2) without waiting; `Ok(None)` when another process holds it.
+pub fn try_flock(file: File) -> io::Result<Option<nix::fcntl::Flock<File>>> {
+    match nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusiveNonblock) {
+        Ok(locked) => Ok(Some(locked)),
+        Err((_, nix::errno::Errno::EWOULDBLOCK)) => Ok(None),
+        Err((_, errno)) => Err(errno.into()),
+    }
+}
+
+/// Whether an fcntl lock is for reading (shared) or writing (exclusive).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Shared,
+    Exclusive,
+}
+
+/// Takes an open-file-description fcntl lock on the whole file without waiting; false when another holds one.
+/// OFD locks conflict with plain fcntl locks, but are not dropped when some other descriptor of the file is
+/// closed in this process, the trap of the plain ones.
+pub fn try_fcntl(file: &File, kind: Kind) -> io::Result<bool> {
+    let lock = libc::flock {
+        l_type: match kind {
+            Kind::Shared => libc::F_RDLCK,
+            Kind::Exclusive => libc::F_WRLCK,
+        } as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    match nix::fcntl::fcntl(file.as_fd(), nix::fcntl::FcntlArg::F_OFD_SETLK(&lock)) {
+        Ok(_) => Ok(true),
+        Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EACCES) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// How long and how often to try, and when a dotlock is taken for left behind.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    pub attempts: u32,
+    pub delay: Duration,
+    pub stale_after: Duration,
+}
+
+/// [`try_fcntl`], again and again; false when the patience is at its end.
+pub fn fcntl(file: &File, kind: Kind, patience: Patience) -> io::Result<bool> {
+    for attempt in 0..patience.attempts.max(1) {
+        if attempt > 0 {
+            std::thread::sleep(patience.delay);
+        }
+        if try_fcntl(file, kind)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// A held "MAILBOX.lock"; dropped, it is removed.
+#[derive(Debug)]
+pub struct Dotlock {
+    path: PathBuf,
+}
+
+impl Dotlock {
+    /// Takes `mailbox`.lock; `Ok(None)` when another program kept it through all attempts.
+    pub fn acquire(mailbox: &Path, patience: Patience) -> io::Result<Option<Dotlock>> {
+        let mut name = mailbox.as_os_str().to_owned();
+        name.push(".lock");
+        let path = PathBuf::from(name);
+        for attempt in 0..patience.attempts.max(1) {
+            if attempt > 0 {
+                std::thread::sleep(patience.delay);
+            }
+            if Dotlock::try_once(&path)? {
+                return Ok(Some(Dotlock { path }));
+            }
+            Dotlock::remove_stale(&path, patience.stale_after);
+        }
+        Ok(None)
+    }
+
+    fn try_once(path: &Path) -> io::Result<bool> {
+        let mut unique = path.as_os_str().to_owned();
+        unique.push(format!(".{}.{:?}", std::process::id(), std::thread::current().id()));
+        let unique = PathBuf::from(unique);
+        let _ = std::fs::remove_file(&unique);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o444).open(&unique)?;
+        let _ = writeln!(file, "{}", std::process::id());
+        // On NFS link(2) may fail and yet have happened: the link count of our own file tells.
+        let linked = std::fs::hard_link(&unique, path);
+        let ours = file.metadata().is_ok_and(|data| data.nlink() == 2);
+        let _ = std::fs::remove_file(&unique);
+        match linked {
+            _ if ours => Ok(true),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(false),
+        }
+    }
+
+    fn remove_stale(path: &Path, stale_after: Duration) {
+        let Ok(data) = std::fs::symlink_metadata(path) else { return };
+        let changed = std::time::UNIX_EPOCH + Duration::from_secs(data.ctime().try_into().unwrap_or(0));
+        if changed.elapsed().is_ok_and(|age| age > stale_after) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+impl Drop for Dotlock {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}

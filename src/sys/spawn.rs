@@ -1,0 +1,81 @@
+//! Starting programs: roles with sockets on fixed descriptors, and commands as another user.
+
+use std::io;
+use std::os::fd::{OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// Puts each descriptor of `map` on its number in the child; every other one from 3 on is closed by its
+/// close-on-exec flag, which Rust sets on all that it opens.
+pub fn hand_over(command: &mut Command, map: Vec<(OwnedFd, RawFd)>) {
+    let first_free = map.iter().map(|(_, target)| *target).max().unwrap_or(2) + 1;
+    // SAFETY: between fork and exec only fcntl and dup2 are called, which are async-signal-safe, and no memory is
+    // allocated: the vector was made before.
+    unsafe {
+        command.pre_exec(move || {
+            use std::os::fd::AsRawFd;
+            // In two steps, so that no target number is overwritten while it is still somebody's source.
+            let mut moved = [(0, 0); 16];
+            for (slot, (source, target)) in moved.iter_mut().zip(&map) {
+                let high = libc::fcntl(source.as_raw_fd(), libc::F_DUPFD_CLOEXEC, first_free);
+                if high < 0 {
+                    return Err(io::Error::last_os_error());
+                }
+                *slot = (high, *target);
+            }
+            for &(high, target) in moved.iter().take(map.len()) {
+                if libc::dup2(high, target) < 0 {
+                    return Err(io::Error::last_os_error());
+                }
+            }
+            Ok(())
+        });
+    }
+}
+
+/// Takes over a descriptor that master put on a fixed number. None if nothing is open there.
+pub fn inherited(number: RawFd) -> Option<OwnedFd> {
+    use std::os::fd::FromRawFd;
+    // SAFETY: fcntl(F_SETFD) on any number is harmless; it fails with EBADF when nothing is open there.
+    if unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
+        return None;
+    }
+    // SAFETY: the descriptor is open, and roles call this once for each number before anything else opens files.
+    Some(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// The child becomes `uid`, `gid`, `groups` for good and leads a process group of its own, which a time limit can kill.
+pub fn become_user(command: &mut Command, uid: u32, gid: u32, groups: &[u32]) {
+    let groups: Vec<libc::gid_t> = groups.to_vec();
+    // SAFETY: only async-signal-safe system calls between fork and exec; the vector was made before.
+    unsafe {
+        command.pre_exec(move || {
+            libc::setsid();
+            if libc::getuid() == 0 {
+                // Root comes back first when the parent holds another effective identity.
+                if libc::setresuid(u32::MAX, 0, u32::MAX) < 0
+                    || libc::setgroups(groups.len(), groups.as_ptr()) < 0
+                    || libc::setresgid(gid, gid, gid) < 0
+                    || libc::setresuid(uid, uid, uid) < 0
+                {
+                    return Err(io::Error::last_os_error());
+                }
+            } else if libc::geteuid() != uid {
+                return Err(io::Error::from_raw_os_error(libc::EPERM));
+            }
+            Ok(())
+        });
+    }
+}
+
+/// Opens /dev/null on each of descriptors 0 to 2 that the caller left closed, so that no file of ours lands there.
+pub fn sane_standard_descriptors() {
+    for number in 0..3 {
+        // SAFETY: fcntl(F_GETFD) on any number is harmless; open(2) gets a constant, terminated path.
+        unsafe {
+            if libc::fcntl(number, libc::F_GETFD) < 0 {
+                libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
+            }
+        }
+    }
+}
