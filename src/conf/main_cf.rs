@@ -138,6 +138,19 @@ impl MainCf {
         }
     }
 
+    /// $myorigin; Debian's rule holds for it: the name of a file stands for the file's first line.
+    pub fn origin(&self) -> String {
+        let text = self.myorigin();
+        if !text.starts_with('/') {
+            return text;
+        }
+        let first = std::fs::read_to_string(&text).unwrap_or_default();
+        match first.lines().next().map(str::trim) {
+            Some(name) if !name.is_empty() => name.to_owned(),
+            _ => self.myhostname(),
+        }
+    }
+
     /// Every value that is set can be expanded and has its type; what daemons ask before they start.
     pub fn verify(&self) -> Result<(), ConfError> {
         let mut names: Vec<&String> = self.settings.keys().collect();
