@@ -10,6 +10,8 @@ pub mod files;
 pub mod lock;
 /// Dropping privileges, and borrowing a recipient's.
 pub mod privilege;
+/// POSIX regular expressions by regcomp(3).
+pub mod regex;
 /// Signals as flags and descriptors.
 pub mod signal;
 /// Running commands and handing descriptors to roles.

@@ -1,1 +1,32 @@
-//! (rooms of table)
+//! Lookup tables: "type:name" in main.cf. "Not there" and "could not ask" are different answers everywhere here.
+
+/// Berkeley DB files (hash, btree) without Berkeley DB.
+pub mod bdb;
+/// cidr: address patterns.
+pub mod cidr;
+/// unionmap, pipemap, randmap: tables made of tables.
+pub mod compose;
+/// static, environ, fail: tables without a file.
+pub mod fixed;
+/// hash: and btree: as tables.
+pub mod indexed;
+/// A list of tables, searched in order, and addresses in it.
+pub mod maps;
+/// Lists of patterns: mydestination, mynetworks, relay_domains.
+pub mod matchlist;
+/// inline: and texthash: tables in memory.
+pub mod memory;
+/// The trait, the types, opening.
+pub mod open;
+/// regexp: POSIX patterns.
+pub mod regexp;
+/// The if/endif structure and the results of pattern tables.
+pub mod rules;
+/// Source text: logical lines, keys and values.
+pub mod source;
+/// unix: the passwd and group files.
+pub mod unix;
+
+pub use maps::Maps;
+pub use matchlist::MatchList;
+pub use open::{Options, TYPES, Table, TableError, TableType, Value, open};
