@@ -3,6 +3,18 @@
 
 /// getopt habits for clap.
 pub mod cli;
+/// mailq and postqueue(1).
+pub mod postqueue;
+/// postcat(1).
+pub mod postcat;
+/// postfix(1).
+pub mod postfix;
+/// postlog(1).
+pub mod postlog;
+/// postsuper(1).
+pub mod postsuper;
+/// sendmail(1), mailq, newaliases.
+pub mod sendmail;
 /// postconf(1).
 pub mod postconf;
 
@@ -47,7 +59,14 @@ pub struct Invocation {
 }
 
 /// Every applet.
-pub const APPLETS: &[&Applet] = &[&postconf::APPLET];
+pub const APPLETS: &[&Applet] = &[
+    &sendmail::APPLET,
+    &postfix::APPLET,
+    &postqueue::APPLET,
+    &postsuper::APPLET,
+    &postcat::APPLET,
+    &postlog::APPLET,
+    &postconf::APPLET];
 
 /// The applet of this exact name.
 pub fn find(name: &str) -> Option<&'static Applet> {
@@ -66,6 +85,12 @@ pub fn main(argv: Vec<OsString>) -> Exit {
     {
         program = base_name(&args.remove(0));
         applet = Some(named);
+    }
+    // Roles are started by master under their own names; the table of applets comes first.
+    if applet.is_none()
+        && let Some(role) = crate::daemon::find(&program)
+    {
+        return crate::daemon::skeleton::start(role, &args);
     }
     let outcome = match applet {
         Some(applet) => (applet.run)(&Invocation { program: program.clone(), name: program.clone(), args }),

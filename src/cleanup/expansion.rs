@@ -6,8 +6,8 @@ use super::envelope::{Envelope, Named};
 use crate::conf::MainCf;
 use crate::message::{envelope as address, tokens};
 use crate::route::Rewriter;
-use crate::table::TableError;
-use crate::table::maps::Maps;
+use crate::table::matchlist::Flavour;
+use crate::table::{MatchList, Maps, Options, TableError};
 use std::collections::{HashSet, VecDeque};
 
 /// A recipient that will be queued.
@@ -29,6 +29,9 @@ pub struct Expansion {
     recipient_bcc: Maps,
     always_bcc: String,
     delimiters: String,
+    origin: String,
+    destinations: MatchList,
+    propagate: bool,
     recursion_limit: usize,
     expansion_limit: usize,
 }
@@ -36,15 +39,19 @@ pub struct Expansion {
 impl Expansion {
     pub fn new(cf: &MainCf) -> Result<Expansion, TableError> {
         let limit = |value: i64| usize::try_from(value).unwrap_or(1000);
+        let options = Options::default();
         Ok(Expansion {
-            canonical: Maps::open(&cf.canonical_maps())?,
-            sender_canonical: Maps::open(&cf.sender_canonical_maps())?,
-            recipient_canonical: Maps::open(&cf.recipient_canonical_maps())?,
-            virtual_aliases: Maps::open(&cf.virtual_alias_maps())?,
-            sender_bcc: Maps::open(&cf.sender_bcc_maps())?,
-            recipient_bcc: Maps::open(&cf.recipient_bcc_maps())?,
+            canonical: Maps::open("canonical_maps", &cf.canonical_maps(), &options),
+            sender_canonical: Maps::open("sender_canonical_maps", &cf.sender_canonical_maps(), &options),
+            recipient_canonical: Maps::open("recipient_canonical_maps", &cf.recipient_canonical_maps(), &options),
+            virtual_aliases: Maps::open("virtual_alias_maps", &cf.virtual_alias_maps(), &options),
+            sender_bcc: Maps::open("sender_bcc_maps", &cf.sender_bcc_maps(), &options),
+            recipient_bcc: Maps::open("recipient_bcc_maps", &cf.recipient_bcc_maps(), &options),
             always_bcc: cf.always_bcc(),
             delimiters: cf.recipient_delimiter(),
+            origin: cf.origin(),
+            destinations: MatchList::parse("mydestination", &cf.mydestination(), Flavour::Strings, &options),
+            propagate: ["canonical", "virtual"].iter().all(|word| cf.propagate_unmatched_extensions().contains(word)),
             recursion_limit: limit(cf.virtual_alias_recursion_limit()),
             expansion_limit: limit(cf.virtual_alias_expansion_limit()),
         })
@@ -68,14 +75,14 @@ impl Expansion {
         for named in &envelope.recipients {
             self.add(rewriter, named, envelope.expanded, &mut seen, &mut queued)?;
             if !envelope.expanded
-                && let Some(copy) = self.recipient_bcc.find_address(&rewriter.rewrite(&named.address), &self.delimiters)?
+                && let Some(copy) = self.find(&self.recipient_bcc, &rewriter.rewrite(&named.address))?
             {
                 copies.push(copy);
             }
         }
         if !envelope.expanded && !queued.is_empty() {
             copies.extend(Some(self.always_bcc.clone()).filter(|copy| !copy.is_empty()));
-            copies.extend(self.sender_bcc.find_address(&rewriter.rewrite(&envelope.sender), &self.delimiters)?);
+            copies.extend(self.find(&self.sender_bcc, &rewriter.rewrite(&envelope.sender))?);
             for copy in copies {
                 let named = Named { address: copy, notify: crate::queue::file::notify::NEVER, ..Named::default() };
                 self.add(rewriter, &named, false, &mut seen, &mut queued)?;
@@ -131,7 +138,7 @@ impl Expansion {
             if !visited.insert(current.to_lowercase()) {
                 continue;
             }
-            match self.virtual_aliases.find_address(&current, &self.delimiters)? {
+            match self.find(&self.virtual_aliases, &current)? {
                 None => final_targets.push(current),
                 Some(text) => {
                     for target in tokens::addresses(&text) {
@@ -148,9 +155,35 @@ impl Expansion {
         Ok(final_targets)
     }
 
+    /// An address in a table: as it is, without its extension, the local part of a local domain, "@domain".
+    fn find(&self, maps: &Maps, address: &str) -> Result<Option<String>, TableError> {
+        let is_local = |domain: &[u8]| {
+            let domain = String::from_utf8_lossy(domain);
+            domain.eq_ignore_ascii_case(&self.origin) || self.destinations.contains(&domain).unwrap_or(false)
+        };
+        let found = maps.find_address(address.as_bytes(), self.delimiters.as_bytes(), &is_local)?;
+        Ok(found.map(|found| {
+            let text = String::from_utf8_lossy(&found.value).into_owned();
+            match found.extension.filter(|_| self.propagate) {
+                Some(extension) => with_extension(&text, &String::from_utf8_lossy(&extension)),
+                None => text,
+            }
+        }))
+    }
+
     fn mapped(&self, maps: &Maps, rewriter: &Rewriter, address: String) -> Result<String, TableError> {
-        let found = maps.find_address(&address, &self.delimiters)?;
+        let found = self.find(maps, &address)?;
         let first = found.and_then(|text| tokens::addresses(&text).into_iter().next());
         Ok(first.map_or(address, |new| rewriter.rewrite(&new)))
+    }
+}
+
+/// Puts an extension (with its delimiter) after the local part of an answer that is one address; "@domain" and lists
+/// are left alone.
+fn with_extension(text: &str, extension: &str) -> String {
+    match text.trim().split_once('@') {
+        Some((local, domain)) if !local.is_empty() && !text.contains(',') => format!("{local}{extension}@{domain}"),
+        None if !text.contains(',') && !text.trim().is_empty() => format!("{}{extension}", text.trim()),
+        _ => text.to_owned(),
     }
 }

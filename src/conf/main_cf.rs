@@ -151,6 +151,17 @@ impl MainCf {
         }
     }
 
+    /// message_size_limit in bytes; 0: none.
+    pub fn message_limit(&self) -> u64 {
+        u64::try_from(self.message_size_limit()).unwrap_or(0)
+    }
+
+    /// Whether users may name this configuration directory (alternate_config_directories, multi_instance_directories).
+    pub fn allows_directory(&self, directory: &Path) -> bool {
+        let lists = [self.alternate_config_directories(), self.multi_instance_directories()];
+        lists.iter().flat_map(|list| MainCf::list(list)).any(|allowed| Path::new(&allowed) == directory)
+    }
+
     /// Every value that is set can be expanded and has its type; what daemons ask before they start.
     pub fn verify(&self) -> Result<(), ConfError> {
         let mut names: Vec<&String> = self.settings.keys().collect();

@@ -1,5 +1,7 @@
 //! main.cf, master.cf, the parameter table.
 
+/// postfix check.
+pub mod check;
 /// Defaults that the machine decides.
 pub mod computed;
 /// The macro language of main.cf.

@@ -3,9 +3,8 @@
 use super::rewrite::Rewriter;
 use crate::conf::{MainCf, computed};
 use crate::message::envelope;
-use crate::table::TableError;
-use crate::table::maps::Maps;
-use crate::table::matchlist::MatchList;
+use crate::table::matchlist::Flavour;
+use crate::table::{MatchList, Maps, Options, TableError};
 use std::net::IpAddr;
 
 /// The address class of a recipient's domain.
@@ -51,14 +50,16 @@ pub struct Router {
 
 impl Router {
     pub fn new(cf: &MainCf) -> Result<Router, TableError> {
+        let options = Options::default();
+        let strings = |title: &str, list: String| MatchList::parse(title, &list, Flavour::Strings, &options);
         Ok(Router {
             rewriter: Rewriter::new(cf),
             myhostname: cf.myhostname(),
-            destinations: MatchList::open(&cf.mydestination())?,
-            virtual_alias_domains: MatchList::open(&cf.virtual_alias_domains())?,
-            virtual_mailbox_domains: MatchList::open(&cf.virtual_mailbox_domains())?,
-            relay_domains: MatchList::open(&cf.relay_domains())?,
-            transports: Maps::open(&cf.transport_maps())?,
+            destinations: strings("mydestination", cf.mydestination()),
+            virtual_alias_domains: strings("virtual_alias_domains", cf.virtual_alias_domains()),
+            virtual_mailbox_domains: strings("virtual_mailbox_domains", cf.virtual_mailbox_domains()),
+            relay_domains: MatchList::parse("relay_domains", &cf.relay_domains(), Flavour::Domains { parents: subdomains(cf, "relay_domains") }, &options),
+            transports: Maps::open("transport_maps", &cf.transport_maps(), &options),
             relayhost: cf.relayhost(),
             local_transport: cf.local_transport(),
             virtual_transport: cf.virtual_transport(),
@@ -74,7 +75,7 @@ impl Router {
     /// Whether mail for this domain is delivered here by local_transport.
     pub fn is_local(&self, domain: &str) -> Result<bool, TableError> {
         let domain = domain.strip_suffix('.').unwrap_or(domain);
-        if self.destinations.matches_domain(domain)? {
+        if self.destinations.contains(domain)? {
             return Ok(true);
         }
         Ok(address_literal(domain).is_some_and(|address| self.interfaces.contains(&address)))
@@ -84,11 +85,11 @@ impl Router {
     pub fn class(&self, domain: &str) -> Result<Class, TableError> {
         Ok(if self.is_local(domain)? {
             Class::Local
-        } else if self.virtual_alias_domains.matches_domain(domain)? {
+        } else if self.virtual_alias_domains.contains(domain)? {
             Class::VirtualAlias
-        } else if self.virtual_mailbox_domains.matches_domain(domain)? {
+        } else if self.virtual_mailbox_domains.contains(domain)? {
             Class::VirtualMailbox
-        } else if self.relay_domains.matches_domain(domain)? {
+        } else if self.relay_domains.contains(domain)? {
             Class::Relay
         } else {
             Class::Default
@@ -145,27 +146,32 @@ impl Router {
         if self.transports.is_empty() {
             return Ok(None);
         }
-        if let Some(found) = self.transports.find(address)? {
+        if let Some(found) = self.transports.find_text(address)? {
             return Ok(Some(found));
         }
         let (local, _) = envelope::split(address);
         if let (bare, Some(_)) = envelope::split_extension(local, &self.delimiters)
-            && let Some(found) = self.transports.find(&format!("{bare}@{domain}"))?
+            && let Some(found) = self.transports.find_text(&format!("{bare}@{domain}"))?
         {
             return Ok(Some(found));
         }
-        if let Some(found) = self.transports.find(domain)? {
+        if let Some(found) = self.transports.find_text(domain)? {
             return Ok(Some(found));
         }
         let mut rest = domain;
         while let Some(dot) = rest.find('.') {
-            if let Some(found) = self.transports.find(&rest[dot..])? {
+            if let Some(found) = self.transports.find_text(&rest[dot..])? {
                 return Ok(Some(found));
             }
             rest = &rest[dot + 1..];
         }
-        self.transports.find("*")
+        self.transports.find_text("*")
     }
+}
+
+/// Whether "example.com" in this list means its subdomains too (parent_domain_matches_subdomains).
+pub fn subdomains(cf: &MainCf, list: &str) -> bool {
+    MainCf::list(&cf.parent_domain_matches_subdomains()).iter().any(|name| name == list)
 }
 
 /// A "transport:nexthop" value over a resolution: an empty part leaves what was there.

@@ -79,3 +79,28 @@ pub fn sane_standard_descriptors() {
         }
     }
 }
+
+/// The child leads a session of its own, as daemons do.
+pub fn new_session(command: &mut Command) {
+    // SAFETY: setsid is async-signal-safe.
+    unsafe {
+        command.pre_exec(|| {
+            libc::setsid();
+            Ok(())
+        });
+    }
+}
+
+/// Points descriptors 0 to 2 at /dev/null, as a daemon's are when its start is told.
+pub fn detach_standard_descriptors() {
+    // SAFETY: open(2) gets a constant, terminated path; dup2 on the standard numbers closes what was there.
+    unsafe {
+        let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
+        if null >= 0 {
+            for number in 0..3 {
+                libc::dup2(null, number);
+            }
+            libc::close(null);
+        }
+    }
+}

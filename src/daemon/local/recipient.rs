@@ -141,7 +141,7 @@ impl<'a> Delivery<'a> {
             names.push(&user_folded);
         }
         for name in names {
-            match self.settings.aliases.find(name) {
+            match self.settings.aliases.find_text(name) {
                 Ok(None) => {}
                 Ok(Some(value)) => {
                     let list = targets(&value);
@@ -162,7 +162,7 @@ impl<'a> Delivery<'a> {
 
     fn alias(&mut self, name: &str, list: Vec<Item>, depth: usize) {
         let sender = self.sender.clone();
-        if let Ok(Some(owner)) = self.settings.aliases.find(&format!("owner-{name}")) {
+        if let Ok(Some(owner)) = self.settings.aliases.find_text(&format!("owner-{name}")) {
             let expanded = targets(&owner);
             self.sender = match expanded.as_slice() {
                 [Item::Address(one)] if self.settings.expand_owner_alias => self.settings.router.rewriter.rewrite(one),
@@ -290,7 +290,7 @@ impl<'a> Delivery<'a> {
         if !self.mailboxes.insert(name.to_owned()) {
             return;
         }
-        let own_command = match self.settings.mailbox_command_maps.find(name) {
+        let own_command = match self.settings.mailbox_command_maps.find_text(name) {
             Ok(found) => found,
             Err(error) => {
                 self.settings.log.warning(error.to_string());

@@ -6,7 +6,7 @@ use crate::log::Log;
 use crate::mailbox::deliver::Rules;
 use crate::route::Router;
 use crate::sys::lock::Patience;
-use crate::table::Maps;
+use crate::table::{Maps, Options};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,6 @@ pub struct Settings {
     pub router: Router,
     pub aliases: Maps,
     pub delimiters: String,
-    pub myhostname: String,
     pub config_directory: PathBuf,
     pub forward_path: Vec<String>,
     pub mailbox_command: String,
@@ -36,25 +35,24 @@ pub struct Settings {
     pub files_from: Vec<String>,
     pub expand_owner_alias: bool,
     pub prepend_delivered: Vec<String>,
-    pub biff: bool,
 }
 
 impl Settings {
     pub fn new(cf: &MainCf, log: Arc<Log>) -> Result<Settings, String> {
         let table = |error: crate::table::TableError| error.to_string();
+        let options = Options::default();
         let seconds = |value: Duration| value.max(Duration::from_millis(100));
         Ok(Settings {
             cleanup: Cleanup::new(cf, log.clone()).map_err(table)?,
             router: Router::new(cf).map_err(table)?,
             log,
-            aliases: Maps::open(&cf.alias_maps()).map_err(table)?,
+            aliases: Maps::open("alias_maps", &cf.alias_maps(), &options),
             delimiters: cf.recipient_delimiter(),
-            myhostname: cf.myhostname(),
             config_directory: cf.directory().to_owned(),
             // The path's own macros ($home, $recipient_delimiter, $extension) are the recipient's: they are expanded for each.
             forward_path: MainCf::list(&cf.raw("forward_path").unwrap_or_default()),
             mailbox_command: cf.mailbox_command(),
-            mailbox_command_maps: Maps::open(&cf.mailbox_command_maps()).map_err(table)?,
+            mailbox_command_maps: Maps::open("mailbox_command_maps", &cf.mailbox_command_maps(), &options),
             home_mailbox: cf.home_mailbox(),
             mail_spool_directory: cf.mail_spool_directory(),
             luser_relay: cf.luser_relay(),
@@ -73,7 +71,6 @@ impl Settings {
             files_from: MainCf::list(&cf.allow_mail_to_files()),
             expand_owner_alias: cf.expand_owner_alias(),
             prepend_delivered: MainCf::list(&cf.prepend_delivered_header()),
-            biff: cf.biff(),
         })
     }
 
