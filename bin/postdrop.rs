@@ -40,7 +40,10 @@ fn run() -> Result<(), (u8, String)> {
     let mut arguments = std::env::args_os().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.to_str() {
-            Some("-c") => option = Some(PathBuf::from(arguments.next().ok_or((64, "option requires an argument -- 'c'".to_owned()))?)),
+            Some("-c") => {
+                option =
+                    Some(PathBuf::from(arguments.next().ok_or((64, "option requires an argument -- 'c'".to_owned()))?))
+            }
             Some("-Q") => job = Job::List,
             Some("-F") => job = Job::Flush,
             // Accepted for the reference's sake: the stream is always read from standard input.
@@ -60,7 +63,9 @@ fn run() -> Result<(), (u8, String)> {
     let queue = Queue::new(&cf);
     match job {
         Job::Submit => submit(&cf, &queue),
-        Job::List => list(&queue).map_err(|error| (69, format!("Queue report unavailable - mail system is down: {error}"))),
+        Job::List => {
+            list(&queue).map_err(|error| (69, format!("Queue report unavailable - mail system is down: {error}")))
+        }
         Job::Flush => trigger::send(&queue.directory().join("public/qmgr"), trigger::FLUSH)
             .map_err(|_| (69, "Cannot flush mail queue - mail system is down".to_owned())),
     }
@@ -81,7 +86,11 @@ fn submit(cf: &MainCf, queue: &Queue) -> Result<(), (u8, String)> {
     if let Err(error) = trigger::send(&pickup, trigger::WAKEUP) {
         let reason = pillarbox::sys::files::reason(&error);
         // The mail is safe and waits; only the wake-up call did not reach anyone.
-        let words = if error.kind() == io::ErrorKind::NotFound { "unable to look up public/pickup" } else { "mail system is down" };
+        let words = if error.kind() == io::ErrorKind::NotFound {
+            "unable to look up public/pickup"
+        } else {
+            "mail system is down"
+        };
         log.warning(format!("{words}: {reason}"));
     }
     Ok(())

@@ -3,20 +3,20 @@
 
 /// getopt habits for clap.
 pub mod cli;
-/// mailq and postqueue(1).
-pub mod postqueue;
 /// postcat(1).
 pub mod postcat;
+/// postconf(1).
+pub mod postconf;
 /// postfix(1).
 pub mod postfix;
 /// postlog(1).
 pub mod postlog;
+/// mailq and postqueue(1).
+pub mod postqueue;
 /// postsuper(1).
 pub mod postsuper;
 /// sendmail(1), mailq, newaliases.
 pub mod sendmail;
-/// postconf(1).
-pub mod postconf;
 
 use crate::exit::{Exit, Failure};
 use std::ffi::{OsStr, OsString};
@@ -66,7 +66,8 @@ pub const APPLETS: &[&Applet] = &[
     &postsuper::APPLET,
     &postcat::APPLET,
     &postlog::APPLET,
-    &postconf::APPLET];
+    &postconf::APPLET,
+];
 
 /// The applet of this exact name.
 pub fn find(name: &str) -> Option<&'static Applet> {

@@ -25,7 +25,9 @@ pub const APPLET: Applet = Applet {
 };
 
 fn cli() -> Command {
-    let flag = |letter: char, help: &'static str| Arg::new(letter.to_string()).short(letter).action(ArgAction::SetTrue).help(help);
+    let flag = |letter: char, help: &'static str| {
+        Arg::new(letter.to_string()).short(letter).action(ArgAction::SetTrue).help(help)
+    };
     Command::new("postcat")
         .about("show the contents of queue files")
         .arg(flag('b', "show the body"))
@@ -86,7 +88,9 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
         } else {
             PathBuf::from(file)
         };
-        let failed = |error: io::Error| Failure::fatal(format!("open {}: {}", path.display(), crate::sys::files::reason(&error)));
+        let failed = |error: io::Error| {
+            Failure::fatal(format!("open {}: {}", path.display(), crate::sys::files::reason(&error)))
+        };
         let mut input = File::open(&path).map_err(failed)?;
         io::Seek::seek(&mut input, io::SeekFrom::Start(skip))?;
         let shown = if matches.get_flag("q") { relative(&path) } else { path.display().to_string() };
@@ -132,7 +136,9 @@ fn show(out: &mut impl Write, name: &str, input: &mut impl Read, view: View) -> 
         let Some(record) = record else { break };
         let at = offset;
         offset += length(&record);
-        let titles = |out: &mut dyn Write, title: &str| if view.whole { writeln!(out, "*** {title} {name} ***") } else { Ok(()) };
+        let titles = |out: &mut dyn Write, title: &str| {
+            if view.whole { writeln!(out, "*** {title} {name} ***") } else { Ok(()) }
+        };
         match record.kind {
             Type::MESSAGE => {
                 part = Part::Header;

@@ -9,7 +9,7 @@ use crate::log::{Event, Log};
 use clap::{Arg, ArgAction, Command};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Stdio;
@@ -47,8 +47,11 @@ struct Instance {
 }
 
 impl Instance {
+    /// Said to a person at a terminal, and logged.
     fn say(&self, text: &str) {
-        let _ = writeln!(io::stderr(), "postfix/postfix-script: {text}");
+        if io::stderr().is_terminal() {
+            let _ = writeln!(io::stderr(), "postfix/postfix-script: {text}");
+        }
         self.log.info(text);
     }
 
@@ -95,7 +98,9 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
             Ok(Exit::OK)
         }
         "logrotate" => logrotate(&instance),
-        other => Err(Failure::fatal(format!("unknown command: '{other}'. Usage: postfix start (or stop, reload, abort, flush, check, status, set-permissions, upgrade-configuration, logrotate)"))),
+        other => Err(Failure::fatal(format!(
+            "unknown command: '{other}'. Usage: postfix start (or stop, reload, abort, flush, check, status, set-permissions, upgrade-configuration, logrotate)"
+        ))),
     }
 }
 
@@ -227,6 +232,7 @@ fn logrotate(instance: &Instance) -> Result<Exit, Failure> {
         return Err(instance.fatal("maillog_file is not a file that can be rotated"));
     }
     let suffix = jiff::Zoned::now().strftime(&instance.cf.maillog_file_rotate_suffix()).to_string();
-    std::fs::rename(&file, format!("{file}.{suffix}")).map_err(|error| instance.fatal(format!("rename {file}: {error}")))?;
+    std::fs::rename(&file, format!("{file}.{suffix}"))
+        .map_err(|error| instance.fatal(format!("rename {file}: {error}")))?;
     reload(instance)
 }

@@ -57,7 +57,12 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
         }
         log.event(&make(text));
     };
-    let words: Vec<String> = matches.get_many::<OsString>("text").into_iter().flatten().map(|word| word.to_string_lossy().into_owned()).collect();
+    let words: Vec<String> = matches
+        .get_many::<OsString>("text")
+        .into_iter()
+        .flatten()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
     if !words.is_empty() {
         say(words.join(" ").into_bytes());
         return Ok(Exit::OK);

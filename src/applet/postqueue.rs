@@ -45,7 +45,12 @@ pub enum Form {
 }
 
 fn run(call: &Invocation) -> Result<Exit, Failure> {
-    let usage = || Failure::new(Exit::USAGE, "fatal: usage: postqueue -f | postqueue -i queueid | postqueue -j | postqueue -p | postqueue -s site");
+    let usage = || {
+        Failure::new(
+            Exit::USAGE,
+            "fatal: usage: postqueue -f | postqueue -i queueid | postqueue -j | postqueue -p | postqueue -s site",
+        )
+    };
     let matches = cli::matches(cli(), "c:fi:jps:v", &call.args, Exit::USAGE).map_err(|_| usage())?;
     let directory = matches.get_one::<String>("c").map(Path::new);
     let cf = MainCf::read(&main_cf::directory(directory)).map_err(Failure::fatal)?;
@@ -89,7 +94,8 @@ pub fn list(cf: &MainCf, program: &str, form: Form) -> Result<Exit, Failure> {
 }
 
 fn parse(program: &str, line: &str) -> Result<Listed, Failure> {
-    serde_json::from_str(line).map_err(|error| Failure::new(Exit::UNAVAILABLE, format!("fatal: {program}: malformed queue report: {error}")))
+    serde_json::from_str(line)
+        .map_err(|error| Failure::new(Exit::UNAVAILABLE, format!("fatal: {program}: malformed queue report: {error}")))
 }
 
 fn source(cf: &MainCf) -> Result<Box<dyn Read>, String> {
@@ -98,7 +104,13 @@ fn source(cf: &MainCf) -> Result<Box<dyn Read>, String> {
         Ok(stream) => return Ok(Box::new(stream)),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             let mut command = std::process::Command::new(Path::new(&cf.command_directory()).join("postdrop"));
-            command.arg("-Q").arg("-c").arg(cf.directory()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+            command
+                .arg("-Q")
+                .arg("-c")
+                .arg(cf.directory())
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null());
             let down = |_| "Queue report unavailable - mail system is down".to_owned();
             let output = command.output().map_err(down)?;
             if output.status.success() {
@@ -197,9 +209,13 @@ pub fn flush(cf: &MainCf, what: &str) -> Result<Exit, Failure> {
         let id = QueueId::parse(id).ok_or_else(|| Failure::fatal(format!("invalid queue ID: {id}")))?;
         // Due now: the next scan takes it.
         if queue.locate(&id) == Some(State::Deferred) {
-            queue.shift(&id, State::Deferred, State::Active, By::Qmgr).and_then(|()| queue.shift(&id, State::Active, State::Incoming, By::Qmgr))?;
+            queue
+                .shift(&id, State::Deferred, State::Active, By::Qmgr)
+                .and_then(|()| queue.shift(&id, State::Active, State::Incoming, By::Qmgr))?;
         }
-        return trigger::send(&queue.directory().join("public/qmgr"), trigger::INCOMING).map(|()| Exit::OK).map_err(|_| down());
+        return trigger::send(&queue.directory().join("public/qmgr"), trigger::INCOMING)
+            .map(|()| Exit::OK)
+            .map_err(|_| down());
     }
     match trigger::send(&queue.directory().join("public/qmgr"), trigger::FLUSH) {
         Ok(()) => Ok(Exit::OK),

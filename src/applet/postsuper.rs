@@ -39,7 +39,12 @@ fn cli() -> Command {
         .arg(ids('r', "requeue messages: addresses are rewritten anew"))
         .arg(Arg::new("p").short('p').action(ArgAction::SetTrue).help("remove temporary files that a crash left"))
         .arg(Arg::new("s").short('s').action(ArgAction::SetTrue).help("check the structure of the queue and mend it"))
-        .arg(Arg::new("S").short('S').action(ArgAction::SetTrue).help("rename files whose name does not match their inode"))
+        .arg(
+            Arg::new("S")
+                .short('S')
+                .action(ArgAction::SetTrue)
+                .help("rename files whose name does not match their inode"),
+        )
         .arg(Arg::new("v").short('v').action(ArgAction::Count).help("be verbose"))
         .arg(Arg::new("queue").action(ArgAction::Append).num_args(0..).help("queues to look in; all by default"))
 }
@@ -57,10 +62,14 @@ impl Action {
     /// The directories in which it finds messages, and the sentence that counts them.
     fn scope(self) -> (&'static [State], &'static str) {
         match self {
-            Action::Delete => (&[State::Maildrop, State::Incoming, State::Active, State::Deferred, State::Hold], "Deleted"),
+            Action::Delete => {
+                (&[State::Maildrop, State::Incoming, State::Active, State::Deferred, State::Hold], "Deleted")
+            }
             Action::Hold => (&[State::Incoming, State::Active, State::Deferred], "Placed on hold"),
             Action::Release => (&[State::Hold], "Released from hold"),
-            Action::Requeue => (&[State::Maildrop, State::Incoming, State::Active, State::Deferred, State::Hold], "Requeued"),
+            Action::Requeue => {
+                (&[State::Maildrop, State::Incoming, State::Active, State::Deferred, State::Hold], "Requeued")
+            }
         }
     }
 
@@ -83,22 +92,28 @@ impl Action {
 }
 
 fn run(call: &Invocation) -> Result<Exit, Failure> {
-    let matches = cli::matches(cli(), "c:d:h:H:pr:sSv", &call.args, Exit::FAIL)
-        .map_err(|error| Failure::fatal(format!("usage: postsuper [-d queue_id] [-h queue_id] [-H queue_id] [-r queue_id] [-p] [-s] [-S] ({})", error.message.unwrap_or_default())))?;
+    let matches = cli::matches(cli(), "c:d:h:H:pr:sSv", &call.args, Exit::FAIL).map_err(|error| {
+        Failure::fatal(format!(
+            "usage: postsuper [-d queue_id] [-h queue_id] [-H queue_id] [-r queue_id] [-p] [-s] [-S] ({})",
+            error.message.unwrap_or_default()
+        ))
+    })?;
     if accounts::effective_uid() != 0 && !is_rootless(&matches) {
         return Err(Failure::fatal("use of this command is reserved for the superuser"));
     }
     let directory = matches.get_one::<String>("c").map(Path::new);
     let cf = MainCf::read(&main_cf::directory(directory)).map_err(Failure::fatal)?;
     let queue = Queue::new(&cf);
-    let log = Log::open(&cf.syslog_name(), "postsuper", &cf.syslog_facility(), &cf.maillog_file()).with_stderr(&call.program);
+    let log =
+        Log::open(&cf.syslog_name(), "postsuper", &cf.syslog_facility(), &cf.maillog_file()).with_stderr(&call.program);
     let wanted: Vec<String> = matches.get_many::<String>("queue").into_iter().flatten().cloned().collect();
     for name in &wanted {
         if State::from_name(name).is_none() {
             return Err(Failure::fatal(format!("invalid directory name: {name}")));
         }
     }
-    for (option, action) in [("d", Action::Delete), ("h", Action::Hold), ("H", Action::Release), ("r", Action::Requeue)] {
+    for (option, action) in [("d", Action::Delete), ("h", Action::Hold), ("H", Action::Release), ("r", Action::Requeue)]
+    {
         let Some(ids) = matches.get_many::<String>(option) else { continue };
         let mut count = 0;
         for id in ids {
@@ -197,7 +212,9 @@ fn purge_temporary(queue: &Queue) {
         let Ok(entries) = std::fs::read_dir(queue.top(name)) else { continue };
         for entry in entries.flatten() {
             let Ok(data) = entry.metadata() else { continue };
-            let old = data.modified().is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age > Duration::from_secs(24 * 3600)));
+            let old = data.modified().is_ok_and(|time| {
+                SystemTime::now().duration_since(time).is_ok_and(|age| age > Duration::from_secs(24 * 3600))
+            });
             if data.is_file() && data.mode() & 0o100 == 0 && old {
                 let _ = std::fs::remove_file(entry.path());
             }

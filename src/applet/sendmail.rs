@@ -6,6 +6,7 @@ use super::{Applet, Invocation, Purpose};
 use crate::conf::{ConfError, MainCf, main_cf};
 use crate::exit::{Exit, Failure};
 use crate::ipc::trigger;
+use crate::log::Log;
 use crate::message::{envelope, tokens};
 use crate::queue::record::{self, Type};
 use crate::queue::{Queue, maildrop};
@@ -15,6 +16,7 @@ use std::ffi::OsString;
 use std::io::{self, BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 
 pub const APPLET: Applet = Applet {
     name: "sendmail",
@@ -32,7 +34,9 @@ const OPTIONS: &str = "A:B:C:F:GIL:N:O:R:UV:X:b:ce:f:h:imno:p:r:q:tvx";
 
 fn cli() -> Command {
     let ignored = "accepted for Sendmail's sake, without effect";
-    let flag = |letter: char, help: &'static str| Arg::new(letter.to_string()).short(letter).action(ArgAction::Count).help(help);
+    let flag = |letter: char, help: &'static str| {
+        Arg::new(letter.to_string()).short(letter).action(ArgAction::Count).help(help)
+    };
     let value = |letter: char, name: &'static str, help: &'static str| {
         Arg::new(letter.to_string()).short(letter).value_name(name).action(ArgAction::Append).help(help)
     };
@@ -43,7 +47,11 @@ fn cli() -> Command {
         .arg(value('f', "SENDER", "the envelope sender"))
         .arg(value('r', "SENDER", "the same as -f"))
         .arg(value('F', "NAME", "the sender's full name"))
-        .arg(value('b', "MODE", "m: deliver (default), p: list the queue, i: rebuild aliases, s: SMTP on standard input, v: verify"))
+        .arg(value(
+            'b',
+            "MODE",
+            "m: deliver (default), p: list the queue, i: rebuild aliases, s: SMTP on standard input, v: verify",
+        ))
         .arg(value('q', "WHAT", "flush the queue: a time, Iid, Ssender, Rsite"))
         .arg(value('o', "OPTION", "i: as -i, m, e: without effect"))
         .arg(value('C', "FILE", "the main.cf, or its directory"))
@@ -57,7 +65,10 @@ fn cli() -> Command {
         .args(["A", "L", "O", "X", "e", "h", "p"].map(|name| {
             Arg::new(name).short(name.chars().next()).value_name("X").action(ArgAction::Append).help(ignored)
         }))
-        .args(["U", "c", "m", "n", "x"].map(|name| Arg::new(name).short(name.chars().next()).action(ArgAction::Count).help(ignored)))
+        .args(
+            ["U", "c", "m", "n", "x"]
+                .map(|name| Arg::new(name).short(name.chars().next()).action(ArgAction::Count).help(ignored)),
+        )
         .arg(Arg::new("recipient").action(ArgAction::Append).num_args(0..).value_parser(clap::value_parser!(OsString)))
 }
 
@@ -136,7 +147,8 @@ fn parse(call: &Invocation) -> Result<Submission, Failure> {
         recipients: Vec::new(),
     };
     // "-q" alone and "-XV" are older than getopt.
-    let args: Vec<OsString> = call.args.iter().map(|arg| if arg == "-q" { "-q0".into() } else { arg.clone() }).collect();
+    let args: Vec<OsString> =
+        call.args.iter().map(|arg| if arg == "-q" { "-q0".into() } else { arg.clone() }).collect();
     let parsed = cli::getopt(OPTIONS, &args).map_err(|error| usage(format!("usage: sendmail [options] ({error})")))?;
     let mut daemon = false;
     for Opt { letter, value } in &parsed.options {
@@ -154,7 +166,8 @@ fn parse(call: &Invocation) -> Result<Submission, Failure> {
             },
             'C' => {
                 let path = PathBuf::from(&text);
-                let directory = if path.is_dir() { path } else { path.parent().map(Path::to_owned).unwrap_or_default() };
+                let directory =
+                    if path.is_dir() { path } else { path.parent().map(Path::to_owned).unwrap_or_default() };
                 submission.config = Some(directory);
             }
             'f' | 'r' => submission.sender = Some(text),
@@ -167,7 +180,9 @@ fn parse(call: &Invocation) -> Result<Submission, Failure> {
             },
             't' => submission.extract = true,
             'I' => submission.mode = Mode::RebuildAliases,
-            'N' => submission.notify = notify_bits(&text).ok_or_else(|| usage(format!("bad -N option value: {text}")))?,
+            'N' => {
+                submission.notify = notify_bits(&text).ok_or_else(|| usage(format!("bad -N option value: {text}")))?
+            }
             'R' => {
                 submission.ret = match text.to_ascii_lowercase().as_str() {
                     "full" => 1,
@@ -218,32 +233,40 @@ fn notify_bits(text: &str) -> Option<u32> {
 
 /// newaliases: every table of alias_database is built again.
 fn rebuild_aliases(cf: &MainCf) -> Result<Exit, Failure> {
-    let _ = cf; Ok(Exit::OK)
+    let _ = cf;
+    Ok(Exit::OK)
 }
 
-/// -bs: a whole SMTP session on standard input and output, by the role itself.
+/// -bs: a whole SMTP session on standard input and output, by smtpd's own code; the mail goes into the maildrop.
 fn smtp_on_stdin(cf: &MainCf) -> Result<Exit, Failure> {
-    let uid = accounts::real_uid();
-    crate::daemon::smtpd::on_standard_streams(cf, uid).map_err(Failure::fatal)?;
+    let log = Log::open(&cf.syslog_name(), "smtpd", &cf.syslog_facility(), &cf.maillog_file());
+    let own = cf.clone();
+    let submit = move |stream: Vec<u8>| hand_over(&own, &stream).map_err(|failure| failure.message.unwrap_or_default());
+    crate::daemon::smtpd::on_standard_streams(cf, Arc::new(log), Arc::new(submit)).map_err(Failure::fatal)?;
     Ok(Exit::OK)
 }
 
 fn deliver(cf: &MainCf, submission: &Submission) -> Result<Exit, Failure> {
     let stream = compose(cf, submission)?;
+    hand_over(cf, &stream).map(|_| Exit::OK)
+}
+
+/// Puts a message into the maildrop, itself or by postdrop; its id there.
+fn hand_over(cf: &MainCf, stream: &[u8]) -> Result<String, Failure> {
     let owner = accounts::by_name(cf.mail_owner()).map(|account| account.uid);
     let uid = accounts::real_uid();
     if uid == 0 || owner == Some(uid) {
         let queue = Queue::new(cf);
-        maildrop::submit(&queue, &mut &stream[..], uid, cf.message_limit())
+        let id = maildrop::submit(&queue, &mut &stream[..], uid, cf.message_limit())
             .map_err(|error| Failure::new(Exit::TEMPFAIL, format!("fatal: {error}")))?;
         let _ = trigger::send(&queue.directory().join("public/pickup"), trigger::WAKEUP);
-        return Ok(Exit::OK);
+        return Ok(id.to_string());
     }
-    through_postdrop(cf, &stream)
+    through_postdrop(cf, stream)
 }
 
 /// Users hand the message to the set-gid postdrop.
-fn through_postdrop(cf: &MainCf, stream: &[u8]) -> Result<Exit, Failure> {
+fn through_postdrop(cf: &MainCf, stream: &[u8]) -> Result<String, Failure> {
     let failed = |what: String| Failure::new(Exit::TEMPFAIL, format!("fatal: {what}"));
     let path = Path::new(&cf.command_directory()).join("postdrop");
     let mut command = std::process::Command::new(&path);
@@ -260,10 +283,16 @@ fn through_postdrop(cf: &MainCf, stream: &[u8]) -> Result<Exit, Failure> {
         let _ = input.write_all(stream);
     }
     let output = child.wait_with_output().map_err(|error| failed(error.to_string()))?;
-    if output.status.success() && output.stdout.starts_with(b"queue_id\0") {
-        return Ok(Exit::OK);
+    let mut answer = output.stdout.split(|&byte| byte == 0);
+    if output.status.success()
+        && answer.next() == Some(b"queue_id")
+        && let Some(id) = answer.next()
+    {
+        return Ok(String::from_utf8_lossy(id).into_owned());
     }
-    let user = accounts::by_uid(accounts::real_uid()).map(|account| account.name.to_string_lossy().into_owned()).unwrap_or_default();
+    let user = accounts::by_uid(accounts::real_uid())
+        .map(|account| account.name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let uid = accounts::real_uid();
     Err(failed(format!("{user}({uid}): unable to execute {}: {}", path.display(), output.status)))
 }
@@ -335,7 +364,9 @@ fn full_name(submission: &Submission, account: Option<&accounts::Account>) -> Op
     if let Some(name) = &submission.full_name {
         return Some(name.clone()).filter(|name| !name.is_empty());
     }
-    if let Some(name) = std::env::var_os("NAME").map(|name| name.to_string_lossy().into_owned()).filter(|name| !name.is_empty()) {
+    if let Some(name) =
+        std::env::var_os("NAME").map(|name| name.to_string_lossy().into_owned()).filter(|name| !name.is_empty())
+    {
         return Some(name);
     }
     let account = account?;
@@ -411,7 +442,12 @@ const MAX_HEADERS: usize = 1024 * 1024;
 
 /// Copies standard input as content records, to a dot alone on a line unless that is text. CR LF line ends become
 /// LF when the first line has one.
-fn copy_content(cf: &MainCf, submission: &Submission, stream: &mut Vec<u8>, extracted: &mut Extracted) -> Result<(), Failure> {
+fn copy_content(
+    cf: &MainCf,
+    submission: &Submission,
+    stream: &mut Vec<u8>,
+    extracted: &mut Extracted,
+) -> Result<(), Failure> {
     let limit = cf.message_limit();
     let mut input = io::BufReader::new(io::stdin().lock());
     let mut in_header = true;

@@ -7,7 +7,7 @@ use crate::conf::MainCf;
 use crate::message::{envelope as address, tokens};
 use crate::route::Rewriter;
 use crate::table::matchlist::Flavour;
-use crate::table::{MatchList, Maps, Options, TableError};
+use crate::table::{Maps, MatchList, Options, TableError};
 use std::collections::{HashSet, VecDeque};
 
 /// A recipient that will be queued.
@@ -105,7 +105,8 @@ impl Expansion {
             complete = rewriter.rewrite("MAILER-DAEMON");
         }
         let original = named.original.clone().unwrap_or_else(|| named.address.clone());
-        let dsn_original = named.dsn_original.clone().unwrap_or_else(|| format!("rfc822;{}", address::quote(&complete)));
+        let dsn_original =
+            named.dsn_original.clone().unwrap_or_else(|| format!("rfc822;{}", address::quote(&complete)));
         let canonical = if expanded {
             complete
         } else {

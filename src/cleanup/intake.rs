@@ -12,8 +12,8 @@ use super::CleanupError;
 use super::envelope::{Envelope, Origin};
 use super::expansion::Expansion;
 use crate::conf::MainCf;
-use crate::log::event::{Event, text};
 use crate::log::Log;
+use crate::log::event::{Event, text};
 use crate::message::{envelope as address, stamp, tokens};
 use crate::queue::create::NewFile;
 use crate::queue::record::Type;
@@ -44,10 +44,10 @@ pub struct Cleanup {
 }
 
 impl Cleanup {
-    pub fn new(cf: &MainCf, log: Arc<Log>) -> Result<Cleanup, TableError> {
+    pub fn new(cf: &MainCf, log: Arc<Log>) -> Result<Arc<Cleanup>, TableError> {
         let owner = crate::sys::accounts::by_name(cf.mail_owner()).map(|account| (account.uid, account.gid));
         let limit = |value: i64| u64::try_from(value).unwrap_or(0);
-        Ok(Cleanup {
+        Ok(Arc::new(Cleanup {
             queue: Queue::new(cf),
             rewriter: Rewriter::new(cf),
             log,
@@ -63,7 +63,7 @@ impl Cleanup {
             drop_headers: MainCf::list(&cf.message_drop_headers().to_ascii_lowercase()),
             // Only root can and must give files away.
             owner: owner.filter(|_| crate::sys::accounts::effective_uid() == 0),
-        })
+        }))
     }
 
     /// Opens the file of a new message, which decides its id.
@@ -76,14 +76,14 @@ impl Cleanup {
     }
 
     /// Writes the envelope; the content follows by [`Intake::line`].
-    pub fn begin(&self, file: NewFile, envelope: &Envelope) -> Result<Intake<'_>, CleanupError> {
+    pub fn begin(self: &Arc<Self>, file: NewFile, envelope: &Envelope) -> Result<Intake, CleanupError> {
         let recipients = self.expansion.expand(&self.rewriter, envelope)?;
         if recipients.is_empty() {
             return Err(CleanupError::NoRecipients);
         }
         let sender = self.expansion.sender(&self.rewriter, &envelope.sender)?;
         let mut intake = Intake {
-            cleanup: self,
+            cleanup: self.clone(),
             file,
             sender,
             envelope_full_name: envelope.full_name.clone(),
@@ -148,16 +148,23 @@ enum Header {
 
 fn classify(name: &str) -> Header {
     match name {
-        "from" | "sender" | "reply-to" | "errors-to" | "return-receipt-to" | "disposition-notification-to" | "resent-from"
-        | "resent-sender" | "resent-reply-to" => Header::Sender,
+        "from"
+        | "sender"
+        | "reply-to"
+        | "errors-to"
+        | "return-receipt-to"
+        | "disposition-notification-to"
+        | "resent-from"
+        | "resent-sender"
+        | "resent-reply-to" => Header::Sender,
         "to" | "cc" | "bcc" | "apparently-to" | "resent-to" | "resent-cc" | "resent-bcc" => Header::Recipient,
         _ => Header::Other,
     }
 }
 
 /// A message on its way in.
-pub struct Intake<'a> {
-    cleanup: &'a Cleanup,
+pub struct Intake {
+    cleanup: Arc<Cleanup>,
     file: NewFile,
     sender: String,
     envelope_full_name: String,
@@ -176,7 +183,7 @@ pub struct Intake<'a> {
     internal: bool,
 }
 
-impl Intake<'_> {
+impl Intake {
     pub fn id(&self) -> &QueueId {
         self.file.id()
     }
@@ -250,7 +257,8 @@ impl Intake<'_> {
 
     fn header_line(&mut self, line: &[u8], newline: bool) -> Result<(), CleanupError> {
         if self.at_line_start {
-            let continues = self.header_open && line.first().is_some_and(|byte| matches!(byte, b' ' | b'\t')) && !blank(line);
+            let continues =
+                self.header_open && line.first().is_some_and(|byte| matches!(byte, b' ' | b'\t')) && !blank(line);
             if !continues {
                 self.flush_header()?;
                 if !is_header(line) {
@@ -296,7 +304,8 @@ impl Intake<'_> {
             && let Ok(text) = std::str::from_utf8(body)
         {
             let rewriter = &self.cleanup.rewriter;
-            if let Some(new) = tokens::rewrite(text, |address| rewriter.rewrite(address)) {
+            let rewritten = tokens::rewrite(text, |address| rewriter.rewrite(address));
+            if let Some(new) = rewritten {
                 for line in tokens::fold(&label, &new) {
                     self.emit(line.as_bytes(), true)?;
                 }

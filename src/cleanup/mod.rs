@@ -4,10 +4,10 @@
 
 /// The envelope of a message that is coming in.
 pub mod envelope;
-/// The content, line by line.
-pub mod intake;
 /// Virtual aliases and automatic copies: from the recipients that were named to those that are queued.
 pub mod expansion;
+/// The content, line by line.
+pub mod intake;
 
 pub use envelope::{Envelope, Origin};
 pub use intake::{Cleanup, Intake};

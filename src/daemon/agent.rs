@@ -36,7 +36,11 @@ pub fn serve(mut context: Context, mut deliver: impl FnMut(&Request) -> Answer) 
     Ok(())
 }
 
-fn serve_stream(stream: &mut UnixStream, deliver: &mut impl FnMut(&Request) -> Answer, served: &mut u64) -> io::Result<()> {
+fn serve_stream(
+    stream: &mut UnixStream,
+    deliver: &mut impl FnMut(&Request) -> Answer,
+    served: &mut u64,
+) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     stream.set_read_timeout(Some(Duration::from_secs(1000)))?;
     while let Some(request) = wire::receive::<Request>(stream)? {

@@ -7,11 +7,12 @@ use crate::conf::MainCf;
 use crate::log::Log;
 use crate::log::event::{Event, text};
 use crate::message::{envelope as address, stamp};
+use crate::queue::QueueId;
 use crate::queue::bounce_log::Entry;
 use crate::queue::file::{Content, Message, QueueFileError, notify};
-use crate::queue::QueueId;
 use std::fs::File;
 use std::io;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// What a notice tells.
@@ -66,7 +67,7 @@ impl Bouncer {
     /// Tells the sender of `message`. Ok: every notice that is due is queued.
     pub fn notify(
         &self,
-        cleanup: &Cleanup,
+        cleanup: &Arc<Cleanup>,
         log: &Log,
         kind: Kind,
         id: &QueueId,
@@ -78,7 +79,8 @@ impl Bouncer {
         if wanted.is_empty() {
             return Ok(());
         }
-        let headers_only = message.attribute("ret_flags") == "2" || (self.size_limit > 0 && message.size > self.size_limit);
+        let headers_only =
+            message.attribute("ret_flags") == "2" || (self.size_limit > 0 && message.size > self.size_limit);
         let original = Original { id: id.as_str(), sender: &message.sender, arrival: message.arrival, headers_only };
         let name = address::split(&message.sender).0;
         if message.sender.is_empty() {
@@ -86,13 +88,17 @@ impl Bouncer {
             if kind == Kind::Failure && self.wants("2bounce") {
                 let recipient = self.double_bounce_recipient.clone();
                 let sender = self.double_bounce_sender.clone();
-                let new = self.compose(cleanup, kind, &original, &sender, &recipient, &wanted, Some((file, message)))?;
+                let new =
+                    self.compose(cleanup, kind, &original, &sender, &recipient, &wanted, Some((file, message)))?;
                 log_notice(log, id.as_str(), "postmaster non-delivery", &new);
             }
             return Ok(());
         }
         if name.eq_ignore_ascii_case(&self.double_bounce_sender) {
-            log.event_as("bounce", &Event::Warning(format!("{id}: undeliverable postmaster notification discarded").into_bytes().into()));
+            log.event_as(
+                "bounce",
+                &Event::Warning(format!("{id}: undeliverable postmaster notification discarded").into_bytes().into()),
+            );
             return Ok(());
         }
         let new = self.compose(cleanup, kind, &original, "", &message.sender, &wanted, Some((file, message)))?;
@@ -111,7 +117,7 @@ impl Bouncer {
     #[allow(clippy::too_many_arguments)] // One notice needs all of these, and a struct would only rename them.
     fn compose(
         &self,
-        cleanup: &Cleanup,
+        cleanup: &Arc<Cleanup>,
         kind: Kind,
         original: &Original<'_>,
         sender: &str,
@@ -316,7 +322,12 @@ fn wrap(line: &str) -> Vec<String> {
 
 /// For pickup: mail that can never be queued (too many hops, a check that rejects it) goes back to its sender with
 /// the reason and without its content.
-pub fn return_to_sender(cleanup: &Cleanup, log: &Log, envelope: &Envelope, reason: &str) -> Result<(), CleanupError> {
+pub fn return_to_sender(
+    cleanup: &Arc<Cleanup>,
+    log: &Log,
+    envelope: &Envelope,
+    reason: &str,
+) -> Result<(), CleanupError> {
     if envelope.sender.is_empty() {
         return Ok(());
     }
@@ -347,6 +358,9 @@ mod tests {
     #[test]
     fn long_reasons_are_wrapped_as_the_reference_does() {
         let line = "<bob@srvdmz.virtualux.fr> (expanded from <bob>): delivery via local: unknown user: \"bob\"";
-        assert_eq!(wrap(line), ["<bob@srvdmz.virtualux.fr> (expanded from <bob>): delivery via local: unknown", "    user: \"bob\""]);
+        assert_eq!(
+            wrap(line),
+            ["<bob@srvdmz.virtualux.fr> (expanded from <bob>): delivery via local: unknown", "    user: \"bob\""]
+        );
     }
 }

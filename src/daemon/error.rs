@@ -21,7 +21,8 @@ pub fn run(context: Context) -> Result<(), String> {
 pub fn run_discard(context: Context) -> Result<(), String> {
     let finisher = Finisher::from_parts(&context.cf, context.log.clone());
     agent::serve(context, move |request| {
-        let report = Report::sent(if request.nexthop.is_empty() { "discarded".to_owned() } else { request.nexthop.clone() });
+        let report =
+            Report::sent(if request.nexthop.is_empty() { "discarded".to_owned() } else { request.nexthop.clone() });
         request.recipients.iter().map(|target| finisher.finish(request, target, &report, &Relay::none())).collect()
     })
 }

@@ -25,7 +25,7 @@ pub mod smtp;
 /// smtpd(8).
 pub mod smtpd;
 
-use skeleton::{Model, Role, Privilege};
+use skeleton::{Model, Privilege, Role};
 
 /// Every command that a line of master.cf may name, and how it is served. Those of [`Model::Absorbed`] are accepted
 /// and start nothing: what they do for the reference is a library call here, or is not done (the note says which).
@@ -40,7 +40,13 @@ pub const ROLES: &[Role] = &[
     Role { command: "smtp", model: Model::Agent, privilege: Privilege::MailOwner, run: smtp::run, note: "" },
     Role { command: "pipe", model: Model::Agent, privilege: Privilege::Root, run: pipe::run, note: "" },
     Role { command: "error", model: Model::Agent, privilege: Privilege::MailOwner, run: error::run, note: "" },
-    Role { command: "discard", model: Model::Agent, privilege: Privilege::MailOwner, run: error::run_discard, note: "" },
+    Role {
+        command: "discard",
+        model: Model::Agent,
+        privilege: Privilege::MailOwner,
+        run: error::run_discard,
+        note: "",
+    },
     absorbed("cleanup", "messages are cleaned up by their receiver, as a library call"),
     absorbed("trivial-rewrite", "addresses are resolved by a library call"),
     absorbed("bounce", "the queue manager writes the logs and the notices"),

@@ -14,6 +14,7 @@ use std::fs::File;
 use std::io::{BufReader, Seek, SeekFrom};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 pub fn run(context: Context) -> Result<(), String> {
@@ -42,7 +43,7 @@ fn drain(context: &Context) {
 }
 
 /// Takes everything that waits.
-fn sweep(context: &Context, cleanup: &Cleanup, qmgr: &Path) {
+fn sweep(context: &Context, cleanup: &Arc<Cleanup>, qmgr: &Path) {
     loop {
         let mut taken = 0;
         for (id, path) in walk(&cleanup.queue, "maildrop") {
@@ -75,7 +76,7 @@ enum PickupError {
 }
 
 /// Takes one file; false when it is not complete yet or no plain file.
-fn take(context: &Context, cleanup: &Cleanup, path: &Path) -> Result<bool, PickupError> {
+fn take(context: &Context, cleanup: &Arc<Cleanup>, path: &Path) -> Result<bool, PickupError> {
     // No link, no FIFO: the directory is writable for everyone in the submission group.
     let file = File::options().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
     let data = file.metadata()?;
@@ -115,7 +116,7 @@ fn take(context: &Context, cleanup: &Cleanup, path: &Path) -> Result<bool, Picku
 }
 
 fn copy(
-    cleanup: &Cleanup,
+    cleanup: &Arc<Cleanup>,
     new: crate::queue::create::NewFile,
     envelope: &Envelope,
     file: &File,
@@ -143,7 +144,9 @@ fn read_envelope(file: &File, uid: u32, arrival: SystemTime) -> Result<(Envelope
         let record = record::read(&mut input).map_err(QueueFileError::from)?.ok_or(QueueFileError::MissingEnd)?;
         let text = || String::from_utf8_lossy(&record.data).into_owned();
         match record.kind {
-            Type::TIME => envelope.arrival = time(&text()).ok_or_else(|| corrupt("bad time record"))?.min(SystemTime::now()),
+            Type::TIME => {
+                envelope.arrival = time(&text()).ok_or_else(|| corrupt("bad time record"))?.min(SystemTime::now())
+            }
             Type::SENDER => envelope.sender = text(),
             Type::FULL_NAME => envelope.full_name = text(),
             Type::RECIPIENT => envelope.recipients.push(Named { address: text(), notify, ..Named::default() }),

@@ -1,2 +1,4 @@
 //! x
-pub fn run(_: super::skeleton::Context) -> Result<(), String> { Ok(()) }
+pub fn run(_: super::skeleton::Context) -> Result<(), String> {
+    Ok(())
+}

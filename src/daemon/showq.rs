@@ -86,7 +86,11 @@ fn read(queue: &Queue, name: &str, id: &QueueId, path: &Path) -> Option<Listed> 
         arrival_time: since.as_secs(),
         message_size: if message.size > 0 { message.size } else { data.len() },
         forced_expire: false,
-        sender: if message.sender.is_empty() { "MAILER-DAEMON".into() } else { crate::message::envelope::quote(&message.sender) },
+        sender: if message.sender.is_empty() {
+            "MAILER-DAEMON".into()
+        } else {
+            crate::message::envelope::quote(&message.sender)
+        },
         recipients,
     })
 }

@@ -110,12 +110,14 @@ fn prepare(role: &'static Role, args: &[OsString]) -> Result<Context, String> {
     let listeners = (0..parsed.listeners).filter_map(|n| spawn::inherited(LISTEN_FD + n)).collect();
     signal::ignore(&[Signal::SIGPIPE]);
     let queue = cf.queue_directory();
-    std::env::set_current_dir(&queue).map_err(|error| fail(format!("chdir {queue}: {}", crate::sys::files::reason(&error))))?;
+    std::env::set_current_dir(&queue)
+        .map_err(|error| fail(format!("chdir {queue}: {}", crate::sys::files::reason(&error))))?;
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     if role.privilege == Privilege::MailOwner {
         let owner = cf.mail_owner();
-        let account = accounts::by_name(&owner)
-            .ok_or_else(|| fail(format!("{}: parameter mail_owner: unknown user name: {owner}", cf.file().display())))?;
+        let account = accounts::by_name(&owner).ok_or_else(|| {
+            fail(format!("{}: parameter mail_owner: unknown user name: {owner}", cf.file().display()))
+        })?;
         privilege::drop_for_good(account.uid, account.gid, &[])
             .and_then(|()| privilege::forbid_new_privileges())
             .map_err(|error| fail(format!("cannot become mail_owner {owner}: {error}")))?;
@@ -189,7 +191,8 @@ pub enum Wait {
 
 /// Waits for a connection for at most `idle`. For the single-threaded roles.
 pub fn wait_for_work(listeners: &[OwnedFd], lifetime: &Option<OwnedFd>, idle: std::time::Duration) -> Wait {
-    let mut descriptors: Vec<PollFd<'_>> = listeners.iter().map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN)).collect();
+    let mut descriptors: Vec<PollFd<'_>> =
+        listeners.iter().map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN)).collect();
     if let Some(lifetime) = lifetime {
         descriptors.push(PollFd::new(lifetime.as_fd(), PollFlags::POLLIN));
     }

@@ -102,7 +102,8 @@ impl Finisher {
         };
         let to = envelope::quote(&target.address);
         let original = envelope::quote(&target.original);
-        let orig_to = (!target.original.is_empty() && !target.original.eq_ignore_ascii_case(&target.address)).then(|| text(&original));
+        let orig_to = (!target.original.is_empty() && !target.original.eq_ignore_ascii_case(&target.address))
+            .then(|| text(&original));
         let dsn = report.code.to_string();
         let reason = logged(&report.reason);
         self.log.event(&Event::Delivery(Box::new(Delivery {

@@ -29,7 +29,9 @@ pub fn receive<T: DeserializeOwned>(stream: &mut impl Read) -> io::Result<Option
 }
 
 /// The same for tokio streams.
-pub async fn receive_async<T: DeserializeOwned>(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> io::Result<Option<T>> {
+pub async fn receive_async<T: DeserializeOwned>(
+    stream: &mut (impl tokio::io::AsyncRead + Unpin),
+) -> io::Result<Option<T>> {
     use tokio::io::AsyncReadExt;
     let mut head = [0u8; 4];
     match stream.read_exact(&mut head).await {
@@ -41,7 +43,10 @@ pub async fn receive_async<T: DeserializeOwned>(stream: &mut (impl tokio::io::As
     Ok(Some(serde_json::from_slice(&body)?))
 }
 
-pub async fn send_async<T: Serialize>(stream: &mut (impl tokio::io::AsyncWrite + Unpin), message: &T) -> io::Result<()> {
+pub async fn send_async<T: Serialize>(
+    stream: &mut (impl tokio::io::AsyncWrite + Unpin),
+    message: &T,
+) -> io::Result<()> {
     use tokio::io::AsyncWriteExt;
     let mut frame = Vec::new();
     send(&mut frame, message)?;

@@ -43,10 +43,15 @@ fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> DeliverError {
 }
 
 /// Appends what `write` writes. The caller holds the identity that may open the file.
-pub fn append(path: &Path, rules: &Rules, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), DeliverError> {
+pub fn append(
+    path: &Path,
+    rules: &Rules,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), DeliverError> {
     let shown = path.display();
     let _dotlock = if rules.dotlock {
-        let taken = Dotlock::acquire(path, rules.patience).map_err(failed(format!("unable to create lock file {shown}.lock")))?;
+        let taken = Dotlock::acquire(path, rules.patience)
+            .map_err(failed(format!("unable to create lock file {shown}.lock")))?;
         Some(taken.ok_or_else(|| DeliverError::Busy(format!("lock file {shown}.lock exists")))?)
     } else {
         None
@@ -58,7 +63,9 @@ pub fn append(path: &Path, rules: &Rules, write: impl FnOnce(&mut dyn Write) -> 
     let file = if rules.flock {
         let locked = lock::try_flock(file).map_err(failed(format!("lock {shown}")))?;
         let locked = locked.ok_or_else(|| DeliverError::Busy(format!("{shown} is locked")))?;
-        locked.unlock().map_err(|(_, errno)| DeliverError::Io { what: format!("lock {shown}"), source: errno.into() })?
+        locked
+            .unlock()
+            .map_err(|(_, errno)| DeliverError::Io { what: format!("lock {shown}"), source: errno.into() })?
     } else {
         file
     };
@@ -74,7 +81,9 @@ pub fn append(path: &Path, rules: &Rules, write: impl FnOnce(&mut dyn Write) -> 
         // The name of a new mailbox must survive too; a directory that cannot be read was synced by the file system
         // with the file where that is possible at all.
         match files::fsync_dir(parent) {
-            Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(failed(format!("fsync {}", parent.display()))(error)),
+            Err(error) if error.kind() != io::ErrorKind::PermissionDenied => {
+                return Err(failed(format!("fsync {}", parent.display()))(error));
+            }
             _ => {}
         }
     }
@@ -150,7 +159,10 @@ fn check(file: &File, rules: &Rules) -> Result<(), DeliverError> {
 
 /// Delivers into a maildir: tmp/, fsync, link into new/, fsync of new/. The reference leaves out the last step, and
 /// a power cut then loses mail that it logged as sent.
-pub fn maildir(directory: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<PathBuf, DeliverError> {
+pub fn maildir(
+    directory: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<PathBuf, DeliverError> {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
     for name in ["", "tmp", "new", "cur"] {
         let path = directory.join(name);
@@ -163,8 +175,10 @@ pub fn maildir(directory: &Path, write: impl FnOnce(&mut dyn Write) -> io::Resul
         }
     }
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let host = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().replace('/', "\\057").replace(':', "\\072");
-    let unique = format!("{}.P{}Q{}.{host}", now.as_secs(), std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
+    let host =
+        nix::unistd::gethostname().unwrap_or_default().to_string_lossy().replace('/', "\\057").replace(':', "\\072");
+    let unique =
+        format!("{}.P{}Q{}.{host}", now.as_secs(), std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
     let temporary = directory.join("tmp").join(&unique);
     let file = OpenOptions::new()
         .write(true)
@@ -225,7 +239,10 @@ mod tests {
         std::fs::create_dir(dir.path().join("directory")).unwrap();
         nix::unistd::mkfifo(&dir.path().join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         for (name, words) in [
-            ("symlink", "symbolic link"), ("hardlink", "2 hard links"), ("directory", "not a regular file"), ("fifo", "not a regular file"),
+            ("symlink", "symbolic link"),
+            ("hardlink", "2 hard links"),
+            ("directory", "not a regular file"),
+            ("fifo", "not a regular file"),
         ] {
             let failure = append(&dir.path().join(name), &rules(), |_| Ok(())).unwrap_err();
             assert!(failure.to_string().contains(words), "{name}: {failure}");

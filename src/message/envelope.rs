@@ -74,7 +74,8 @@ pub fn split_extension<'a>(local: &'a str, delimiters: &str) -> (&'a str, Option
     }
     let Some(at) = local.find(|c| delimiters.contains(c)).filter(|&at| at > 0) else { return (local, None) };
     let owner = local.get(..6).is_some_and(|head| head.eq_ignore_ascii_case("owner-"));
-    let request = local.len() >= 8 && local.get(local.len() - 8..).is_some_and(|tail| tail.eq_ignore_ascii_case("-request"));
+    let request =
+        local.len() >= 8 && local.get(local.len() - 8..).is_some_and(|tail| tail.eq_ignore_ascii_case("-request"));
     if local[at..].starts_with('-') && (owner || request) {
         return (local, None);
     }

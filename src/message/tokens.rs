@@ -132,7 +132,8 @@ fn finish_member(member: &mut Vec<Token>, out: &mut Vec<Token>) {
     let angle = member.iter().position(|token| *token == Token::Special('<'));
     let Some(open) = angle else {
         // Without brackets all words are the address; its comments follow it.
-        let (comments, words): (Vec<_>, Vec<_>) = member.drain(..).partition(|token| matches!(token, Token::Comment(_)));
+        let (comments, words): (Vec<_>, Vec<_>) =
+            member.drain(..).partition(|token| matches!(token, Token::Comment(_)));
         let is_word = |token: &Token| !matches!(token, Token::Special(_));
         // Words side by side are addresses side by side: an old form of list without commas.
         let mut start = 0;
@@ -151,8 +152,11 @@ fn finish_member(member: &mut Vec<Token>, out: &mut Vec<Token>) {
     let close = member.iter().rposition(|token| *token == Token::Special('>')).unwrap_or(member.len());
     out.extend(member[..open].iter().cloned());
     out.push(Token::Special('<'));
-    let inner: Vec<Token> =
-        member[(open + 1).min(close)..close].iter().filter(|token| !matches!(token, Token::Comment(_))).cloned().collect();
+    let inner: Vec<Token> = member[(open + 1).min(close)..close]
+        .iter()
+        .filter(|token| !matches!(token, Token::Comment(_)))
+        .cloned()
+        .collect();
     if !inner.is_empty() {
         out.push(Token::Address(join(without_route(&inner))));
     }
@@ -178,9 +182,11 @@ fn join(tokens: &[Token]) -> String {
     let mut previous_word = false;
     for token in tokens {
         let (text, word) = match token {
-            Token::Atom(text) | Token::Quoted(text) | Token::Literal(text) | Token::Address(text) | Token::Comment(text) => {
-                (text.clone(), true)
-            }
+            Token::Atom(text)
+            | Token::Quoted(text)
+            | Token::Literal(text)
+            | Token::Address(text)
+            | Token::Comment(text) => (text.clone(), true),
             Token::Special(c) => (c.to_string(), false),
         };
         if word && previous_word {
@@ -278,7 +284,10 @@ mod tests {
             ("\"Jean Dupont, jr\" <toto>", vec!["H: \"Jean Dupont, jr\" <toto@srvdmz.virtualux.fr>"]),
             (
                 "toto, titi@localhost , \"A. B\" <eleve@srvdmz> (comment, x), undisclosed: ;",
-                vec!["H: toto@srvdmz.virtualux.fr, titi@localhost,", "\t\"A. B\" <eleve@srvdmz>(comment, x), undisclosed: ;"],
+                vec![
+                    "H: toto@srvdmz.virtualux.fr, titi@localhost,",
+                    "\t\"A. B\" <eleve@srvdmz>(comment, x), undisclosed: ;",
+                ],
             ),
             ("toto (Toto T)", vec!["H: toto@srvdmz.virtualux.fr (Toto T)"]),
             ("x, <@h1,@h2:user@dom>", vec!["H: x@srvdmz.virtualux.fr, <user@dom>"]),

@@ -76,7 +76,12 @@ pub fn read(queue: &Queue, name: &str, id: &QueueId) -> io::Result<Vec<Entry>> {
                 dsn_original: field("dsn_orig_rcpt"),
                 notify: field("notify_flags").parse().unwrap_or(0),
             },
-            report: Report { code, reason: field("reason"), mta: some(field("mta_mname")), diagnostic: some(field("diag_text")) },
+            report: Report {
+                code,
+                reason: field("reason"),
+                mta: some(field("mta_mname")),
+                diagnostic: some(field("diag_text")),
+            },
         });
     }
     Ok(entries)

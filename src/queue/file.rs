@@ -155,7 +155,8 @@ impl Message {
             Type::FULL_NAME => self.full_name = text(&record.data)?,
             Type::ATTRIBUTE => {
                 let attribute = text(&record.data)?;
-                let (name, value) = attribute.split_once('=').ok_or(QueueFileError::Malformed("bad attribute record"))?;
+                let (name, value) =
+                    attribute.split_once('=').ok_or(QueueFileError::Malformed("bad attribute record"))?;
                 match name {
                     "dsn_orig_rcpt" => pending.dsn_original = value.to_owned(),
                     "notify_flags" => pending.notify = value.parse().unwrap_or(0),

@@ -17,7 +17,9 @@ pub struct QueueId(String);
 impl QueueId {
     /// The id in `text`, if it is one.
     pub fn parse(text: &str) -> Option<QueueId> {
-        let valid = !text.is_empty() && text.len() <= MAX_LENGTH && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let valid = !text.is_empty()
+            && text.len() <= MAX_LENGTH
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         valid.then(|| QueueId(text.to_owned()))
     }
 

@@ -12,7 +12,14 @@ use thiserror::Error;
 
 /// What a user may say in the envelope, in the content, and after it; nothing else.
 const ENVELOPE: &[Type] = &[
-    Type::FULL_NAME, Type::SENDER, Type::RECIPIENT, Type::VERP, Type::ATTRIBUTE, Type::DSN_NOTIFY, Type::DSN_ENVID, Type::MESSAGE,
+    Type::FULL_NAME,
+    Type::SENDER,
+    Type::RECIPIENT,
+    Type::VERP,
+    Type::ATTRIBUTE,
+    Type::DSN_NOTIFY,
+    Type::DSN_ENVID,
+    Type::MESSAGE,
 ];
 const CONTENT: &[Type] = &[Type::NORMAL, Type::CONTINUED, Type::EXTRACTED];
 const EXTRACT: &[Type] = &[Type::RECIPIENT, Type::ATTRIBUTE, Type::END];

@@ -134,7 +134,9 @@ impl Queue {
             }
             std::fs::rename(&source, target)
         })
-        .map_err(|error| if error.raw_os_error() == Some(libc::ESTALE) { io::ErrorKind::NotFound.into() } else { error })
+        .map_err(|error| {
+            if error.raw_os_error() == Some(libc::ESTALE) { io::ErrorKind::NotFound.into() } else { error }
+        })
     }
 
     /// Removes a message file; one that is gone is no error.

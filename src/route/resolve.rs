@@ -4,7 +4,7 @@ use super::rewrite::Rewriter;
 use crate::conf::{MainCf, computed};
 use crate::message::envelope;
 use crate::table::matchlist::Flavour;
-use crate::table::{MatchList, Maps, Options, TableError};
+use crate::table::{Maps, MatchList, Options, TableError};
 use std::net::IpAddr;
 
 /// The address class of a recipient's domain.
@@ -58,7 +58,12 @@ impl Router {
             destinations: strings("mydestination", cf.mydestination()),
             virtual_alias_domains: strings("virtual_alias_domains", cf.virtual_alias_domains()),
             virtual_mailbox_domains: strings("virtual_mailbox_domains", cf.virtual_mailbox_domains()),
-            relay_domains: MatchList::parse("relay_domains", &cf.relay_domains(), Flavour::Domains { parents: subdomains(cf, "relay_domains") }, &options),
+            relay_domains: MatchList::parse(
+                "relay_domains",
+                &cf.relay_domains(),
+                Flavour::Domains { parents: subdomains(cf, "relay_domains") },
+                &options,
+            ),
             transports: Maps::open("transport_maps", &cf.transport_maps(), &options),
             relayhost: cf.relayhost(),
             local_transport: cf.local_transport(),
@@ -215,7 +220,9 @@ pub fn own_addresses(cf: &MainCf) -> Vec<IpAddr> {
         match word.as_str() {
             "all" => found.extend(computed::interfaces().iter().map(|interface| interface.address)),
             "loopback-only" => {
-                found.extend(computed::interfaces().iter().map(|interface| interface.address).filter(IpAddr::is_loopback));
+                found.extend(
+                    computed::interfaces().iter().map(|interface| interface.address).filter(IpAddr::is_loopback),
+                );
             }
             name => {
                 let bare = name.trim_start_matches('[').trim_end_matches(']');

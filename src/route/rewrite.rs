@@ -85,7 +85,8 @@ mod tests {
 
     #[test]
     fn forms() {
-        let cf = "compatibility_level=3.6\nmyorigin = virtualux.fr\nmydomain = virtualux.fr\nappend_dot_mydomain = yes\n";
+        let cf =
+            "compatibility_level=3.6\nmyorigin = virtualux.fr\nmydomain = virtualux.fr\nappend_dot_mydomain = yes\n";
         let rewriter = Rewriter::new(&MainCf::parse(Path::new("/x"), cf).unwrap());
         for (given, want) in [
             ("toto", "toto@virtualux.fr"),

@@ -12,6 +12,8 @@ pub mod lock;
 pub mod privilege;
 /// POSIX regular expressions by regcomp(3).
 pub mod regex;
+/// Names of addresses, by the C library.
+pub mod resolve;
 /// Signals as flags and descriptors.
 pub mod signal;
 /// Running commands and handing descriptors to roles.

@@ -27,7 +27,9 @@ pub fn deliver(delivery: &Delivery<'_>, text: &str, account: &Account, login: bo
     match outcome {
         Ok((status, output)) => report(text, status, &output),
         Err(Failure::TimeOut) => Report::new(Code::new(5, 3, 0), format!("Command time limit exceeded: \"{text}\"")),
-        Err(Failure::Io(error)) => Report::deferred(format!("cannot run command: {}", crate::sys::files::reason(&error))),
+        Err(Failure::Io(error)) => {
+            Report::deferred(format!("cannot run command: {}", crate::sys::files::reason(&error)))
+        }
     }
 }
 
@@ -70,7 +72,8 @@ fn run(
     let written = match input {
         Some(input) => {
             let mut out = io::BufWriter::with_capacity(64 * 1024, input);
-            write_message(delivery, Form::Pipe, &delivered_to_command(delivery), &mut out).and_then(|()| io::Write::flush(&mut out))
+            write_message(delivery, Form::Pipe, &delivered_to_command(delivery), &mut out)
+                .and_then(|()| io::Write::flush(&mut out))
         }
         None => Ok(()),
     };
@@ -100,7 +103,11 @@ fn read_output(mut reader: io::PipeReader) -> String {
     let _ = (&mut reader).take(OUTPUT_KEPT).read_to_end(&mut kept);
     // The rest is read and forgotten: a chatty command must not block.
     let _ = io::copy(&mut reader, &mut io::sink());
-    String::from_utf8_lossy(&kept).trim_end().chars().map(|c| if c.is_control() && c != '\n' { '?' } else { c }).collect()
+    String::from_utf8_lossy(&kept)
+        .trim_end()
+        .chars()
+        .map(|c| if c.is_control() && c != '\n' { '?' } else { c })
+        .collect()
 }
 
 /// Kills the command's process group when its time is over.
@@ -129,7 +136,12 @@ impl Watchdog {
     }
 }
 
-fn environment(delivery: &Delivery<'_>, account: &Account, login: bool, extension: Option<&str>) -> Vec<(String, String)> {
+fn environment(
+    delivery: &Delivery<'_>,
+    account: &Account,
+    login: bool,
+    extension: Option<&str>,
+) -> Vec<(String, String)> {
     let settings = delivery.settings;
     let filter = |text: &str| -> String {
         text.chars().map(|c| if settings.command_filter.contains(c) { c } else { '_' }).collect()

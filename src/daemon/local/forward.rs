@@ -38,13 +38,20 @@ pub fn read_as(account: &Account, path: &Path, limit: u64) -> io::Result<ListFil
 
 /// The text of the user's .forward, from the first path of forward_path that is there. A file that others can write,
 /// or that is another's, is ignored with a warning.
-pub fn find(settings: &Settings, account: &Account, extension: Option<&str>, delimiters: &str) -> Result<Option<String>, Report> {
+pub fn find(
+    settings: &Settings,
+    account: &Account,
+    extension: Option<&str>,
+    delimiters: &str,
+) -> Result<Option<String>, Report> {
     for pattern in &settings.forward_path {
         let lookup = |name: &str| match name {
             "home" => Some(account.home.display().to_string()),
             "user" => Some(account.name.to_string_lossy().into_owned()),
             "extension" => Some(extension.unwrap_or_default().to_owned()),
-            "recipient_delimiter" => Some(if extension.is_some() { delimiters.get(..1).unwrap_or_default() } else { "" }.to_owned()),
+            "recipient_delimiter" => {
+                Some(if extension.is_some() { delimiters.get(..1).unwrap_or_default() } else { "" }.to_owned())
+            }
             _ => None,
         };
         let Ok(path) = expand(pattern, &lookup) else { continue };

@@ -78,7 +78,9 @@ pub fn to_user(delivery: &Delivery<'_>, account: &Account) -> Report {
         (account.home.join(&settings.home_mailbox), settings.home_mailbox.ends_with('/'), false)
     };
     let outcome = if is_maildir {
-        as_user(account, || deliver::maildir(&path, |out| write_message(delivery, Form::Maildir, &delivered, out)).map(drop))
+        as_user(account, || {
+            deliver::maildir(&path, |out| write_message(delivery, Form::Maildir, &delivered, out)).map(drop)
+        })
     } else if in_spool {
         append_in_spool(delivery, account, &path, &delivered)
     } else {
@@ -90,7 +92,12 @@ pub fn to_user(delivery: &Delivery<'_>, account: &Account) -> Report {
 }
 
 /// In the spool, which is root's: the lock and the file are made with the directory's group, and given to the user.
-fn append_in_spool(delivery: &Delivery<'_>, account: &Account, path: &PathBuf, delivered: &str) -> Result<(), DeliverError> {
+fn append_in_spool(
+    delivery: &Delivery<'_>,
+    account: &Account,
+    path: &PathBuf,
+    delivered: &str,
+) -> Result<(), DeliverError> {
     let io = |what: &str| {
         let what = what.to_owned();
         move |source| DeliverError::Io { what, source }
@@ -127,15 +134,21 @@ pub fn to_file(delivery: &Delivery<'_>, path: &str, rights: &Option<Account>) ->
         return Report::sent(format!("delivered to file: {path}"));
     }
     let outcome = if path.ends_with('/') {
-        as_user(&account, || deliver::maildir(place, |out| write_message(delivery, Form::Maildir, &delivered, out)).map(drop))
+        as_user(&account, || {
+            deliver::maildir(place, |out| write_message(delivery, Form::Maildir, &delivered, out)).map(drop)
+        })
     } else {
         let rules = settings.rules(None, None);
         as_user(&account, || deliver::append(place, &rules, |out| write_message(delivery, Form::Mbox, &delivered, out)))
     };
-    let sent = if path.ends_with('/') { "delivered to maildir".to_owned() } else { format!("delivered to file: {path}") };
+    let sent =
+        if path.ends_with('/') { "delivered to maildir".to_owned() } else { format!("delivered to file: {path}") };
     match report(outcome, &sent, place, &account.name.to_string_lossy()) {
         failed if failed.code.class() == 2 => failed,
-        failed => Report { reason: failed.reason.replacen("cannot update mailbox", "cannot append message to file", 1), ..failed },
+        failed => Report {
+            reason: failed.reason.replacen("cannot update mailbox", "cannot append message to file", 1),
+            ..failed
+        },
     }
 }
 
@@ -150,7 +163,9 @@ fn report(outcome: Result<(), DeliverError>, sent: &str, path: &Path, user: &str
         DeliverError::Busy(_) => Code::new(4, 2, 0),
         DeliverError::Io { source, .. } => match source.raw_os_error() {
             Some(libc::EDQUOT | libc::EFBIG) => Code::new(5, 2, 2),
-            Some(libc::EACCES | libc::EPERM | libc::EISDIR | libc::ENOTDIR | libc::ELOOP | libc::ENXIO) => Code::new(5, 2, 0),
+            Some(libc::EACCES | libc::EPERM | libc::EISDIR | libc::ENOTDIR | libc::ELOOP | libc::ENXIO) => {
+                Code::new(5, 2, 0)
+            }
             Some(libc::EAGAIN | libc::ESTALE) => Code::new(4, 2, 0),
             // ENOSPC, and EIO too: a disk that fails is no reason to return good mail.
             _ => Code::new(4, 3, 0),

@@ -34,11 +34,22 @@ fn deliver(settings: &Settings, finisher: &Finisher, request: &Request) -> Answe
             return request.recipients.iter().map(|target| finisher.finish(request, target, &report, &relay)).collect();
         }
     };
-    request.recipients.iter().flat_map(|target| deliver_one(settings, finisher, request, target, &file, &relay)).collect()
+    request
+        .recipients
+        .iter()
+        .flat_map(|target| deliver_one(settings, finisher, request, target, &file, &relay))
+        .collect()
 }
 
 /// Delivers to one recipient and tells what became of each address that it led to.
-fn deliver_one(settings: &Settings, finisher: &Finisher, request: &Request, target: &Target, file: &File, relay: &Relay) -> Answer {
+fn deliver_one(
+    settings: &Settings,
+    finisher: &Finisher,
+    request: &Request,
+    target: &Target,
+    file: &File,
+    relay: &Relay,
+) -> Answer {
     let mut delivery = Delivery::new(settings, request, target, file);
     delivery.run();
     let results = delivery.into_results();

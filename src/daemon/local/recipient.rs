@@ -146,7 +146,9 @@ impl<'a> Delivery<'a> {
                 Ok(Some(value)) => {
                     let list = targets(&value);
                     // "self: self" is the user, not a loop.
-                    if list.iter().any(|item| matches!(item, Item::Address(to) if to.eq_ignore_ascii_case(name))) && list.len() == 1 {
+                    if list.iter().any(|item| matches!(item, Item::Address(to) if to.eq_ignore_ascii_case(name)))
+                        && list.len() == 1
+                    {
                         break;
                     }
                     return self.alias(name, list, depth);
@@ -260,7 +262,9 @@ impl<'a> Delivery<'a> {
             Ok(file) => file.text,
             Err(error) => {
                 let words = format!("unable to open include file {path}: {}", crate::sys::files::reason(&error));
-                let code = if error.kind() == std::io::ErrorKind::NotFound || error.kind() == std::io::ErrorKind::PermissionDenied {
+                let code = if error.kind() == std::io::ErrorKind::NotFound
+                    || error.kind() == std::io::ErrorKind::PermissionDenied
+                {
                     Code::new(5, 2, 4)
                 } else {
                     Code::DEFERRED

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 pub struct Settings {
     pub log: Arc<Log>,
-    pub cleanup: Cleanup,
+    pub cleanup: Arc<Cleanup>,
     pub router: Router,
     pub aliases: Maps,
     pub delimiters: String,

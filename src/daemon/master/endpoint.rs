@@ -19,7 +19,9 @@ pub fn open(cf: &MainCf, service: &Service) -> Result<Vec<OwnedFd>, String> {
         Endpoint::Inet => internet(cf, &service.name),
         Endpoint::Unix | Endpoint::Fifo | Endpoint::UnixDgram | Endpoint::Pass => {
             let path = local_path(cf, service);
-            local(cf, &path).map(|fd| vec![fd]).map_err(|error| format!("bind {}: {}", path.display(), crate::sys::files::reason(&error)))
+            local(cf, &path)
+                .map(|fd| vec![fd])
+                .map_err(|error| format!("bind {}: {}", path.display(), crate::sys::files::reason(&error)))
         }
     }
 }
@@ -68,13 +70,17 @@ fn internet(cf: &MainCf, name: &str) -> Result<Vec<OwnedFd>, String> {
         match bind(SocketAddr::new(address, port)) {
             Ok(socket) => opened.push(socket),
             // IPv6 may be switched off in the kernel while inet_protocols still says "all".
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL)) && address.is_ipv6() => {}
+            Err(error)
+                if matches!(error.raw_os_error(), Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL))
+                    && address.is_ipv6() => {}
             Err(error) => failure = Some(format!("bind {address} port {port}: {}", crate::sys::files::reason(&error))),
         }
     }
     match failure {
         Some(text) => Err(text),
-        None if opened.is_empty() => Err(format!("service {name}: no address to listen on (inet_interfaces, inet_protocols)")),
+        None if opened.is_empty() => {
+            Err(format!("service {name}: no address to listen on (inet_interfaces, inet_protocols)"))
+        }
         None => Ok(opened),
     }
 }
@@ -127,9 +133,8 @@ fn interface_addresses(cf: &MainCf) -> Result<Vec<IpAddr>, String> {
             "loopback-only" => {
                 computed::interfaces().iter().map(|interface| interface.address).filter(IpAddr::is_loopback).collect()
             }
-            name => {
-                resolve(name.trim_start_matches('[').trim_end_matches(']')).map_err(|text| format!("parameter inet_interfaces: {text}"))?
-            }
+            name => resolve(name.trim_start_matches('[').trim_end_matches(']'))
+                .map_err(|text| format!("parameter inet_interfaces: {text}"))?,
         };
         for address in more {
             if !found.contains(&address) {

@@ -70,7 +70,8 @@ impl Master {
         cf.verify()?;
         let log = Log::open(&cf.syslog_name(), "master", &cf.syslog_facility(), &cf.maillog_file());
         let queue = cf.queue_directory();
-        std::env::set_current_dir(&queue).map_err(|source| MasterError::Io { what: format!("chdir {queue}"), source })?;
+        std::env::set_current_dir(&queue)
+            .map_err(|source| MasterError::Io { what: format!("chdir {queue}"), source })?;
         let lock = take_lock(&cf)?;
         let pipe = || -> Result<(OwnedFd, OwnedFd), MasterError> {
             nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC | nix::fcntl::OFlag::O_NONBLOCK)
@@ -80,7 +81,8 @@ impl Master {
         signal::collect(&[Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD])
             .map_err(|source| MasterError::Io { what: "sigaction".into(), source })?;
         signal::ignore(&[Signal::SIGPIPE]);
-        let mut master = Master { directory: directory.to_owned(), cf, log, services: Vec::new(), status, lifetime, _lock: lock };
+        let mut master =
+            Master { directory: directory.to_owned(), cf, log, services: Vec::new(), status, lifetime, _lock: lock };
         master.open_services()?;
         let version = master.cf.mail_version();
         master.log.info(format!("daemon started -- version {version}, configuration {}", directory.display()));
@@ -120,7 +122,8 @@ impl Master {
             }
         }
         let next = self.services.iter().filter_map(|service| service.next_event(now)).min();
-        let wait = next.map_or(Duration::from_secs(60), |at| at.saturating_duration_since(now)).min(Duration::from_secs(60));
+        let wait =
+            next.map_or(Duration::from_secs(60), |at| at.saturating_duration_since(now)).min(Duration::from_secs(60));
         let timeout = PollTimeout::try_from(wait.as_millis() as i32 + 1).unwrap_or(PollTimeout::MAX);
         if poll(&mut descriptors, timeout).is_err() {
             return;
@@ -252,7 +255,8 @@ fn take_lock(cf: &MainCf) -> Result<nix::fcntl::Flock<File>, MasterError> {
     let path = pid_file(cf);
     let failed = |source| MasterError::Io { what: format!("open lock file {}", path.display()), source };
     use std::os::unix::fs::OpenOptionsExt;
-    let file = File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
+    let file =
+        File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
     let mut lock = crate::sys::lock::try_flock(file).map_err(failed)?.ok_or(MasterError::AlreadyRunning)?;
     lock.set_len(0).map_err(failed)?;
     writeln!(lock, "{:32}", std::process::id()).map_err(failed)?;

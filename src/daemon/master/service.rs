@@ -47,7 +47,8 @@ impl Running {
     pub fn open(cf: &MainCf, directory: &Path, line: &Service) -> Result<Option<Running>, MasterError> {
         let path = directory.join("master.cf").display().to_string();
         let fault = |text: String| MasterError::Service { path: path.clone(), line: line.line, text };
-        let role = crate::daemon::find(&line.command).ok_or_else(|| fault(format!("unknown command: {}", line.command)))?;
+        let role =
+            crate::daemon::find(&line.command).ok_or_else(|| fault(format!("unknown command: {}", line.command)))?;
         if role.model == Model::Absorbed {
             return Ok(None);
         }
@@ -138,7 +139,9 @@ impl Running {
     pub fn spawn(&mut self, directory: &Path, status: &OwnedFd, lifetime: &OwnedFd, log: &Log) {
         let started = self.try_spawn(directory, status, lifetime);
         match started {
-            Ok(pid) => drop(self.processes.insert(pid, Process { available: true, retired: false, started: Instant::now() })),
+            Ok(pid) => {
+                drop(self.processes.insert(pid, Process { available: true, retired: false, started: Instant::now() }))
+            }
             Err(error) => {
                 log.warning(format!("cannot start {}: {error}", self.command));
                 self.pause();

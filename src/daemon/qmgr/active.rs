@@ -47,7 +47,7 @@ struct Taken {
 /// What the configuration says.
 struct Settings {
     router: Router,
-    cleanup: Cleanup,
+    cleanup: Arc<Cleanup>,
     bouncer: Bouncer,
     cf: MainCf,
     active_limit: usize,
@@ -157,7 +157,12 @@ impl Active {
         self.queue().remove("defer", id)?;
         let sender = envelope::quote_path(&message.sender);
         let nrcpt = u32::try_from(message.recipients.len()).unwrap_or(u32::MAX);
-        self.log.event(&Event::QueueActive { queue_id: text(id.as_str()), from: text(&sender), size: message.size, nrcpt });
+        self.log.event(&Event::QueueActive {
+            queue_id: text(id.as_str()),
+            from: text(&sender),
+            size: message.size,
+            nrcpt,
+        });
         let (jobs, failed) = self.make_jobs(id, &message);
         let taken = Taken {
             outstanding: message.recipients.len(),
@@ -198,7 +203,8 @@ impl Active {
             }
             let limit = self.recipient_limit(&resolution.transport);
             // Where recipients go one by one, concurrency is counted by recipient.
-            let destination = if limit == 1 { resolution.recipient.to_lowercase() } else { resolution.nexthop.to_lowercase() };
+            let destination =
+                if limit == 1 { resolution.recipient.to_lowercase() } else { resolution.nexthop.to_lowercase() };
             let key = (resolution.transport, resolution.nexthop, destination);
             let mut recipient = recipient.clone();
             recipient.address = resolution.recipient;
@@ -261,7 +267,8 @@ impl Active {
             if let Some(outcome) = told.iter().find(|outcome| outcome.destination_down) {
                 down = Some(outcome.reason.clone());
             }
-            let mut reports: Vec<(Recipient, Report)> = told.iter().map(|outcome| (named(recipient, outcome), outcome.report())).collect();
+            let mut reports: Vec<(Recipient, Report)> =
+                told.iter().map(|outcome| (named(recipient, outcome), outcome.report())).collect();
             if reports.is_empty() {
                 let report = Report::deferred("mail transport unavailable");
                 self.log_here(&work.id, recipient, &report);
@@ -294,7 +301,8 @@ impl Active {
             &Event::Delivery(Box::new(crate::log::event::Delivery {
                 queue_id: text(id.as_str()),
                 to: text(&to),
-                orig_to: (recipient.original != recipient.address && !recipient.original.is_empty()).then(|| text(&recipient.original)),
+                orig_to: (recipient.original != recipient.address && !recipient.original.is_empty())
+                    .then(|| text(&recipient.original)),
                 relay: text("none"),
                 conn_use: None,
                 delay: age,
@@ -354,7 +362,8 @@ impl Active {
             for entry in std::mem::take(&mut taken.reasons) {
                 let report = Report { code: entry.report.code.hardened(), ..entry.report };
                 let entry = Entry { report, ..entry };
-                let done = bounce_log::append(self.queue(), "bounce", id, &entry).and_then(|()| file::mark_done(&file, entry.recipient.offset));
+                let done = bounce_log::append(self.queue(), "bounce", id, &entry)
+                    .and_then(|()| file::mark_done(&file, entry.recipient.offset));
                 if let Err(error) = done {
                     return self.defer(id, &taken, &format!("cannot write bounce log: {error}"));
                 }
@@ -399,7 +408,15 @@ impl Active {
             return;
         }
         let settings = &self.settings;
-        let told = settings.bouncer.notify(&settings.cleanup, &self.log, Kind::Delay, id, &taken.message, file, &taken.reasons);
+        let told = settings.bouncer.notify(
+            &settings.cleanup,
+            &self.log,
+            Kind::Delay,
+            id,
+            &taken.message,
+            file,
+            &taken.reasons,
+        );
         match told {
             Ok(()) => {
                 let _ = self.queue().with_subdirectory(&marker, |path| File::create(path));
@@ -426,7 +443,8 @@ impl Active {
             self.log.warning(format!("{id}: {fault}; will try again later"));
         }
         let age = SystemTime::now().duration_since(taken.message.arrival).unwrap_or_default();
-        let delay = age.clamp(self.settings.minimal_backoff, self.settings.maximal_backoff.max(self.settings.minimal_backoff));
+        let delay =
+            age.clamp(self.settings.minimal_backoff, self.settings.maximal_backoff.max(self.settings.minimal_backoff));
         let due = SystemTime::now() + delay;
         let path = self.queue().path("active", id);
         let set = File::options().write(true).open(&path).and_then(|file| file.set_modified(due));

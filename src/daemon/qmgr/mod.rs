@@ -103,7 +103,8 @@ async fn serve(mut context: Context) -> Result<(), String> {
             Wake::Answered(ticket, answer) => {
                 in_flight -= 1;
                 let down = active.answered(&ticket.transport, &ticket.work, answer);
-                let returned = scheduler.finished(&ticket.transport, &ticket.destination, down.as_deref(), Instant::now());
+                let returned =
+                    scheduler.finished(&ticket.transport, &ticket.destination, down.as_deref(), Instant::now());
                 for work in returned {
                     active.not_tried(&work, down.as_deref().unwrap_or_default());
                 }
@@ -181,7 +182,8 @@ fn limits(cf: &MainCf, transport: &str) -> Limits {
     let unlimited = |value: usize| if value == 0 { usize::MAX } else { value };
     Limits {
         processes: unlimited(count(cf.default_process_limit())),
-        initial: count(cf.initial_destination_concurrency()).min(unlimited(count(cf.for_service::<Int>(transport, "_destination_concurrency_limit")))),
+        initial: count(cf.initial_destination_concurrency())
+            .min(unlimited(count(cf.for_service::<Int>(transport, "_destination_concurrency_limit")))),
         concurrency: unlimited(count(cf.for_service::<Int>(transport, "_destination_concurrency_limit"))),
         dead_time: cf.typed::<Time>("minimal_backoff_time"),
     }
@@ -204,17 +206,20 @@ fn reload(context: &mut Context, active: &mut Active, scheduler: &mut Scheduler<
 async fn deliver(ticket: Ticket, request: Request, queue: PathBuf, tell: mpsc::UnboundedSender<Wake>) {
     let socket = queue.join("private").join(&ticket.transport);
     let ask = async {
-        let mut stream = UnixStream::connect(&socket)
+        let mut stream = UnixStream::connect(&socket).await.map_err(|error| {
+            format!("connect to transport private/{}: {}", ticket.transport, crate::sys::files::reason(&error))
+        })?;
+        wire::send_async(&mut stream, &request)
             .await
-            .map_err(|error| format!("connect to transport private/{}: {}", ticket.transport, crate::sys::files::reason(&error)))?;
-        wire::send_async(&mut stream, &request).await.map_err(|error| format!("transport {}: {error}", ticket.transport))?;
+            .map_err(|error| format!("transport {}: {error}", ticket.transport))?;
         match wire::receive_async::<Answer>(&mut stream).await {
             Ok(Some(answer)) => Ok(answer),
             Ok(None) => Err(format!("transport {}: the agent ended without an answer", ticket.transport)),
             Err(error) => Err(format!("transport {}: {error}", ticket.transport)),
         }
     };
-    let answer = tokio::time::timeout(AGENT_TIMEOUT, ask).await.unwrap_or_else(|_| Err("the agent did not answer".into()));
+    let answer =
+        tokio::time::timeout(AGENT_TIMEOUT, ask).await.unwrap_or_else(|_| Err("the agent did not answer".into()));
     let _ = tell.send(Wake::Answered(ticket, answer));
 }
 
