@@ -3,8 +3,12 @@
 
 /// getopt habits for clap.
 pub mod cli;
+/// postalias(1).
+pub mod postalias;
 /// postconf(1).
 pub mod postconf;
+/// postmap(1).
+pub mod postmap;
 
 use crate::exit::{Exit, Failure};
 use std::ffi::{OsStr, OsString};
@@ -47,7 +51,7 @@ pub struct Invocation {
 }
 
 /// Every applet.
-pub const APPLETS: &[&Applet] = &[&postconf::APPLET];
+pub const APPLETS: &[&Applet] = &[&postalias::APPLET, &postconf::APPLET, &postmap::APPLET];
 
 /// The applet of this exact name.
 pub fn find(name: &str) -> Option<&'static Applet> {
