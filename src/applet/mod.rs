@@ -17,6 +17,10 @@ pub mod postqueue;
 pub mod postsuper;
 /// sendmail(1), mailq, newaliases.
 pub mod sendmail;
+/// postalias(1).
+pub mod postalias;
+/// postmap(1).
+pub mod postmap;
 
 use crate::exit::{Exit, Failure};
 use std::ffi::{OsStr, OsString};
@@ -67,6 +71,8 @@ pub const APPLETS: &[&Applet] = &[
     &postcat::APPLET,
     &postlog::APPLET,
     &postconf::APPLET,
+    &postalias::APPLET,
+    &postmap::APPLET,
 ];
 
 /// The applet of this exact name.

@@ -64,6 +64,10 @@ impl Table for Fail {
         Err(TableError::new(&self.0, format!("table {}: query error: Application error", self.0)))
     }
 
+    fn entries(&self, _each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), TableError> {
+        self.lookup(b"").map(|_| ())
+    }
+
     fn is_pattern(&self) -> bool {
         true
     }

@@ -55,7 +55,9 @@ pub fn open(kind: &str, name: &str, options: &Options) -> Result<Opened, TableEr
     let table = format!("{kind}:{name}");
     let path = PathBuf::from(format!("{name}.db"));
     let wanted = if kind == "btree" { Kind::Btree } else { Kind::Hash };
-    let state = load(&table, &path, wanted)?;
+    let mut state = load(&table, &path, wanted)?;
+    state.with_nul = options.nul != Some(false);
+    state.without_nul = options.nul != Some(true);
     Ok(Box::new(Indexed { table, path, kind: wanted, options: options.clone(), state: Mutex::new(state) }))
 }
 

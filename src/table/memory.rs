@@ -1,7 +1,7 @@
 //! Tables in memory: inline:{ key = value, ... } from main.cf itself, texthash:FILE from a file in postmap's format.
 
 use super::open::{Duplicates, Opened, Options, Table, TableError, Value};
-use super::source::{Lines, entry};
+use super::source::{EntryError, Lines, entry};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -54,23 +54,18 @@ impl Table for Memory {
 /// inline:{ key = value, { key = value with blanks }, ... }
 pub fn inline(kind: &str, name: &str, options: &Options) -> Result<Opened, TableError> {
     let table = format!("{kind}:{name}");
-    let bad = |reason: &str| TableError::new(&table, format!("bad syntax: \"{table}\"; {reason}"));
-    let items = braced_items(name)
-        .map_err(|_| TableError::new(&table, format!("bad syntax: \"{table}\"; need \"{kind}:{{name=value...}}\"")))?;
+    let bad =
+        |reason: &str| TableError::new(&table, format!("{reason}: \"{table}\"; need \"{kind}:{{name=value...}}\""));
+    let syntax = || bad("bad syntax");
+    let items = braced_items(name).map_err(|()| syntax())?;
     if items.is_empty() {
-        return Err(TableError::new(&table, format!("bad syntax: \"{table}\"; need \"{kind}:{{name=value...}}\"")));
+        return Err(syntax());
     }
-    let mut memory = Memory::new(options);
+    let mut memory = Memory::new(&Options { duplicates: Duplicates::Replace, ..options.clone() });
     for item in items {
-        let inner = unbraced(&item).map_err(&bad)?;
-        let (key, value) = inner.split_once('=').ok_or_else(|| bad(&format!("missing '=' after attribute name")))?;
-        let (key, value) = (key.trim(), value.trim());
-        if key.is_empty() {
-            return Err(bad("missing attribute name"));
-        }
-        if !memory.insert(key.as_bytes(), value.as_bytes().to_vec()) {
-            options.warn(format_args!("{table}: duplicate entry: \"{key}\""));
-        }
+        let inner = unbraced(&item).map_err(|_| syntax())?;
+        let (key, value) = inner.split_once('=').ok_or_else(|| bad("missing '=' after attribute name"))?;
+        memory.insert(key.trim().as_bytes(), value.trim().as_bytes().to_vec());
     }
     Ok(Box::new(memory))
 }
@@ -146,29 +141,30 @@ fn load(kind: &str, name: &str, options: &Options) -> Result<(Memory, Option<Sys
     let read =
         |error: &std::io::Error| TableError::new(&table, format!("read {name}: {}", crate::sys::files::reason(error)));
     while let Some(line) = lines.next_line(options).map_err(|error| read(&error))? {
-        let (key, value) = match entry(&line.text) {
+        let (key, value) = match entry(&line.text, options.utf8) {
             Ok(entry) => entry,
             Err(error) => {
-                options.warn(format_args!("{name}, line {}: {error}", line.last));
+                let ignored = if error == EntryError::Format { " -- ignoring this line" } else { "" };
+                options.warn(format_args!("{name}, line {}: {error}{ignored}", line.first));
                 continue;
             }
         };
         if key.ends_with(b":") {
             options.warn(format_args!(
                 "{name}, line {}: record is in \"key: value\" format; is this an alias file?",
-                line.last
+                line.first
             ));
         }
         if !memory.insert(key, value.to_vec()) {
             let key = String::from_utf8_lossy(key).into_owned();
             match options.duplicates {
                 Duplicates::Warn => {
-                    options.warn(format_args!("{name}, line {}: duplicate entry: \"{key}\"", line.last));
+                    options.warn(format_args!("{name}, line {}: duplicate entry: \"{key}\"", line.first));
                 }
                 Duplicates::Fatal => {
                     return Err(TableError::new(
                         &table,
-                        format!("{name}, line {}: duplicate entry: \"{key}\"", line.last),
+                        format!("{name}, line {}: duplicate entry: \"{key}\"", line.first),
                     ));
                 }
                 Duplicates::Ignore | Duplicates::Replace => {}

@@ -56,6 +56,10 @@ pub struct Options {
     pub duplicates: Duplicates,
     /// Values name files; the table holds their content in base64 (`postmap -F`).
     pub values_are_files: bool,
+    /// Keys of indexed files have a trailing NUL (true), have none (false), or either.
+    pub nul: Option<bool>,
+    /// smtputf8_enable: keys fold as Unicode, and text that is not UTF-8 is refused.
+    pub utf8: bool,
     pub warn: Option<Warn>,
 }
 
@@ -79,6 +83,8 @@ impl Default for Options {
             reopen: true,
             duplicates: Duplicates::Warn,
             values_are_files: false,
+            nul: None,
+            utf8: true,
             warn: None,
         }
     }
@@ -93,7 +99,13 @@ impl Options {
 
     /// The key as a fixed-string table looks it up.
     pub fn folded(&self, key: &[u8]) -> Vec<u8> {
-        if self.fold { fold(key) } else { key.to_owned() }
+        if !self.fold {
+            key.to_owned()
+        } else if self.utf8 {
+            fold(key)
+        } else {
+            key.to_ascii_lowercase()
+        }
     }
 }
 

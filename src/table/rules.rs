@@ -104,7 +104,7 @@ pub fn read(kind: &str, name: &str, options: &Options, mut each: impl FnMut(usiz
             .next_line(options)
             .map_err(|error| TableError::new(&table, format!("read {name}: {}", crate::sys::files::reason(&error))))?;
         let Some(line) = next else { return Ok(()) };
-        each(line.last, super::source::trim(&line.text));
+        each(line.first, super::source::trim(&line.text));
     }
 }
 

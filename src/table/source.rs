@@ -115,9 +115,9 @@ pub enum EntryError {
 }
 
 /// Splits a logical line at its first blank outside double quotes; the quotes stay in the key.
-pub fn entry(text: &[u8]) -> Result<(&[u8], &[u8]), EntryError> {
+pub fn entry(text: &[u8], utf8: bool) -> Result<(&[u8], &[u8]), EntryError> {
     let shown = || String::from_utf8_lossy(text).into_owned();
-    if !text.is_ascii() && std::str::from_utf8(text).is_err() {
+    if utf8 && !text.is_ascii() && std::str::from_utf8(text).is_err() {
         return Err(EntryError::NotUtf8(shown()));
     }
     let mut quoted = false;
@@ -177,9 +177,9 @@ mod tests {
 
     #[test]
     fn a_key_ends_at_the_first_blank_outside_quotes() {
-        assert_eq!(entry(b"\"a b\"@c\t x y "), Ok((&b"\"a b\"@c"[..], &b"x y"[..])));
-        assert_eq!(entry(b"a\\ b c"), Ok((&b"a\\ b"[..], &b"c"[..])));
-        assert_eq!(entry(b"a"), Err(EntryError::Format));
-        assert!(matches!(entry(b"\"a b"), Err(EntryError::Quotes(_))));
+        assert_eq!(entry(b"\"a b\"@c\t x y ", true), Ok((&b"\"a b\"@c"[..], &b"x y"[..])));
+        assert_eq!(entry(b"a\\ b c", true), Ok((&b"a\\ b"[..], &b"c"[..])));
+        assert_eq!(entry(b"a", true), Err(EntryError::Format));
+        assert!(matches!(entry(b"\"a b", true), Err(EntryError::Quotes(_))));
     }
 }

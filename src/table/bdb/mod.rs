@@ -10,6 +10,8 @@
 
 /// Lookup and listing in a btree file.
 mod btree;
+/// Writing whole files.
+pub mod build;
 /// Meta page, pages, items, overflow chains.
 pub mod file;
 /// Lookup and listing in a hash file.
