@@ -2,6 +2,8 @@
 
 /// One variant for each line that mail programs write.
 pub mod event;
+/// The part of a line before its content.
+pub mod line;
 /// Where lines go: syslog, a file, stderr.
 pub mod sink;
 
