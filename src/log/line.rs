@@ -3,8 +3,6 @@
 //!
 //! All slices borrow from the line; nothing here allocates, fails loudly or looks at a line twice.
 
-use memchr::memmem;
-
 /// When a line was written, in the writer's local time. Numbers are as they stand: a log can say "day 99".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Stamp {
@@ -86,16 +84,11 @@ impl<'a> Postfix<'a> {
 
 /// The first ": " that a word follows.
 fn first_word(tail: &[u8]) -> Option<(&[u8], &[u8])> {
-    let mut from = 0;
-    loop {
-        let found = from + memmem::find(tail.get(from..)?, b": ")?;
-        let content = tail.get(found + 2..)?;
+    memchr::memchr_iter(b':', tail).find_map(|at| {
+        let content = tail.get(at..)?.strip_prefix(b": ")?;
         let word = word(content);
-        if !word.is_empty() {
-            return Some((word, content));
-        }
-        from = found + 1;
-    }
+        (!word.is_empty()).then_some((word, content))
+    })
 }
 
 fn word(content: &[u8]) -> &[u8] {

@@ -3,10 +3,10 @@
 
 use super::options::{Options, Top};
 use super::reject::{self, Reject, Style};
-use super::tallies::{Column, Counts, Day, Map, Messages, Row, Sessions, Tallies, Verdicts, entry};
-use super::text::{self, Folding, client_domain, domain_of};
+use super::tallies::{Column, Counts, Day, Messages, Row, Sessions, Tallies, Verdicts};
+use super::text::{self, Folding, after_each, client_domain, domain_of, find};
 use crate::log::line::{Line, Postfix, Stamp, digits, is_space};
-use memchr::{memchr, memmem};
+use memchr::{memchr, memchr_iter, memmem};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -27,24 +27,11 @@ pub struct Collector<'o> {
     wanted: Option<[Vec<u8>; 2]>,
     pub tallies: Tallies,
     messages: Messages,
-    /// Messages that came in and whose sender has not been seen yet, with the client's domain; None: unreadable.
-    arrived: Map<Option<Box<[u8]>>>,
     /// When each smtpd process took its connection.
     connected: HashMap<u64, i64>,
     last_day: u8,
     /// Index of the current day in `tallies.days`.
     today: usize,
-    find: Finders,
-}
-
-/// Strings that are looked for in nearly every line, prepared once.
-struct Finders {
-    id: memmem::Finder<'static>,
-    from: memmem::Finder<'static>,
-    to: memmem::Finder<'static>,
-    end_of_tag: memmem::Finder<'static>,
-    colon: memmem::Finder<'static>,
-    forwarded: memmem::Finder<'static>,
 }
 
 /// Which of the four verdicts.
@@ -83,18 +70,9 @@ impl<'o> Collector<'o> {
                 ..Tallies::default()
             },
             messages: Messages::default(),
-            arrived: Map::default(),
             connected: HashMap::new(),
             last_day: 0,
             today: 0,
-            find: Finders {
-                id: memmem::Finder::new(": [ID "),
-                from: memmem::Finder::new("from=<"),
-                to: memmem::Finder::new("to=<"),
-                end_of_tag: memmem::Finder::new("]: "),
-                colon: memmem::Finder::new(": "),
-                forwarded: memmem::Finder::new("forwarded as "),
-            },
         }
     }
 
@@ -117,8 +95,9 @@ impl<'o> Collector<'o> {
 
     /// The line without Solaris's "[ID 197553 mail.info] ", if it has one.
     fn without_id(&self, rest: &[u8]) -> Option<Vec<u8>> {
-        self.find.id.find_iter(rest).find_map(|at| {
-            let number = rest.get(at + 6..)?;
+        memchr_iter(b'[', rest).find_map(|bracket| {
+            let at = rest.get(..bracket)?.strip_suffix(b": ")?.len();
+            let number = rest.get(bracket..)?.strip_prefix(b"[ID ")?;
             let end = digits(number);
             let name = number.get(end..)?.strip_prefix(b" ").filter(|_| end > 0)?;
             let close = memchr(b']', name).filter(|&close| close > 0)?;
@@ -143,7 +122,7 @@ impl<'o> Collector<'o> {
         match service {
             b"master" => {
                 let text = text::after_last(rest, b": ").unwrap_or_default();
-                *entry(&mut self.tallies.master, text) += 1;
+                *self.tallies.master.of(text) += 1;
             }
             b"smtpd" | b"postscreen" => self.server(stamp, word, rest),
             _ => {
@@ -199,7 +178,7 @@ impl<'o> Collector<'o> {
         let (total, verdicts) = self.verdicts(verdict);
         *total += 1;
         if let Some(verdicts) = verdicts {
-            *entry(entry(entry(verdicts, b"cleanup"), part), &text) += 1;
+            *verdicts.of(b"cleanup").of(part).of(&text) += 1;
         }
         self.count(stamp, Column::Rejected);
         true
@@ -220,8 +199,8 @@ impl<'o> Collector<'o> {
             (end > number && rest.get(end..)?.starts_with(b"]: ")).then_some(end + 3)
         })?;
         let tail = rest.get(begin..)?;
-        self.find.colon.find_iter(tail).find_map(|at| {
-            let after = tail.get(at + 2..)?;
+        memchr_iter(b':', tail).find_map(|at| {
+            let after = tail.get(at..)?.strip_prefix(b": ")?;
             let part =
                 PARTS.into_iter().find(|part| after.starts_with(part) && after.get(part.len()) == Some(&b' '))?;
             let (before, verdict) =
@@ -242,7 +221,7 @@ impl<'o> Collector<'o> {
         };
         let text = text::after_last(rest, mark).unwrap_or(rest);
         let text = if self.options.verbose { Cow::Borrowed(text) } else { text::cut(text, 66) };
-        *entry(entry(map, service), &text) += 1;
+        *map.of(service).of(&text) += 1;
         true
     }
 
@@ -265,20 +244,20 @@ impl<'o> Collector<'o> {
         *total += 1;
         if let Some(verdicts) = verdicts {
             let Reject { kind, reason, about } = reject::read(rest, &style);
-            *entry(entry(entry(verdicts, kind), &reason), &about) += 1;
+            *verdicts.of(kind).of(&reason).of(&about) += 1;
         }
     }
 
     /// smtpd and postscreen: a message's client, a verdict, the sessions.
     fn server(&mut self, stamp: Stamp, word: &[u8], rest: &[u8]) {
         let mut verdict = None;
-        for at in self.find.end_of_tag.find_iter(rest) {
+        for at in memchr_iter(b']', rest) {
             let before = rest.get(..at).unwrap_or_default();
             let number = before.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
             if number == 0 || !before.get(..at - number).is_some_and(|before| before.ends_with(b"[")) {
                 continue;
             }
-            let content = rest.get(at + 3..).unwrap_or_default();
+            let Some(content) = rest.get(at..).and_then(|tail| tail.strip_prefix(b"]: ")) else { continue };
             let id = content.iter().position(|&byte| !text::is_word(byte)).unwrap_or(content.len());
             let Some(said) = content.get(id..).and_then(|tail| tail.strip_prefix(b": ")).filter(|_| id > 0) else {
                 continue;
@@ -289,11 +268,12 @@ impl<'o> Collector<'o> {
                 self.count(stamp, Column::Received);
                 self.tallies.received += 1;
                 let domain = client_domain(client.get(..end).unwrap_or_default()).filter(|domain| truth(domain));
-                *entry(&mut self.arrived, word) = domain.map(|domain| domain.as_ref().into());
+                let message = self.messages.digest(word);
+                self.messages.arrive(message, domain.map(|domain| domain.as_ref().into()));
                 return;
             }
             if verdict.is_none()
-                && let Some(end) = memmem::find(said, b": ").filter(|&end| end <= b"reject_warning".len())
+                && let Some(end) = memchr(b':', said).filter(|&end| said.get(end + 1) == Some(&b' '))
             {
                 verdict = Verdict::of(said.get(..end).unwrap_or_default());
             }
@@ -313,7 +293,7 @@ impl<'o> Collector<'o> {
         let Some(content) = tail.strip_prefix(b"]: ").filter(|_| length > 0) else { return };
         let process = number.iter().fold(0, |value: u64, digit| value.wrapping_mul(10) + u64::from(digit - b'0'));
         let seconds = self.seconds(stamp);
-        if memmem::find(rest, b": connect from ").is_some() {
+        if find(rest, b": connect from ").is_some() {
             self.connected.insert(process, seconds);
             return;
         }
@@ -325,7 +305,7 @@ impl<'o> Collector<'o> {
         let domain = client_domain(client).unwrap_or_default();
         self.tallies.session_hours[usize::from(stamp.hour)].add(time);
         self.tallies.days[self.today].sessions.add(time);
-        entry(&mut self.tallies.session_domains, &domain).add(time);
+        self.tallies.session_domains.of(&domain).add(time);
         self.tallies.sessions.add(time);
     }
 
@@ -337,36 +317,33 @@ impl<'o> Collector<'o> {
 
     /// "from=<...>, size=N" (qmgr)
     fn sender(&mut self, queue_id: &[u8], rest: &[u8]) -> bool {
-        let found = self.find.from.find_iter(rest).find_map(|at| {
-            let address = rest.get(at + b"from=<".len()..)?;
+        let found = after_each(rest, b"from=<").find_map(|address| {
             let end = memchr(b'>', address)?;
             let size = address.get(end..)?.strip_prefix(b">, size=")?;
             let length = digits(size);
-            (length > 0).then(|| (address.get(..end), number(size.get(..length))))
+            (length > 0).then(|| (address.get(..end), number(size.iter().take(length))))
         });
         let Some((address, size)) = found else { return false };
-        if self.messages.size(queue_id) != 0 {
+        let message = self.messages.digest(queue_id);
+        if self.messages.size(message) != 0 {
             return true;
         }
         let address = address.filter(|address| truth(address));
         let address =
             address.map_or(Cow::Borrowed(b"from=<>".as_slice()), |address| self.style.folding.sender(address));
-        self.messages.set_size(queue_id, size);
+        self.messages.set_size(message, size);
         if self.options.extended {
-            entry(&mut self.tallies.details, queue_id).push(address.as_ref().into());
+            self.tallies.details.of(queue_id).push(address.as_ref().into());
         }
         // Only what came in over smtpd or pickup: not forwarded mail, not notices.
-        if self.arrived.get(queue_id).is_none_or(Option::is_none) {
-            return true;
-        }
-        let Some(Some(client)) = self.arrived.remove(queue_id) else { return true };
+        let Some(client) = self.messages.take_client(message) else { return true };
         let domain = match domain_of(&address) {
             Some(domain) => domain,
             None if *client == *b"pickup" => &address,
             None => &client,
         };
         for (map, key) in [(&mut self.tallies.sender_domains, domain), (&mut self.tallies.senders, &address)] {
-            let traffic = entry(map, key);
+            let traffic = map.of(key);
             traffic.messages += 1;
             traffic.bytes += size;
         }
@@ -376,12 +353,11 @@ impl<'o> Collector<'o> {
 
     /// "to=<...>, relay=..., delay=..., status=..."
     fn delivery(&mut self, stamp: Stamp, service: &[u8], queue_id: &[u8], rest: &[u8]) -> bool {
-        let Some(found) = self.find.to.find_iter(rest).find_map(|at| Delivery::read(&rest[at + b"to=<".len()..]))
-        else {
+        let Some(found) = after_each(rest, b"to=<").find_map(Delivery::read) else {
             return false;
         };
         match found.status {
-            b"sent" if self.find.forwarded.find(found.after).is_some() => self.tallies.forwarded += 1,
+            b"sent" if find(found.after, b"forwarded as ").is_some() => self.tallies.forwarded += 1,
             b"sent" => self.sent(stamp, queue_id, &found),
             b"deferred" => self.deferred(stamp, service, queue_id, &found, rest),
             b"bounced" => self.bounced(stamp, &found, rest),
@@ -392,28 +368,28 @@ impl<'o> Collector<'o> {
 
     fn sent(&mut self, stamp: Stamp, queue_id: &[u8], found: &Delivery<'_>) {
         let address = self.style.folding.address(found.to);
-        let size = self.messages.size(queue_id);
+        let size = self.messages.size(self.messages.digest(queue_id));
         let delay = decimal(found.delay);
-        let domain = entry(&mut self.tallies.recipient_domains, domain_or_all(&address));
+        let domain = self.tallies.recipient_domains.of(domain_or_all(&address));
         domain.messages += 1;
         domain.bytes += size;
         domain.delay += delay;
         domain.longest = longest(domain.longest, delay);
-        let user = entry(&mut self.tallies.recipients, &address);
+        let user = self.tallies.recipients.of(&address);
         user.messages += 1;
         user.bytes += size;
         self.tallies.delivered += 1;
         self.tallies.bytes_delivered += size;
         if size == 0 {
             if self.options.sizeless {
-                *entry(&mut self.tallies.sizeless, queue_id) = address.as_ref().into();
+                *self.tallies.sizeless.of(queue_id) = address.as_ref().into();
             }
             if self.options.extended {
-                entry(&mut self.tallies.details, queue_id).push((*b"(sender not in log)").into());
+                self.tallies.details.of(queue_id).push((*b"(sender not in log)").into());
             }
         }
         if self.options.extended {
-            entry(&mut self.tallies.details, queue_id).push(address.as_ref().into());
+            self.tallies.details.of(queue_id).push(address.as_ref().into());
         }
         self.count(stamp, Column::Delivered);
     }
@@ -428,15 +404,15 @@ impl<'o> Collector<'o> {
                 shown = text::without_code(shown);
                 shown = shown.strip_prefix(b"connect to ").unwrap_or(shown);
             }
-            *entry(entry(&mut self.tallies.deferral_reasons, service), shown) += 1;
+            *self.tallies.deferral_reasons.of(service).of(shown) += 1;
         }
         self.count(stamp, Column::Deferred);
         self.tallies.deferrals += 1;
-        if self.messages.first_deferral(queue_id) {
+        if self.messages.first_deferral(self.messages.digest(queue_id)) {
             self.tallies.deferred += 1;
         }
         let address = self.style.folding.address(found.to);
-        let domain = entry(&mut self.tallies.recipient_domains, domain_or_all(&address));
+        let domain = self.tallies.recipient_domains.of(domain_or_all(&address));
         domain.deferrals += 1;
         domain.longest = longest(domain.longest, decimal(found.delay));
     }
@@ -453,7 +429,7 @@ impl<'o> Collector<'o> {
             } else {
                 Cow::Borrowed(found.relay)
             };
-            *entry(entry(&mut self.tallies.bounce_reasons, &relay), shown) += 1;
+            *self.tallies.bounce_reasons.of(&relay).of(shown) += 1;
         }
         self.count(stamp, Column::Bounced);
         self.tallies.bounced += 1;
@@ -462,17 +438,18 @@ impl<'o> Collector<'o> {
     /// pickup, and connection failures of old smtp clients.
     fn rest(&mut self, stamp: Stamp, service: &[u8], queue_id: &[u8], rest: &[u8]) {
         if service == b"pickup" {
-            if memmem::find(rest, b": uid=").is_some() || memmem::find(rest, b": sender=").is_some() {
+            if find(rest, b": uid=").is_some() || find(rest, b": sender=").is_some() {
                 self.count(stamp, Column::Received);
                 self.tallies.received += 1;
-                *entry(&mut self.arrived, queue_id) = Some((*b"pickup").into());
+                let message = self.messages.digest(queue_id);
+                self.messages.arrive(message, Some((*b"pickup").into()));
             }
         } else if service == b"smtp"
             && self.options.smtp != Top::None
             && let Some((host, failure)) = old_failure(rest)
         {
-            let counts: &mut Counts = entry(&mut self.tallies.smtp_failures, &failure.to_ascii_lowercase());
-            *entry(counts, host) += 1;
+            let counts: &mut Counts = self.tallies.smtp_failures.of(&failure.to_ascii_lowercase());
+            *counts.of(host) += 1;
         }
     }
 }
@@ -539,7 +516,7 @@ fn old_failure(rest: &[u8]) -> Option<(&[u8], &[u8])> {
         .or_else(|| {
             places().find_map(|tail| {
                 let open = memchr(b'[', tail).filter(|&open| open > 0)?;
-                let close = memmem::find(tail.get(open + 2..)?, b"]: ")? + open + 2;
+                let close = find(tail.get(open + 2..)?, b"]: ")? + open + 2;
                 (!tail.get(open + 1..close)?.iter().any(|&byte| is_space(byte))).then_some(())?;
                 let why = tail.get(close + 3..)?;
                 let inner = why.strip_suffix(b")")?;
@@ -552,7 +529,7 @@ fn old_failure(rest: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// Where "; from=<...", with " from HOST" before it, cuts a cleanup verdict's text.
 fn end_of_content(text: &[u8]) -> usize {
-    let Some(mark) = memmem::find(text, b"; from=<") else { return text.len() };
+    let Some(mark) = find(text, b"; from=<") else { return text.len() };
     let with_host = memmem::find_iter(text, b" from ").take(64).find(|&at| {
         let run = text.get(at + 6..).unwrap_or_default();
         let end = run.iter().position(|&byte| is_space(byte)).unwrap_or(run.len());
@@ -577,13 +554,22 @@ fn longest(known: f64, delay: f64) -> f64 {
 /// The number that a delay begins with.
 fn decimal(text: &[u8]) -> f64 {
     let end = text.iter().position(|byte| !(byte.is_ascii_digit() || *byte == b'.')).unwrap_or(text.len());
+    // Up to 15 digits both numbers are exact, and so their quotient is the nearest one, as the library's would be.
+    if end <= 15
+        && let Some(point) = memchr(b'.', text.get(..end).unwrap_or_default()).or(Some(end))
+    {
+        const POWERS: [f64; 15] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14];
+        let places = (end - point).saturating_sub(1);
+        let digits = text.iter().take(end).filter(|byte| byte.is_ascii_digit());
+        if text.iter().take(end).filter(|&&byte| byte == b'.').count() < 2 {
+            return number(digits) as f64 / POWERS[places];
+        }
+    }
     std::str::from_utf8(text.get(..end).unwrap_or_default()).ok().and_then(|text| text.parse().ok()).unwrap_or(0.0)
 }
 
-fn number(text: Option<&[u8]>) -> u64 {
-    text.unwrap_or_default()
-        .iter()
-        .fold(0, |value: u64, digit| value.saturating_mul(10).saturating_add(u64::from(digit.wrapping_sub(b'0'))))
+fn number<'a>(digits: impl Iterator<Item = &'a u8>) -> u64 {
+    digits.fold(0, |value: u64, digit| value.saturating_mul(10).saturating_add(u64::from(digit.wrapping_sub(b'0'))))
 }
 
 /// Whether a text counts as given: the empty one and "0" do not.

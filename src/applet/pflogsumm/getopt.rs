@@ -89,7 +89,7 @@ fn option(
                 given.push(Given::Flag(name));
                 Ok(())
             }
-            Some(_) => Err(format!("Option {typed} does not take an argument")),
+            Some(_) => Err(format!("Option {name} does not take an argument")),
         };
     }
     let is_glued = glued.is_some();
@@ -103,7 +103,7 @@ fn option(
             given.push(Given::Number(name, 0));
             return Ok(());
         }
-        return Err(format!("Option {typed} requires an argument"));
+        return Err(format!("Option {name} requires an argument"));
     };
     match (takes, integer(&value)) {
         (Takes::Text, _) => given.push(Given::Text(name, value)),
@@ -114,7 +114,7 @@ fn option(
         }
         _ => {
             let value = String::from_utf8_lossy(&value);
-            return Err(format!("Value \"{value}\" invalid for option {typed} (number expected)"));
+            return Err(format!("Value \"{value}\" invalid for option {name} (number expected)"));
         }
     }
     Ok(())

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 
 /// Bytes of a line that are looked at.
 pub const LONGEST: usize = 64 * 1024;
-const BUFFER: usize = 1024 * 1024;
+const BUFFER: usize = 256 * 1024;
 
 /// Calls `take` for each line without its newline; also for a last one that has none.
 pub fn lines(mut source: impl Read, mut take: impl FnMut(&[u8])) -> io::Result<()> {

@@ -1,9 +1,9 @@
 //! What smtpd or postscreen said when it turned a client away: kind of command, reason, and whom it is held against.
 //! The reasons are cut so that lines that differ only by an address count as one; the rules are the reference's.
 
-use super::text::{self, Folding, client_domain, split_once};
+use super::text::{self, Folding, after_each, client_domain, find, split_once};
 use crate::log::line::is_space;
-use memchr::{memchr, memchr_iter, memmem};
+use memchr::{memchr, memchr_iter};
 use std::borrow::Cow;
 
 /// One verdict as it is counted.
@@ -64,10 +64,7 @@ pub fn read<'a>(line: &'a [u8], style: &Style) -> Reject<'a> {
 /// The last " reject: KIND from CLIENT: REST" (or reject_warning, hold, discard) of a line.
 fn parts(line: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     const WORDS: &[&[u8]] = &[b" reject", b" reject_warning", b" hold", b" discard"];
-    let mut end = line.len();
-    while let Some(at) = memmem::rfind(&line[..end], b": ") {
-        // One byte less, so that the search moves on, but an overlapping ": " is still found.
-        end = at + 1;
+    for at in memchr::memrchr_iter(b':', line).filter(|at| line.get(at + 1) == Some(&b' ')) {
         if !WORDS.iter().any(|word| line[..at].ends_with(word)) {
             continue;
         }
@@ -90,8 +87,9 @@ fn is_user_unknown(reason: &[u8]) -> bool {
 
 /// The text when the reason holds "NNN TEXT;".
 fn coded(reason: &[u8], known: &[u8]) -> Option<Vec<u8>> {
+    memchr(b';', reason)?;
     let mut from = 0;
-    while let Some(at) = memmem::find(&reason[from..], known).map(|at| at + from) {
+    while let Some(at) = find(&reason[from..], known).map(|at| at + from) {
         let before = &reason[..at];
         let code = before.strip_suffix(b" ").is_some_and(|before| before.ends_with_digits(3));
         if code && reason[at + known.len()..].starts_with(b";") {
@@ -114,10 +112,10 @@ impl EndsWithDigits for [u8] {
 
 /// The client of a pipelining complaint: after the line's first " from ", up to a colon.
 fn pipelining_client(line: &[u8]) -> &[u8] {
-    memmem::find_iter(line, b" from ")
+    memchr_iter(b' ', line)
         .filter(|&at| at > 0)
         .find_map(|at| {
-            let rest = &line[at + b" from ".len()..];
+            let rest = line[at..].strip_prefix(b" from ")?;
             let end = rest.iter().skip(1).position(|&byte| byte == b':' || is_space(byte))? + 1;
             (rest[end] == b':' && !is_space(rest[0])).then(|| &rest[..end])
         })
@@ -125,9 +123,8 @@ fn pipelining_client(line: &[u8]) -> &[u8] {
 }
 
 /// The value of "NAME=<...>" that is not empty.
-fn bracketed<'a>(said: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    memmem::find_iter(said, name).find_map(|at| {
-        let rest = &said[at + name.len()..];
+fn bracketed<'a>(said: &'a [u8], name: &'static [u8]) -> Option<&'a [u8]> {
+    after_each(said, name).find_map(|rest| {
         let end = memchr(b'>', rest).filter(|&end| end > 0)?;
         Some(&rest[..end])
     })
@@ -149,9 +146,10 @@ fn recipient<'a>(said: &'a [u8], style: &Style) -> Cow<'a, [u8]> {
 
 /// "550 <address>: User unknown "
 fn unknown_user(said: &[u8]) -> Option<&[u8]> {
-    memmem::find_iter(said, b" <").find_map(|at| {
-        let rest = &said[at + 2..];
-        let end = memchr(b'>', rest).filter(|&end| end > 0 && said[..at].ends_with_digits(3))?;
+    memchr_iter(b'<', said).find_map(|at| {
+        let rest = &said[at + 1..];
+        let code = said[..at].strip_suffix(b" ")?.ends_with_digits(3);
+        let end = memchr(b'>', rest).filter(|&end| end > 0 && code)?;
         rest[end..].starts_with(b">: User unknown ").then(|| &rest[..end])
     })
 }
@@ -174,7 +172,7 @@ fn shorten_recipient(said: &[u8]) -> Cow<'_, [u8]> {
     // "550 <anything>: " becomes "550 <>: ": there may be anything in there, colons too.
     if text::without_code(&reason).len() < reason.len()
         && reason.get(4) == Some(&b'<')
-        && let Some(end) = memmem::find(&reason[5..], b">:")
+        && let Some(end) = find(&reason[5..], b">:")
     {
         reason = Cow::Owned([&reason[..5], &reason[5 + end..]].concat());
     }
@@ -230,11 +228,11 @@ fn clause(reason: &[u8]) -> Option<(usize, usize)> {
 /// "client X blocked", "Client host X blocked", "Sender address X blocked" lose all before "blocked".
 fn blocked(reason: &[u8]) -> Option<(usize, usize)> {
     const WHO: &[&[u8]] = &[b"client ", b"Client host ", b"Sender address "];
-    let last = memmem::rfind(reason, b" blocked")?;
-    (0..last).find_map(|at| {
+    let last = memchr::memrchr_iter(b' ', reason).find(|&at| reason[at..].starts_with(b" blocked"))?;
+    memchr::memchr3_iter(b'c', b'C', b'S', &reason[..last]).find_map(|at| {
         let who = WHO.iter().find(|who| reason[at..].starts_with(who))?;
         let from = at + who.len() + 1;
-        let found = memmem::find(reason.get(from..)?, b" blocked")?;
+        let found = find(reason.get(from..)?, b" blocked")?;
         Some((at, from + found + 1))
     })
 }
@@ -251,7 +249,8 @@ fn shorten_mail(said: &[u8]) -> &[u8] {
         (length > 0).then(|| &tail[..length])
     };
     if rest.starts_with(b"<") {
-        let mut marks: Vec<usize> = memmem::find_iter(rest, b">: ").filter(|&at| at > 1).collect();
+        let mut marks: Vec<usize> =
+            memchr_iter(b'>', rest).filter(|&at| at > 1 && rest[at..].starts_with(b">: ")).collect();
         while let Some(at) = marks.pop() {
             if let Some(found) = ends(at + 3) {
                 return found;

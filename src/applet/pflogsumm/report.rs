@@ -2,8 +2,8 @@
 
 use super::options::{Options, Top};
 use super::sort;
-use super::tallies::{Counts, Day, Map, Row, Sessions, Tallies, Verdicts};
-use super::units::{clock, column, count, time};
+use super::tallies::{Counts, Day, Map, Row, Sessions, Tallies, Traffic, Verdicts};
+use super::units::{Column, clock, count, time};
 use crate::log::line::MONTHS;
 use std::io::{self, Write};
 
@@ -31,10 +31,14 @@ pub fn write(out: &mut impl Write, tallies: &Tallies, options: &Options, day: Op
         report.session_domains()?;
     }
     let (senders, recipients) = (&tallies.senders, &tallies.recipients);
-    report.users("Senders by message count", senders, |of| of.messages)?;
-    report.users("Recipients by message count", recipients, |of| of.messages)?;
-    report.users("Senders by message size", senders, |of| of.bytes)?;
-    report.users("Recipients by message size", recipients, |of| of.bytes)?;
+    let none = options.users == Top::None;
+    let rank = |map| if none { Vec::new() } else { sort::by_host(map) };
+    let (senders, recipients): (Users<'_>, Users<'_>) = (rank(senders), rank(recipients));
+    report.users("Senders by message count", &senders, |of| of.messages)?;
+    report.users("Recipients by message count", &recipients, |of| of.messages)?;
+    report.users("Senders by message size", &senders, |of| of.bytes)?;
+    report.users("Recipients by message size", &recipients, |of| of.bytes)?;
+    drop((senders, recipients));
     if !tallies.sizeless.is_empty() {
         report.title("Messages with no size data")?;
         for (queue_id, recipient) in sort::by_key(&tallies.sizeless) {
@@ -54,6 +58,9 @@ pub fn write(out: &mut impl Write, tallies: &Tallies, options: &Options, day: Op
 pub fn title(out: &mut impl Write, text: &str) -> io::Result<()> {
     writeln!(out, "\n{text}\n{}", "-".repeat(text.len()))
 }
+
+/// Senders or recipients in the order of ties.
+type Users<'a> = Vec<(&'a [u8], &'a Traffic)>;
 
 struct Report<'a, W> {
     out: &'a mut W,
@@ -106,7 +113,7 @@ impl<W: Write> Report<'_, W> {
             (tallies.discarded, format!("discarded ({}%)", percent(tallies.discarded))),
         ];
         for (value, label) in rows {
-            writeln!(self.out, " {}  {label}", column(value))?;
+            writeln!(self.out, " {}  {label}", Column(value))?;
         }
         writeln!(self.out)?;
         let recipient_domains = tallies.recipient_domains.values().filter(|domain| domain.messages > 0).count();
@@ -119,13 +126,13 @@ impl<W: Write> Report<'_, W> {
             (recipient_domains as u64, "recipient hosts/domains"),
         ];
         for (value, label) in rows {
-            writeln!(self.out, " {}  {label}", column(value))?;
+            writeln!(self.out, " {}  {label}", Column(value))?;
         }
         if self.options.smtpd_stats {
             let sessions = &tallies.sessions;
             writeln!(self.out, "\nsmtpd\n")?;
-            writeln!(self.out, "  {}  connections", column(sessions.count))?;
-            writeln!(self.out, "  {}  hosts/domains", column(tallies.session_domains.len() as u64))?;
+            writeln!(self.out, "  {}  connections", Column(sessions.count))?;
+            writeln!(self.out, "  {}  hosts/domains", Column(tallies.session_domains.len() as u64))?;
             writeln!(self.out, "  {:6}   avg. connect time (seconds)", average(sessions))?;
             writeln!(self.out, " {}  total connect time", clock(sessions.seconds as f64))?;
         }
@@ -156,7 +163,7 @@ impl<W: Write> Report<'_, W> {
         for day in in_order(&self.tallies.days, |day| day.traffic.filled > 0) {
             self.date(day)?;
             for &value in &day.traffic.values[..day.traffic.filled] {
-                write!(self.out, "    {}", column(value))?;
+                write!(self.out, "    {}", Column(value))?;
             }
             writeln!(self.out)?;
         }
@@ -204,7 +211,7 @@ impl<W: Write> Report<'_, W> {
         let list = sort::by_count_then_size(&self.tallies.recipient_domains, |of| (of.messages, of.bytes));
         for (domain, of) in list.into_iter().take(self.options.hosts.limit()) {
             let delay = if of.messages > 0 { of.delay / of.messages as f64 } else { 0.0 };
-            let [messages, bytes, deferrals] = [of.messages, of.bytes, of.deferrals].map(column);
+            let [messages, bytes, deferrals] = [of.messages, of.bytes, of.deferrals].map(Column);
             write!(self.out, " {messages}  {bytes}  {deferrals}  {}  {}  ", time(delay), time(of.longest))?;
             self.line(&[domain])?;
         }
@@ -218,7 +225,7 @@ impl<W: Write> Report<'_, W> {
         writeln!(self.out, " msg cnt   bytes   host/domain\n -------- -------  -----------")?;
         let list = sort::by_count_then_size(&self.tallies.sender_domains, |of| (of.messages, of.bytes));
         for (domain, of) in list.into_iter().take(self.options.hosts.limit()) {
-            write!(self.out, " {}  {}  ", column(of.messages), column(of.bytes))?;
+            write!(self.out, " {}  {}  ", Column(of.messages), Column(of.bytes))?;
             self.line(&[domain])?;
         }
         Ok(())
@@ -231,7 +238,7 @@ impl<W: Write> Report<'_, W> {
         for day in in_order(&self.tallies.days, |day| day.sessions.count > 0) {
             self.date(day)?;
             let of = &day.sessions;
-            let (connections, time) = (column(of.count), clock(of.seconds as f64));
+            let (connections, time) = (Column(of.count), clock(of.seconds as f64));
             writeln!(self.out, "   {connections}       {time}      {:6}s      {:6}s", average(of), of.longest)?;
         }
         Ok(())
@@ -271,29 +278,36 @@ impl<W: Write> Report<'_, W> {
         let key = |of: &Sessions| (of.count, u64::try_from(of.seconds).unwrap_or(0));
         let list = sort::by_count_then_size(&self.tallies.session_domains, key);
         for (domain, of) in list.into_iter().take(self.options.hosts.limit()) {
-            let (connections, time) = (column(of.count), clock(of.seconds as f64));
+            let (connections, time) = (Column(of.count), clock(of.seconds as f64));
             write!(self.out, "  {connections}      {time}     {:6}s    {:6}s   ", average(of), of.longest)?;
             self.line(&[domain])?;
         }
         Ok(())
     }
 
-    fn users<V>(&mut self, what: &str, map: &Map<V>, value: impl Fn(&V) -> u64) -> io::Result<()> {
+    fn users(&mut self, what: &str, users: &Users<'_>, value: impl Fn(&Traffic) -> u64) -> io::Result<()> {
         let top = match self.options.users {
             Top::None => return Ok(()),
             Top::All => String::new(),
             Top::First(count) => format!("top {count} "),
         };
-        if self.list_title(&format!("{top}{what}"), map.is_empty())? {
-            self.counts(sort::by_count_then_host(map, value), self.options.users.limit(), " ")?;
+        if self.list_title(&format!("{top}{what}"), users.is_empty())? {
+            let list = users.iter().map(|(user, of)| (value(of), *user)).collect();
+            self.counts(sort::by_count(list), self.options.users.limit(), " ")?;
         }
         Ok(())
     }
 
     fn counts(&mut self, list: Vec<(u64, &[u8])>, limit: usize, indent: &str) -> io::Result<()> {
+        let mut line = Vec::new();
         for (value, text) in list.into_iter().take(limit) {
-            write!(self.out, "{indent}{}  ", column(value))?;
-            self.line(&[text])?;
+            line.clear();
+            line.extend_from_slice(indent.as_bytes());
+            Column(value).push(&mut line);
+            line.extend_from_slice(b"  ");
+            line.extend_from_slice(text);
+            line.push(b'\n');
+            self.out.write_all(&line)?;
         }
         Ok(())
     }
@@ -311,7 +325,7 @@ impl<W: Write> Report<'_, W> {
         self.reasons("Fatal Errors", &tallies.fatals, Top::All)?;
         self.reasons("Panics", &tallies.panics, Top::All)?;
         if self.list_title("Master daemon messages", tallies.master.is_empty())? {
-            self.counts(sort::by_count_then_host(&tallies.master, |&count| count), usize::MAX, " ")?;
+            self.counts(ranked(&tallies.master), usize::MAX, " ")?;
         }
         Ok(())
     }
@@ -342,7 +356,7 @@ impl<W: Write> Report<'_, W> {
                 write!(self.out, " (top {count})")?;
             }
             writeln!(self.out, " (total: {})", counts.values().sum::<u64>())?;
-            self.counts(sort::by_count_then_host(counts, |&count| count), top.limit(), &format!("{indent}  "))?;
+            self.counts(ranked(counts), top.limit(), &format!("{indent}  "))?;
         }
         Ok(())
     }
@@ -367,6 +381,11 @@ impl<W: Write> Report<'_, W> {
         }
         Ok(())
     }
+}
+
+/// Texts by their counts.
+fn ranked(counts: &Counts) -> Vec<(u64, &[u8])> {
+    sort::by_count(sort::by_host(counts).into_iter().map(|(text, count)| (*count, text)).collect())
 }
 
 /// The mean time of a session in seconds, rounded.

@@ -1,49 +1,68 @@
 //! The orders of the report's lists. Where the reference leaves ties to its hash tables' random order, the key's bytes
 //! decide, ascending.
 
-use super::tallies::{Key, Map};
+use super::tallies::Map;
 use crate::log::line::is_space;
 
-/// The entries of a map by count (descending), then by host and user.
-pub fn by_count_then_host<'a, V>(map: &'a Map<V>, count: impl Fn(&V) -> u64) -> Vec<(u64, &'a [u8])> {
-    let mut list: Vec<(u64, Vec<u8>, &[u8])> =
-        map.iter().map(|(key, value)| (count(value), host_order(key), key.as_ref())).collect();
-    list.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)).then_with(|| a.2.cmp(b.2)));
-    list.into_iter().map(|(count, _, key)| (count, key)).collect()
+/// The order of ties: by host and user from the right, then by bytes.
+pub fn by_host<V>(map: &Map<V>) -> Vec<(&[u8], &V)> {
+    // The sort keys share one buffer: one allocation for each would cost more than the sorting. Their first bytes
+    // stand in the list and decide most comparisons without a look into the buffer.
+    let mut orders = Vec::new();
+    let mut list: Vec<(u64, std::ops::Range<usize>, &[u8], &V)> = Vec::with_capacity(map.len());
+    for (key, value) in map.iter() {
+        let begin = orders.len();
+        host_order(key, &mut orders);
+        let mut first = [0; 8];
+        first.iter_mut().zip(&orders[begin..]).for_each(|(to, from)| *to = *from);
+        list.push((u64::from_be_bytes(first), begin..orders.len(), key, value));
+    }
+    list.sort_unstable_by(|a, b| {
+        let order = |range: &std::ops::Range<usize>| orders.get(range.clone());
+        a.0.cmp(&b.0).then_with(|| order(&a.1).cmp(&order(&b.1))).then_with(|| a.2.cmp(b.2))
+    });
+    list.into_iter().map(|(_, _, key, value)| (key, value)).collect()
+}
+
+/// Descending by count; ties keep their order.
+pub fn by_count(mut list: Vec<(u64, &[u8])>) -> Vec<(u64, &[u8])> {
+    list.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+    list
 }
 
 /// The entries of a domain table by count and size, both descending.
 pub fn by_count_then_size<'a, V>(map: &'a Map<V>, sizes: impl Fn(&V) -> (u64, u64)) -> Vec<(&'a [u8], &'a V)> {
-    let mut list: Vec<((u64, u64), &[u8], &V)> =
-        map.iter().map(|(key, value)| (sizes(value), key.as_ref(), value)).collect();
+    let mut list: Vec<((u64, u64), &[u8], &V)> = map.iter().map(|(key, value)| (sizes(value), key, value)).collect();
     list.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
     list.into_iter().map(|(_, key, value)| (key, value)).collect()
 }
 
 /// The entries of a map by the bytes of their keys.
-pub fn by_key<V>(map: &Map<V>) -> Vec<(&Key, &V)> {
+pub fn by_key<V>(map: &Map<V>) -> Vec<(&[u8], &V)> {
     let mut list: Vec<_> = map.iter().collect();
     list.sort_unstable_by_key(|(key, _)| *key);
     list
 }
 
-/// The first word's sort key: an IPv4 address's four numbers, else its labels from right to left in lower case
+/// Appends the first word's sort key: an IPv4 address's four numbers, else its labels from right to left in lower case
 /// without anything between. Bytes above 0x7f and numbers above 255 sort as the characters of these numbers.
-pub fn host_order(text: &[u8]) -> Vec<u8> {
+pub fn host_order(text: &[u8], order: &mut Vec<u8>) {
     let word = text.split(|&byte| is_space(byte)).next().unwrap_or_default();
-    let mut order = Vec::with_capacity(word.len());
-    let mut put = |value: u16| match u8::try_from(value) {
+    let put = |order: &mut Vec<u8>, value: u16| match u8::try_from(value) {
         Ok(byte) if byte < 0x80 => order.push(byte),
         _ => order.extend([0xc0 | (value >> 6) as u8, 0x80 | (value & 0x3f) as u8]),
     };
     if let Some(numbers) = ipv4(word) {
-        numbers.into_iter().for_each(&mut put);
+        numbers.into_iter().for_each(|number| put(order, number));
     } else {
         for label in word.rsplit(|byte| matches!(byte, b'.' | b'@')) {
-            label.iter().for_each(|byte| put(u16::from(byte.to_ascii_lowercase())));
+            if label.is_ascii() {
+                order.extend(label.iter().map(u8::to_ascii_lowercase));
+            } else {
+                label.iter().for_each(|byte| put(order, u16::from(byte.to_ascii_lowercase())));
+            }
         }
     }
-    order
 }
 
 /// Four groups of one to three digits.
@@ -93,12 +112,18 @@ fn pieces(address: &[u8]) -> (&[u8], Option<&[u8]>) {
 mod tests {
     use super::*;
 
+    fn order_of(text: &[u8]) -> Vec<u8> {
+        let mut order = Vec::new();
+        host_order(text, &mut order);
+        order
+    }
+
     #[test]
     fn hosts_sort_by_their_labels_from_the_right() {
-        assert_eq!(host_order(b"User@Mail.Example.com  (x)"), b"comexamplemailuser");
-        assert!(host_order(b"9.0.0.1") < host_order(b"10.0.0.1"));
-        assert!(host_order(b"127.0.0.1") < host_order(b"200.0.0.1"));
-        assert_eq!(host_order(b""), b"");
+        assert_eq!(order_of(b"User@Mail.Example.com  (x)"), b"comexamplemailuser");
+        assert!(order_of(b"9.0.0.1") < order_of(b"10.0.0.1"));
+        assert!(order_of(b"127.0.0.1") < order_of(b"200.0.0.1"));
+        assert_eq!(order_of(b""), b"");
     }
 
     #[test]

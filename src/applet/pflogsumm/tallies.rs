@@ -6,20 +6,53 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 pub type Key = Box<[u8]>;
-pub type Map<V> = HashMap<Key, V, Mixed>;
 /// Count of each text.
 pub type Counts = Map<u64>;
 
-/// The value of a key; a key is made only when it is new.
-pub fn entry<'a, V: Default>(map: &'a mut Map<V>, key: &[u8]) -> &'a mut V {
-    // Two look-ups for a new key and two for a known one: the borrow checker does not see that an early return of
-    // get_mut's loan leaves the map free, and the second look-up of a known key hits warm memory.
-    if !map.contains_key(key) {
-        map.insert(key.into(), V::default());
+/// Values by text. The values stand in a list of their own, so that a known key costs one look-up.
+#[derive(Clone, Debug)]
+pub struct Map<V> {
+    index: HashMap<Key, u32, Mixed>,
+    values: Vec<V>,
+}
+
+impl<V> Default for Map<V> {
+    fn default() -> Map<V> {
+        Map { index: HashMap::default(), values: Vec::new() }
     }
-    match map.get_mut(key) {
-        Some(value) => value,
-        None => unreachable!("the key was inserted above"),
+}
+
+impl<V: Default> Map<V> {
+    /// The value of a key; a new one is the default.
+    pub fn of(&mut self, key: &[u8]) -> &mut V {
+        let known = self.index.get(key).copied();
+        let at = known.unwrap_or_else(|| {
+            // More than 2^32 different texts do not fit into memory long before: the last one stands for the rest.
+            let at = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
+            self.index.insert(key.into(), at);
+            self.values.push(V::default());
+            at
+        });
+        // Every index was the length of the list when its value was pushed.
+        &mut self.values[at as usize]
+    }
+}
+
+impl<V> Map<V> {
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &V)> {
+        self.index.iter().map(|(key, &at)| (key.as_ref(), &self.values[at as usize]))
+    }
+
+    pub fn values(&self) -> impl Iterator<Item = &V> {
+        self.values.iter()
     }
 }
 
@@ -140,27 +173,50 @@ pub struct Tallies {
 /// Size of each message and whether it was deferred, by queue id.
 #[derive(Default)]
 pub struct Messages {
-    known: HashMap<u64, u64, Verbatim>,
+    known: HashMap<Digest, u64, Verbatim>,
+    arrived: HashMap<Digest, Key, Verbatim>,
     digest: Mixed,
 }
 
+/// 64 bits of a queue id. Two ids of one log share them with a chance of one in ten million for a million messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Digest(u64);
+
 impl Messages {
-    /// The message's size in bytes; 0 when it was not logged.
-    pub fn size(&self, queue_id: &[u8]) -> u64 {
-        self.known.get(&self.digest.hash(queue_id)).map_or(0, |known| known >> 1)
+    /// What stands for the queue id from now on.
+    pub fn digest(&self, queue_id: &[u8]) -> Digest {
+        Digest(self.digest.hash(queue_id))
     }
 
-    pub fn set_size(&mut self, queue_id: &[u8], size: u64) {
-        let known = self.known.entry(self.digest.hash(queue_id)).or_default();
+    /// The message's size in bytes; 0 when it was not logged.
+    pub fn size(&self, message: Digest) -> u64 {
+        self.known.get(&message).map_or(0, |known| known >> 1)
+    }
+
+    pub fn set_size(&mut self, message: Digest, size: u64) {
+        let known = self.known.entry(message).or_default();
         *known = (*known & 1) | size.min(u64::MAX >> 1) << 1;
     }
 
     /// True the first time.
-    pub fn first_deferral(&mut self, queue_id: &[u8]) -> bool {
-        let known = self.known.entry(self.digest.hash(queue_id)).or_default();
+    pub fn first_deferral(&mut self, message: Digest) -> bool {
+        let known = self.known.entry(message).or_default();
         let first = *known & 1 == 0;
         *known |= 1;
         first
+    }
+
+    /// smtpd or pickup took the message in; `client` is the sending domain, None when it cannot be read.
+    pub fn arrive(&mut self, message: Digest, client: Option<Key>) {
+        match client {
+            Some(client) => self.arrived.insert(message, client),
+            None => self.arrived.remove(&message),
+        };
+    }
+
+    /// The client of a message whose sender is seen for the first time.
+    pub fn take_client(&mut self, message: Digest) -> Option<Key> {
+        self.arrived.remove(&message)
     }
 }
 

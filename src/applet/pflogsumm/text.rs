@@ -1,18 +1,35 @@
 //! Cutting and folding of what the log says: addresses, client names, reasons. All on bytes, in linear time, and in
 //! the C locale: only ASCII letters have a case.
 
-use memchr::{memchr, memchr_iter, memmem, memrchr};
+use memchr::{memchr, memchr_iter, memrchr};
 use std::borrow::Cow;
 
 /// What stands before and after the first occurrence of `mark`.
 pub fn split_once<'a>(text: &'a [u8], mark: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
-    let at = memmem::find(text, mark)?;
+    let at = find(text, mark)?;
     Some((text.get(..at)?, text.get(at + mark.len()..)?))
+}
+
+/// Where `mark` first occurs, by its first byte: on a text as short as a line this beats preparing a searcher.
+pub fn find(text: &[u8], mark: &[u8]) -> Option<usize> {
+    let first = *mark.first()?;
+    memchr_iter(first, text).find(|&at| text.get(at..).is_some_and(|tail| tail.starts_with(mark)))
+}
+
+/// What follows each occurrence of `mark`, found by its last byte: for marks that end in a rare one.
+pub fn after_each<'a>(text: &'a [u8], mark: &'static [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let (last, before) = mark.split_last().unwrap_or((&0, b""));
+    memchr_iter(*last, text).filter_map(move |at| {
+        let (head, tail) = text.split_at(at);
+        head.ends_with(before).then(|| tail.get(1..)).flatten()
+    })
 }
 
 /// What follows the last occurrence of `mark`.
 pub fn after_last<'a>(text: &'a [u8], mark: &[u8]) -> Option<&'a [u8]> {
-    text.get(memmem::rfind(text, mark)? + mark.len()..)
+    // From the right by the mark's last byte: preparing a searcher costs more than a line is long.
+    let last = *mark.last()?;
+    memchr::memrchr_iter(last, text).find_map(|at| text.get(..=at)?.ends_with(mark).then(|| text.get(at + 1..))?)
 }
 
 /// Whether `byte` is part of a word (letters, digits, underscore).

@@ -12,9 +12,33 @@ pub fn count(value: f64) -> (i64, char) {
 }
 
 /// A count in its column of six and its unit.
-pub fn column(value: u64) -> String {
-    let (value, unit) = count(value as f64);
-    format!("{value:6}{unit}")
+#[derive(Clone, Copy, Debug)]
+pub struct Column(pub u64);
+
+impl Column {
+    /// Appends the column; the long lists' way, several times as fast as the formatter.
+    pub fn push(self, line: &mut Vec<u8>) {
+        let (mut value, unit) = count(self.0 as f64);
+        let mut digits = [b' '; 20];
+        let mut at = digits.len();
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (value % 10) as u8;
+            value /= 10;
+            if value == 0 {
+                break;
+            }
+        }
+        line.extend_from_slice(&digits[at.min(digits.len() - 6)..]);
+        line.push(unit as u8);
+    }
+}
+
+impl std::fmt::Display for Column {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (value, unit) = count(self.0 as f64);
+        write!(f, "{value:6}{unit}")
+    }
 }
 
 /// A time in a column of five and its unit: "  1.5 m".
@@ -44,9 +68,18 @@ mod tests {
 
     #[test]
     fn limits_are_strict() {
-        assert_eq!(column(524_288), "524288 ");
-        assert_eq!(column(524_289), "   512k");
-        assert_eq!(column(536_870_913), "   512m");
+        for (value, shown) in [
+            (0, "     0 "),
+            (524_288, "524288 "),
+            (524_289, "   512k"),
+            (536_870_913, "   512m"),
+            (u64::MAX, "17592186044416m"),
+        ] {
+            assert_eq!(Column(value).to_string(), shown);
+            let mut pushed = Vec::new();
+            Column(value).push(&mut pushed);
+            assert_eq!(pushed, shown.as_bytes());
+        }
         assert_eq!(time(60.0), " 60.0 s");
         assert_eq!(time(90.0), "  1.5 m");
         assert_eq!(clock(3725.0), " 1:02:05");
