@@ -1,1 +1,14 @@
-//! (rooms of mailbox)
+//! Mail stores. Reading never changes one; a change is the old content or the new, whatever kills the program.
+
+/// Adding one message to the end of an mbox.
+pub mod append;
+/// The copy that makes rewriting in place survive a kill, where no file can be made beside the mailbox.
+mod journal;
+/// What an mbox notes about a message in its header: read, old, answered, UIDs.
+pub mod marks;
+/// One mbox: open, read, see what arrived.
+pub mod mbox;
+/// Deleting messages and changing their marks.
+pub mod rewrite;
+/// Where messages begin and end in an mbox.
+pub mod scan;
