@@ -5,6 +5,8 @@
 pub mod cli;
 /// pflogsumm(1).
 pub mod pflogsumm;
+/// pop3d(8).
+pub mod pop3d;
 /// postconf(1).
 pub mod postconf;
 
@@ -49,7 +51,7 @@ pub struct Invocation {
 }
 
 /// Every applet.
-pub const APPLETS: &[&Applet] = &[&pflogsumm::APPLET, &postconf::APPLET];
+pub const APPLETS: &[&Applet] = &[&pflogsumm::APPLET, &pop3d::APPLET, &postconf::APPLET];
 
 /// The applet of this exact name.
 pub fn find(name: &str) -> Option<&'static Applet> {
