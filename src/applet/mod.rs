@@ -3,6 +3,12 @@
 
 /// getopt habits for clap.
 pub mod cli;
+/// pflogsumm(1).
+pub mod pflogsumm;
+/// pop3d(8).
+pub mod pop3d;
+/// postalias(1).
+pub mod postalias;
 /// postcat(1).
 pub mod postcat;
 /// postconf(1).
@@ -11,16 +17,14 @@ pub mod postconf;
 pub mod postfix;
 /// postlog(1).
 pub mod postlog;
+/// postmap(1).
+pub mod postmap;
 /// mailq and postqueue(1).
 pub mod postqueue;
 /// postsuper(1).
 pub mod postsuper;
 /// sendmail(1), mailq, newaliases.
 pub mod sendmail;
-/// postalias(1).
-pub mod postalias;
-/// postmap(1).
-pub mod postmap;
 
 use crate::exit::{Exit, Failure};
 use std::ffi::{OsStr, OsString};
@@ -73,6 +77,8 @@ pub const APPLETS: &[&Applet] = &[
     &postconf::APPLET,
     &postalias::APPLET,
     &postmap::APPLET,
+    &pflogsumm::APPLET,
+    &pop3d::APPLET,
 ];
 
 /// The applet of this exact name.
@@ -86,18 +92,18 @@ pub fn main(argv: Vec<OsString>) -> Exit {
     let Some(first) = argv.next() else { return Exit::USAGE };
     let mut program = base_name(&first);
     let mut args: Vec<OsString> = argv.collect();
+    // Roles are started by master, under their own names so that ps tells them apart.
+    if args.first().is_some_and(|first| first == crate::daemon::skeleton::ROLE_FLAG)
+        && let Some(role) = crate::daemon::find(&program)
+    {
+        return crate::daemon::skeleton::start(role, &args[1..]);
+    }
     let mut applet = find(&program);
     if applet.is_none()
         && let Some(named) = args.first().and_then(|name| find(&name.to_string_lossy()))
     {
         program = base_name(&args.remove(0));
         applet = Some(named);
-    }
-    // Roles are started by master under their own names; the table of applets comes first.
-    if applet.is_none()
-        && let Some(role) = crate::daemon::find(&program)
-    {
-        return crate::daemon::skeleton::start(role, &args);
     }
     let outcome = match applet {
         Some(applet) => (applet.run)(&Invocation { program: program.clone(), name: program.clone(), args }),

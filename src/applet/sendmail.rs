@@ -11,6 +11,7 @@ use crate::message::{envelope, tokens};
 use crate::queue::record::{self, Type};
 use crate::queue::{Queue, maildrop};
 use crate::sys::accounts;
+use crate::table::{Options, rebuild};
 use clap::{Arg, ArgAction, Command};
 use std::ffi::OsString;
 use std::io::{self, BufRead, Read, Write};
@@ -231,9 +232,16 @@ fn notify_bits(text: &str) -> Option<u32> {
     })
 }
 
-/// newaliases: every table of alias_database is built again.
+/// newaliases: every table of alias_database is built again. Warnings carry postalias's name, as the reference's do.
 fn rebuild_aliases(cf: &MainCf) -> Result<Exit, Failure> {
-    let _ = cf;
+    let warn = |text: &str| drop(writeln!(io::stderr(), "postalias: warning: {text}"));
+    let options = Options { warn: Some(Arc::new(warn)), ..Options::default() };
+    for spec in MainCf::list(&cf.alias_database()) {
+        if let Err(error) = rebuild::aliases(&spec, &cf.myhostname(), &options) {
+            let _ = writeln!(io::stderr(), "postalias: fatal: {error}");
+            return Err(Failure::silent(Exit::FAIL));
+        }
+    }
     Ok(Exit::OK)
 }
 

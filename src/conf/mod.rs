@@ -4,6 +4,8 @@
 pub mod check;
 /// Defaults that the machine decides.
 pub mod computed;
+/// Dovecot's configuration, for pop3d.
+pub mod dovecot;
 /// The macro language of main.cf.
 pub mod expand;
 /// Reading main.cf.

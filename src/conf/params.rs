@@ -81,7 +81,7 @@ params! {
     address_verify_service_name: Text = "verify" ignored;
     address_verify_transport_maps: Text = "$transport_maps" ignored;
     address_verify_virtual_transport: Text = "$virtual_transport" ignored;
-    alias_database: Text = "hash:/etc/aliases" ignored;
+    alias_database: Text = "hash:/etc/aliases";
     alias_maps: Text = "hash:/etc/aliases, nis:mail.aliases";
     allow_mail_to_commands: Text = "alias, forward";
     allow_mail_to_files: Text = "alias, forward";

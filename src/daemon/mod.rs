@@ -47,6 +47,7 @@ pub const ROLES: &[Role] = &[
         run: error::run_discard,
         note: "",
     },
+    Role { command: "pop3d", model: Model::Sessions, privilege: Privilege::Root, run: pop3d::run, note: "" },
     absorbed("cleanup", "messages are cleaned up by their receiver, as a library call"),
     absorbed("trivial-rewrite", "addresses are resolved by a library call"),
     absorbed("bounce", "the queue manager writes the logs and the notices"),
@@ -71,3 +72,5 @@ const fn absorbed(command: &'static str, note: &'static str) -> Role {
 pub fn find(command: &str) -> Option<&'static Role> {
     ROLES.iter().find(|role| role.command == command)
 }
+/// POP3 for system users.
+pub mod pop3d;

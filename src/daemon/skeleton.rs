@@ -17,6 +17,9 @@ use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
 
+/// The first argument of a role, which no applet has.
+pub const ROLE_FLAG: &str = "--pillarbox-role";
+
 pub const STATUS_FD: RawFd = 3;
 pub const LIFETIME_FD: RawFd = 4;
 pub const LISTEN_FD: RawFd = 5;

@@ -2,6 +2,8 @@
 
 /// The content of DATA: end of data, dots, bare line feeds.
 pub mod dot;
+/// POP3 as Dovecot speaks it.
+pub mod pop3;
 /// Command lines of SMTP.
 pub mod smtp_command;
 /// Replies of SMTP servers.

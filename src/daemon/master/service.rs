@@ -4,7 +4,7 @@ use super::MasterError;
 use super::endpoint;
 use crate::conf::MainCf;
 use crate::conf::master_cf::{Endpoint, Service};
-use crate::daemon::skeleton::{LIFETIME_FD, LISTEN_FD, Model, Role, STATUS_FD};
+use crate::daemon::skeleton::{LIFETIME_FD, LISTEN_FD, Model, ROLE_FLAG, Role, STATUS_FD};
 use crate::ipc::trigger;
 use crate::log::Log;
 use nix::sys::signal::{Signal, kill};
@@ -151,7 +151,7 @@ impl Running {
 
     fn try_spawn(&self, directory: &Path, status: &OwnedFd, lifetime: &OwnedFd) -> std::io::Result<i32> {
         let mut command = Command::new("/proc/self/exe");
-        command.arg0(self.role.command).args(["-n", &self.line.name, "-c"]).arg(directory);
+        command.arg0(self.role.command).args([ROLE_FLAG, "-n", &self.line.name, "-c"]).arg(directory);
         command.arg("-l").arg(self.listeners.len().to_string());
         for (name, value) in self.line.overrides() {
             command.arg("-o").arg(format!("{name}={value}"));
