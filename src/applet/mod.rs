@@ -3,6 +3,8 @@
 
 /// getopt habits for clap.
 pub mod cli;
+/// mail(1).
+pub mod mail;
 /// postconf(1).
 pub mod postconf;
 
@@ -47,7 +49,7 @@ pub struct Invocation {
 }
 
 /// Every applet.
-pub const APPLETS: &[&Applet] = &[&postconf::APPLET];
+pub const APPLETS: &[&Applet] = &[&mail::APPLET, &postconf::APPLET];
 
 /// The applet of this exact name.
 pub fn find(name: &str) -> Option<&'static Applet> {

@@ -6,10 +6,14 @@
 pub mod accounts;
 /// Atomic writes, directory fsync, safe opening.
 pub mod files;
+/// The host's name, the terminal's size.
+pub mod host;
 /// flock, fcntl and dotlock.
 pub mod lock;
 /// Dropping privileges, and borrowing a recipient's.
 pub mod privilege;
+/// Regular expressions.
+pub mod regex;
 /// Signals as flags and descriptors.
 pub mod signal;
 /// Running commands and handing descriptors to roles.
