@@ -22,17 +22,23 @@ pub fn of_from_line(line: &[u8]) -> Option<DateTime> {
 
 /// The address of a From_ line: what stands between "From " and the date.
 pub fn from_line_sender(line: &[u8]) -> String {
-    let text = String::from_utf8_lossy(line);
-    let mut words = text.split_whitespace().skip(1).peekable();
-    let mut sender: Vec<&str> = Vec::new();
-    while let Some(word) = words.next() {
-        const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-        if DAYS.contains(&word) && words.peek().is_some_and(|next| month(next).is_some()) {
-            break;
-        }
-        sender.push(word);
-    }
-    sender.join(" ")
+    let (sender, _) = split_from_line(line);
+    sender.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The date of a From_ line as it is written there.
+pub fn from_line_rest(line: &[u8]) -> String {
+    split_from_line(line).1.trim().to_owned()
+}
+
+/// At the last name of a day that the name of a month follows.
+fn split_from_line(line: &[u8]) -> (String, String) {
+    const DAYS: [&str; 7] = ["Mon ", "Tue ", "Wed ", "Thu ", "Fri ", "Sat ", "Sun "];
+    let text = String::from_utf8_lossy(line.strip_prefix(b"From ").unwrap_or(line)).trim_end().to_owned();
+    let is_date = |at: &usize| text[at + 4..].split_whitespace().next().is_some_and(|word| month(word).is_some());
+    let at = DAYS.iter().flat_map(|day| text.match_indices(day).map(|(at, _)| at)).filter(is_date).max();
+    let (sender, rest) = text.split_at(at.unwrap_or(text.len()));
+    (sender.to_owned(), rest.to_owned())
 }
 
 /// The time of a Date header, in its own zone: (local time, offset in seconds).
@@ -49,7 +55,9 @@ pub fn of_header(value: &str) -> Option<(DateTime, i32)> {
 }
 
 fn month(word: &str) -> Option<i8> {
-    let index = MONTHS.iter().position(|name| word.len() >= 3 && word.is_char_boundary(3) && name.eq_ignore_ascii_case(&word[..3]))?;
+    let index = MONTHS
+        .iter()
+        .position(|name| word.len() >= 3 && word.is_char_boundary(3) && name.eq_ignore_ascii_case(&word[..3]))?;
     i8::try_from(index + 1).ok()
 }
 
@@ -67,7 +75,8 @@ fn clock(word: &str) -> Option<(i8, i8, i8)> {
     let mut numbers = word.split(':').map(|number| number.parse::<i8>().ok());
     let (hour, minute) = (numbers.next()??, numbers.next()??);
     let second = numbers.next().unwrap_or(Some(0))?;
-    ((0..24).contains(&hour) && (0..60).contains(&minute) && (0..61).contains(&second)).then_some((hour, minute, second))
+    ((0..24).contains(&hour) && (0..60).contains(&minute) && (0..61).contains(&second))
+        .then_some((hour, minute, second))
 }
 
 fn offset(word: &str) -> i32 {

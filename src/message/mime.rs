@@ -316,7 +316,9 @@ pub fn html_to_text(html: &str) -> String {
         rest = &rest[end..];
         match tag.as_str() {
             "script" | "style" | "head" | "title" => {
-                let closes = |at: &usize| rest.get(at + 2..at + 2 + tag.len()).is_some_and(|name| name.eq_ignore_ascii_case(&tag));
+                let closes = |at: &usize| {
+                    rest.get(at + 2..at + 2 + tag.len()).is_some_and(|name| name.eq_ignore_ascii_case(&tag))
+                };
                 rest = rest.match_indices("</").map(|(at, _)| at).find(closes).map_or("", |at| &rest[at..]);
             }
             "br" | "br/" | "/p" | "p" | "/div" | "/tr" | "/li" | "/h1" | "/h2" | "/h3" | "/table" => {
@@ -350,11 +352,39 @@ fn entity(name: &str) -> Option<char> {
         return char::from_u32(hexadecimal.unwrap_or_else(|| number.parse().ok())?);
     }
     const NAMES: &[(&str, char)] = &[
-        ("amp", '&'), ("lt", '<'), ("gt", '>'), ("quot", '"'), ("apos", '\''), ("nbsp", ' '), ("eacute", 'é'),
-        ("egrave", 'è'), ("ecirc", 'ê'), ("agrave", 'à'), ("acirc", 'â'), ("ccedil", 'ç'), ("ocirc", 'ô'),
-        ("ugrave", 'ù'), ("ucirc", 'û'), ("icirc", 'î'), ("iuml", 'ï'), ("euml", 'ë'), ("ouml", 'ö'), ("uuml", 'ü'),
-        ("auml", 'ä'), ("szlig", 'ß'), ("euro", '€'), ("copy", '©'), ("laquo", '«'), ("raquo", '»'), ("hellip", '…'),
-        ("rsquo", '’'), ("lsquo", '‘'), ("ldquo", '“'), ("rdquo", '”'), ("ndash", '–'), ("mdash", '—'),
+        ("amp", '&'),
+        ("lt", '<'),
+        ("gt", '>'),
+        ("quot", '"'),
+        ("apos", '\''),
+        ("nbsp", ' '),
+        ("eacute", 'é'),
+        ("egrave", 'è'),
+        ("ecirc", 'ê'),
+        ("agrave", 'à'),
+        ("acirc", 'â'),
+        ("ccedil", 'ç'),
+        ("ocirc", 'ô'),
+        ("ugrave", 'ù'),
+        ("ucirc", 'û'),
+        ("icirc", 'î'),
+        ("iuml", 'ï'),
+        ("euml", 'ë'),
+        ("ouml", 'ö'),
+        ("uuml", 'ü'),
+        ("auml", 'ä'),
+        ("szlig", 'ß'),
+        ("euro", '€'),
+        ("copy", '©'),
+        ("laquo", '«'),
+        ("raquo", '»'),
+        ("hellip", '…'),
+        ("rsquo", '’'),
+        ("lsquo", '‘'),
+        ("ldquo", '“'),
+        ("rdquo", '”'),
+        ("ndash", '–'),
+        ("mdash", '—'),
     ];
     NAMES.iter().find(|(known, _)| *known == name).map(|&(_, character)| character)
 }

@@ -9,6 +9,8 @@ use std::process::Command as Process;
 pub struct Line<'l> {
     /// The name in the table.
     pub name: &'static str,
+    /// As it was typed, for the errors of message lists.
+    pub typed: &'l str,
     pub words: Vec<String>,
     /// Everything after the name, as it was typed.
     pub rest: &'l str,
@@ -27,11 +29,21 @@ pub struct Command {
     pub listed: bool,
 }
 
-const fn reads(name: &'static str, shortest: usize, arguments: &'static str, run: fn(&mut Session, &Line) -> Done) -> Command {
+const fn reads(
+    name: &'static str,
+    shortest: usize,
+    arguments: &'static str,
+    run: fn(&mut Session, &Line) -> Done,
+) -> Command {
     Command { name, shortest, arguments, run, startup: false, listed: true }
 }
 
-const fn sets(name: &'static str, shortest: usize, arguments: &'static str, run: fn(&mut Session, &Line) -> Done) -> Command {
+const fn sets(
+    name: &'static str,
+    shortest: usize,
+    arguments: &'static str,
+    run: fn(&mut Session, &Line) -> Done,
+) -> Command {
     Command { name, shortest, arguments, run, startup: true, listed: true }
 }
 
@@ -56,7 +68,7 @@ pub const COMMANDS: &[Command] = &[
     reads("edit", 1, "[msglist]", reading::edit),
     sets("else", 2, "", settings::otherwise),
     sets("endif", 2, "", settings::end_condition),
-    reads("envelope", 2, "[msglist]", reading::envelope),
+    reads("envelope", 2, "", reading::envelope),
     reads("exit", 2, "", filing::exit),
     reads("Followup", 1, "[msglist]", writing::followup_all),
     reads("file", 2, "[file]", filing::file),
@@ -109,9 +121,9 @@ pub const COMMANDS: &[Command] = &[
     sets("unalias", 3, "[alias]...", settings::unalias),
     reads("unread", 6, "[msglist]", filing::unread),
     reads("undelete", 1, "[msglist]", filing::undelete),
-    sets("unfold", 4, "[header-field]", settings::nothing),
+    sets("unfold", 3, "[header-field]", settings::nothing),
     sets("unset", 3, "name...", settings::unset),
-    reads("untag", 4, "[msglist]", filing::untag),
+    reads("untag", 3, "[msglist]", filing::untag),
     sets("variable", 8, "[name...]", settings::variable),
     sets("version", 2, "", settings::version),
     reads("visual", 1, "[msglist]", reading::edit),
@@ -144,6 +156,7 @@ pub fn usage(command: &Command) -> String {
     let name = if long.is_empty() { short.to_owned() } else { format!("{short}[{long}]") };
     match command.arguments {
         "" => name,
+        arguments if command.name == "z" || command.name == "!" => format!("{name}{arguments}"),
         arguments => format!("{name} {}", arguments.trim_start()),
     }
 }
@@ -172,14 +185,16 @@ fn one(session: &mut Session, line: &str) -> Done {
     // A message's number alone shows it.
     if (line.bytes().all(|byte| byte.is_ascii_digit()) || ["$", "^", "."].contains(&line)) && session.open.is_some() {
         let words = vec![line.to_owned()];
-        return reading::print(session, &Line { name: "print", words, rest: line });
+        return reading::print(session, &Line { name: "print", typed: "print", words, rest: line });
     }
     let Some(command) = find(word) else {
-        return Err(session.trouble("Unknown command: {}", &[word]));
+        let digits = word.bytes().take_while(u8::is_ascii_digit).count();
+        let shown = if digits > 0 { &word[..digits] } else { word };
+        return Err(session.trouble("Unknown command: {}", &[shown]));
     };
     let words = words::split(rest, &|name| session.expand(name));
     session.last_command = line.to_owned();
-    (command.run)(session, &Line { name: command.name, words, rest: rest.trim() })
+    (command.run)(session, &Line { name: command.name, typed: word, words, rest: rest.trim() })
 }
 
 /// The command's name and what follows: a sign is a name by itself.
@@ -189,9 +204,16 @@ fn split_name(line: &str) -> (&str, &str) {
         _ => {
             let end = line.find(|c: char| c.is_whitespace()).unwrap_or(line.len());
             let word = &line[..end];
-            // "d1", "p3": the number may follow at once.
+            // "z+", "zz": what follows z belongs to it. "d1", "p3": so does a number.
+            if word.starts_with('z') && word.len() > 1 {
+                return line.split_at(1);
+            }
             let digits = word.find(|c: char| c.is_ascii_digit() || "*$^/:{".contains(c)).unwrap_or(end);
-            if digits > 0 && digits < end && word[..digits].chars().all(char::is_alphabetic) && find(&word[..digits]).is_some() {
+            if digits > 0
+                && digits < end
+                && word[..digits].chars().all(char::is_alphabetic)
+                && find(&word[..digits]).is_some()
+            {
                 return line.split_at(digits);
             }
             line.split_at(end)
@@ -218,7 +240,7 @@ pub fn converse(session: &mut Session) -> Result<Next, Trouble> {
                     }
                 }
                 let done = if line.trim().is_empty() && session.interactive() && !session.conditions.contains(&false) {
-                    reading::next(session, &Line { name: "next", words: Vec::new(), rest: "" })
+                    reading::next(session, &Line { name: "next", typed: "next", words: Vec::new(), rest: "" })
                 } else {
                     run_line(session, &line)
                 };
@@ -226,12 +248,10 @@ pub fn converse(session: &mut Session) -> Result<Next, Trouble> {
                     Ok(Next::Go) => {}
                     Ok(Next::Quit) => match folder::quit(session) {
                         Ok(()) => return Ok(Next::Quit),
-                        Err(Trouble::Say(sentence)) => session.complain(&sentence),
-                        Err(other) => return Err(other),
+                        Err(trouble) => session.tell(trouble)?,
                     },
                     Ok(Next::Exit) => return Ok(Next::Exit),
-                    Err(Trouble::Say(sentence)) => session.complain(&sentence),
-                    Err(other) => return Err(other),
+                    Err(trouble) => session.tell(trouble)?,
                 }
                 folder::look_for_news(session)?;
             }
@@ -280,11 +300,33 @@ mod tests {
     #[test]
     fn abbreviations_mean_the_first_that_fits() {
         for (word, name) in [
-            ("d", "delete"), ("t", "type"), ("p", "print"), ("en", "endif"), ("env", "envelope"), ("un", ""), ("u", "undelete"),
-            ("s", "save"), ("su", "summary"), ("se", "set"), ("sen", "sendheader"), ("r", "reply"), ("h", "headers"), ("x", "xit"),
-            ("fo", "followup"), ("f", "from"), ("fi", "file"), ("fold", "folder"), ("unread", "unread"), ("ch", "chdir"), ("mb", "mbox"),
+            ("d", "delete"),
+            ("t", "type"),
+            ("p", "print"),
+            ("en", "endif"),
+            ("env", "envelope"),
+            ("un", ""),
+            ("u", "undelete"),
+            ("s", "save"),
+            ("su", "summary"),
+            ("se", "set"),
+            ("sen", "sendheader"),
+            ("r", "reply"),
+            ("h", "headers"),
+            ("x", "xit"),
+            ("fo", "followup"),
+            ("f", "from"),
+            ("fi", "file"),
+            ("fold", "folder"),
+            ("unread", "unread"),
+            ("ch", "chdir"),
+            ("mb", "mbox"),
         ] {
-            assert_eq!(find(word).map_or("", |command| command.name), if word == "un" { "undelete" } else { name }, "{word}");
+            assert_eq!(
+                find(word).map_or("", |command| command.name),
+                if word == "un" { "undelete" } else { name },
+                "{word}"
+            );
         }
         assert_eq!(split_name("d1 2"), ("d", "1 2"));
         assert_eq!(split_name("!ls"), ("!", "ls"));

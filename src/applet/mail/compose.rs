@@ -39,6 +39,9 @@ pub fn compose(session: &mut Session, mut letter: Letter, manner: Manner) -> Res
     }
     if manner.whole_input && !session.interactive() {
         letter.body.extend(session.input.rest()?);
+        if !letter.body.is_empty() && !letter.body.ends_with(b"\n") {
+            letter.body.push(b'\n');
+        }
     } else if !write(session, &mut letter, manner)? {
         dead_letter(session, &letter);
         return Ok(Outcome::Failed);
@@ -161,7 +164,10 @@ fn finish(session: &mut Session, mut letter: Letter, manner: Manner) -> Result<O
     }
     letter.mime |= session.variables.is_set("mime");
     let message = letter.render(&last, &Stamp::new(now, &session.host));
-    let sender = session.variables.text("return-address").unwrap_or_else(|| session.own_address());
+    let of_header = || {
+        address::parse(letter.header("From")?).ok()?.into_iter().next().map(|one| one.qualified(&session.host).mailbox)
+    };
+    let sender = session.variables.text("return-address").or_else(of_header).unwrap_or_else(|| session.own_address());
     let program = sendmail_program(session);
     session.screen.flush()?;
     if let Err(reason) = letter::send(&program, Some(&sender), &message, &session.sendmail_arguments) {
@@ -216,7 +222,11 @@ fn expand_alias(session: &Session, one: Address, depth: usize, all: &mut Vec<Add
     };
     let follow = session.variables.is_set("recursivealiases");
     for member in address::parse(&expansion.join(",")).map_err(|_| expansion.join(","))? {
-        if follow && member.mailbox != one.mailbox { expand_alias(session, member, depth + 1, all)? } else { all.push(member) }
+        if follow && member.mailbox != one.mailbox {
+            expand_alias(session, member, depth + 1, all)?
+        } else {
+            all.push(member)
+        }
     }
     Ok(())
 }
@@ -227,7 +237,10 @@ pub fn dead_letter(session: &mut Session, letter: &Letter) {
         return;
     }
     let path = PathBuf::from(session.setting("DEAD"));
-    let text = folder::letter_as_mbox_message(&session.own_address(), &letter.render(&[], &Stamp::new(date::now(), &session.host)));
+    let text = folder::letter_as_mbox_message(
+        &session.own_address(),
+        &letter.render(&[], &Stamp::new(date::now(), &session.host)),
+    );
     let kept = if session.variables.is_set("appenddeadletter") {
         crate::mailbox::append::append(&path, &text, 0o600).map_err(|error| error.to_string())
     } else {

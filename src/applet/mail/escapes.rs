@@ -60,11 +60,11 @@ const FILE_LIMIT: u64 = 64 << 20;
 /// Runs what follows the escape character. Troubles of an escape are told, and composing goes on.
 pub fn run(session: &mut Session, letter: &mut Letter, manner: Manner, text: &str) -> Result<After, Trouble> {
     match one(session, letter, manner, text) {
-        Err(Trouble::Say(sentence)) => {
-            session.complain(&sentence);
+        Err(trouble) => {
+            session.tell(trouble)?;
             Ok(After::Go)
         }
-        other => other,
+        done => done,
     }
 }
 
@@ -194,7 +194,13 @@ fn print(session: &mut Session, letter: &Letter) -> Result<(), Trouble> {
 }
 
 /// `~f`, `~F` as they are, `~m`, `~M` with `indentprefix`; capitals with all fields.
-fn interpolate(session: &mut Session, letter: &mut Letter, manner: Manner, name: char, words: &[String]) -> Result<(), Trouble> {
+fn interpolate(
+    session: &mut Session,
+    letter: &mut Letter,
+    manner: Manner,
+    name: char,
+    words: &[String],
+) -> Result<(), Trouble> {
     let chosen: Vec<Chosen> = match (words.is_empty(), manner.about) {
         (true, Some(index)) => vec![Chosen { index, part: Vec::new() }],
         _ => msglist::choose_parts(session, "~", words, Scope::Living)?,
@@ -260,14 +266,16 @@ fn write_file(session: &mut Session, letter: &Letter, name: &str) -> Result<(), 
     }
     text.push(b'\n');
     text.extend_from_slice(&letter.body);
-    std::fs::write(&path, &text).map_err(|error| Trouble::Say(format!("{}: {}", path.display(), session.texts.reason(&error))))?;
+    std::fs::write(&path, &text)
+        .map_err(|error| Trouble::Say(format!("{}: {}", path.display(), session.texts.reason(&error))))?;
     let lines = memchr::memchr_iter(b'\n', &text).count();
     Ok(session.screen.line(&format!("\"{}\" {lines}/{}", path.display(), text.len()))?)
 }
 
 /// What the command makes of the text; nothing when it fails.
 fn filter(command: &str, text: &[u8]) -> Result<Vec<u8>, Trouble> {
-    let mut child = Command::new("/bin/sh").arg("-c").arg(command).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut child =
+        Command::new("/bin/sh").arg("-c").arg(command).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let input = child.stdin.take();
     let text = text.to_vec();
     // A filter may write before it has read all: two sides, two threads.
@@ -301,7 +309,10 @@ fn edit(session: &mut Session, letter: &mut Letter, variable: &str) -> Result<()
     if headers {
         let (block, body) = crate::message::header::split(&text);
         for field in crate::message::header::fields(block) {
-            letter.put(&String::from_utf8_lossy(field.name), &String::from_utf8_lossy(&crate::message::header::unfold(field.value)));
+            letter.put(
+                &String::from_utf8_lossy(field.name),
+                &String::from_utf8_lossy(&crate::message::header::unfold(field.value)),
+            );
         }
         letter.body = body.to_vec();
     } else {
@@ -326,6 +337,11 @@ fn attach(session: &mut Session, letter: &mut Letter, words: &[String]) -> Resul
 }
 
 /// For reply and forward: composing with this letter.
-pub fn compose_about(session: &mut Session, letter: Letter, about: Option<usize>, ask: bool) -> Result<compose::Outcome, Trouble> {
+pub fn compose_about(
+    session: &mut Session,
+    letter: Letter,
+    about: Option<usize>,
+    ask: bool,
+) -> Result<compose::Outcome, Trouble> {
     compose::compose(session, letter, Manner { ask, whole_input: false, about, skip_empty: false })
 }

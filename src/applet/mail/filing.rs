@@ -10,7 +10,13 @@ use crate::message::mime::Part;
 use std::path::{Path, PathBuf};
 
 /// Applies a change to the states of the chosen messages.
-fn change(session: &mut Session, name: &str, words: &[String], scope: Scope, with: impl Fn(&mut State)) -> Result<Vec<usize>, Trouble> {
+fn change(
+    session: &mut Session,
+    name: &str,
+    words: &[String],
+    scope: Scope,
+    with: impl Fn(&mut State),
+) -> Result<Vec<usize>, Trouble> {
     let chosen = msglist::choose(session, name, words, scope)?;
     let open = session.opened()?;
     for &index in &chosen {
@@ -20,7 +26,7 @@ fn change(session: &mut Session, name: &str, words: &[String], scope: Scope, wit
 }
 
 pub fn delete(session: &mut Session, line: &Line) -> Done {
-    change(session, "d", &line.words, Scope::Living, |state| state.deleted = true)?;
+    change(session, line.typed, &line.words, Scope::Living, |state| state.deleted = true)?;
     leave_deleted(session)?;
     if session.variables.is_set("autoprint") {
         print_current(session)?;
@@ -47,31 +53,19 @@ fn print_current(session: &mut Session) -> Result<(), Trouble> {
 }
 
 pub fn delete_print(session: &mut Session, line: &Line) -> Done {
-    change(session, line.name, &line.words, Scope::Living, |state| state.deleted = true)?;
+    change(session, line.typed, &line.words, Scope::Living, |state| state.deleted = true)?;
     leave_deleted(session)?;
     print_current(session)?;
     Ok(Next::Go)
 }
 
 pub fn undelete(session: &mut Session, line: &Line) -> Done {
-    let words = if line.words.is_empty() {
-        let Some(open) = &session.open else { return Ok(Next::Go) };
-        // The one that was deleted last before the current one.
-        let last = (0..open.count()).rev().find(|&index| index <= open.cursor && open.states[index].deleted);
-        let last = last.or_else(|| (0..open.count()).find(|&index| open.states[index].deleted));
-        match last {
-            Some(index) => vec![(index + 1).to_string()],
-            None => return Ok(Next::Go),
-        }
-    } else {
-        line.words.clone()
-    };
-    change(session, "u", &words, Scope::All, |state| state.deleted = false)?;
+    change(session, line.typed, &line.words, Scope::All, |state| state.deleted = false)?;
     Ok(Next::Go)
 }
 
 pub fn hold(session: &mut Session, line: &Line) -> Done {
-    change(session, line.name, &line.words, Scope::Living, |state| {
+    change(session, line.typed, &line.words, Scope::Living, |state| {
         state.preserved = true;
         state.mboxed = false;
     })?;
@@ -79,7 +73,7 @@ pub fn hold(session: &mut Session, line: &Line) -> Done {
 }
 
 pub fn mbox(session: &mut Session, line: &Line) -> Done {
-    change(session, line.name, &line.words, Scope::Living, |state| {
+    change(session, line.typed, &line.words, Scope::Living, |state| {
         state.mboxed = true;
         state.preserved = false;
     })?;
@@ -87,7 +81,7 @@ pub fn mbox(session: &mut Session, line: &Line) -> Done {
 }
 
 pub fn touch(session: &mut Session, line: &Line) -> Done {
-    let chosen = change(session, line.name, &line.words, Scope::Living, |state| state.shown = true)?;
+    let chosen = change(session, line.typed, &line.words, Scope::Living, |state| state.touched = true)?;
     set_cursor(session, &chosen);
     Ok(Next::Go)
 }
@@ -99,7 +93,7 @@ fn set_cursor(session: &mut Session, chosen: &[usize]) {
 }
 
 pub fn unread(session: &mut Session, line: &Line) -> Done {
-    change(session, line.name, &line.words, Scope::Living, |state| {
+    change(session, line.typed, &line.words, Scope::Living, |state| {
         state.unread = true;
         state.shown = false;
     })?;
@@ -107,12 +101,12 @@ pub fn unread(session: &mut Session, line: &Line) -> Done {
 }
 
 pub fn tag(session: &mut Session, line: &Line) -> Done {
-    change(session, line.name, &line.words, Scope::Living, |state| state.tagged = true)?;
+    change(session, line.typed, &line.words, Scope::Living, |state| state.tagged = true)?;
     Ok(Next::Go)
 }
 
 pub fn untag(session: &mut Session, line: &Line) -> Done {
-    change(session, line.name, &line.words, Scope::Living, |state| state.tagged = false)?;
+    change(session, line.typed, &line.words, Scope::Living, |state| state.tagged = false)?;
     Ok(Next::Go)
 }
 
@@ -153,7 +147,7 @@ fn to_file(session: &mut Session, line: &Line, what: What, marks: bool) -> Done 
         Some((file, list)) => (list.to_vec(), Some(folder::path_of(session, file)?)),
         None => (Vec::new(), None),
     };
-    let chosen = msglist::choose_parts(session, line.name, &list, Scope::Living)?;
+    let chosen = msglist::choose_parts(session, line.typed, &list, Scope::Living)?;
     let target = match (target, what) {
         (Some(target), _) => target,
         (None, What::Message) => folder::mbox_path(session),
@@ -163,7 +157,7 @@ fn to_file(session: &mut Session, line: &Line, what: What, marks: bool) -> Done 
 }
 
 fn by_sender(session: &mut Session, line: &Line, what: What, marks: bool) -> Done {
-    let chosen = msglist::choose_parts(session, line.name, &line.words, Scope::Living)?;
+    let chosen = msglist::choose_parts(session, line.typed, &line.words, Scope::Living)?;
     let (block, _) = show::read(session, chosen[0].index)?;
     let name = folder::file_by_sender(session, &block);
     let target = match folder::folder_directory(session) {
@@ -186,7 +180,7 @@ fn store(session: &mut Session, chosen: &[Chosen], target: &Path, what: What, ma
     let (lines, bytes) = match what {
         What::Message => {
             let indices: Vec<usize> = chosen.iter().map(|one| one.index).collect();
-            folder::copy_messages(session, &indices, &target, None)?
+            folder::copy_messages(session, &indices, &target, false)?
         }
         What::Text => write_texts(session, chosen, &target)?,
     };
@@ -268,5 +262,7 @@ pub fn header_block(session: &Session, index: usize) -> Result<Vec<u8>, Trouble>
 
 /// A field of it, unfolded.
 pub fn field(block: &[u8], name: &str) -> Option<String> {
-    header::find(block, name).map(|value| String::from_utf8_lossy(&value).trim().to_owned()).filter(|value| !value.is_empty())
+    header::find(block, name)
+        .map(|value| String::from_utf8_lossy(&value).trim().to_owned())
+        .filter(|value| !value.is_empty())
 }

@@ -15,7 +15,8 @@ const BATCH: usize = 8 << 20;
 /// The path that a folder name means: `%` the system mailbox, `%user`, `&` mbox, `#` the one before, `+name` in the
 /// folder directory, `~`.
 pub fn path_of(session: &Session, name: &str) -> Result<PathBuf, Trouble> {
-    if let Some(scheme) = ["pop://", "pops://", "imap://", "imaps://"].iter().find(|scheme| name.starts_with(**scheme)) {
+    if let Some(scheme) = ["pop://", "pops://", "imap://", "imaps://"].iter().find(|scheme| name.starts_with(**scheme))
+    {
         return Err(Trouble::Say(format!(
             "{name}: mailboxes on servers ({}) cannot be read yet; fetch the mail first, with fetchmail or mpop",
             scheme.trim_end_matches("://")
@@ -136,7 +137,8 @@ pub fn quit(session: &mut Session) -> Result<(), Trouble> {
     for (index, state) in open.states.iter().enumerate() {
         let message = &open.mbox.messages()[index];
         let moves = !state.deleted
-            && (state.mboxed || (open.system && !hold && state.shown && !state.preserved && !state.saved));
+            && (state.mboxed
+                || (open.system && !hold && (state.shown || state.touched) && !state.preserved && !state.saved));
         let goes = state.deleted || moves || (open.system && state.saved && !keep_saved && !hold && !state.preserved);
         if moves {
             moving.push(index);
@@ -161,7 +163,7 @@ pub fn quit(session: &mut Session) -> Result<(), Trouble> {
     if !moving.is_empty() {
         let target = mbox_path(session);
         // First the copy, fsynced; only then the original goes.
-        copy_messages(session, &moving, &target, Some(Flags::READ))?;
+        copy_messages(session, &moving, &target, true)?;
         let number = moving.len();
         let say = session.texts.count(
             number,
@@ -183,20 +185,14 @@ pub fn quit(session: &mut Session) -> Result<(), Trouble> {
             return Err(Trouble::Say(format!("{name}: {reason}")));
         }
     }
-    let say =
-        session.texts.count(held, "Held {} message in {}", "Held {} messages in {}", &[&held.to_string(), &name]);
+    let say = session.texts.count(held, "Held {} message in {}", "Held {} messages in {}", &[&held.to_string(), &name]);
     session.screen.line(&say)?;
     session.open = None;
     Ok(())
 }
 
 /// Appends messages to a file: (lines, bytes) that were added.
-pub fn copy_messages(
-    session: &Session,
-    indices: &[usize],
-    target: &Path,
-    flags: Option<Flags>,
-) -> Result<(u64, u64), Trouble> {
+pub fn copy_messages(session: &Session, indices: &[usize], target: &Path, mark: bool) -> Result<(u64, u64), Trouble> {
     let fails = |error: MboxError| {
         let reason = match &error {
             MboxError::Io(io) => session.texts.reason(io),
@@ -207,7 +203,7 @@ pub fn copy_messages(
     let mut gathered = Vec::new();
     let (mut lines, mut bytes) = (0, 0);
     for &index in indices {
-        let one = as_mbox_message(session, index, flags)?;
+        let one = as_mbox_message(session, index, mark)?;
         lines += memchr::memchr_iter(b'\n', &one).count() as u64;
         bytes += one.len() as u64;
         gathered.extend(one);
@@ -223,19 +219,20 @@ pub fn copy_messages(
 }
 
 /// From_ line, header, body and an empty line.
-fn as_mbox_message(session: &Session, index: usize, flags: Option<Flags>) -> Result<Vec<u8>, Trouble> {
+fn as_mbox_message(session: &Session, index: usize, mark: bool) -> Result<Vec<u8>, Trouble> {
     let none = || session.trouble("No applicable messages", &[]);
     let open = session.open.as_ref().ok_or_else(none)?;
     let message = open.mbox.messages().get(index).ok_or_else(none)?;
     let line = open.mbox.from_line(message)?;
     // One blank after the sender, as mailutils writes it and all programs read it.
-    let words: Vec<String> = String::from_utf8_lossy(&line).split_whitespace().map(str::to_owned).collect();
-    let mut out = words.join(" ").into_bytes();
-    out.push(b'\n');
+    let mut out = format!("From {} {}\n", date::from_line_sender(&line), date::from_line_rest(&line)).into_bytes();
     let block = open.mbox.header(message, usize::MAX)?;
-    match flags {
-        Some(flags) => out.extend(marks::set(&block, &Marks { flags: Some(flags), ..Marks::default() })),
-        None => out.extend(block),
+    let read = mark && open.states.get(index).is_some_and(|state| state.shown);
+    if read {
+        let flags = Some(message.flags | Flags::READ);
+        out.extend(marks::set(&block, &Marks { flags, ..Marks::default() }));
+    } else {
+        out.extend(block);
     }
     open.mbox.body(message).read_to_end(&mut out)?;
     if !out.ends_with(b"\n") {

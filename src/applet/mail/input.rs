@@ -125,7 +125,8 @@ impl Input {
         if !self.ended {
             match io::stdin().lock().read_to_end(&mut all) {
                 Ok(_) => {}
-                Err(error) if matches!(error.raw_os_error(), Some(nix::libc::EIO | nix::libc::EISDIR | nix::libc::EBADF)) => {}
+                Err(error)
+                    if matches!(error.raw_os_error(), Some(nix::libc::EIO | nix::libc::EISDIR | nix::libc::EBADF)) => {}
                 Err(error) => return Err(error),
             }
             self.ended = true;

@@ -71,18 +71,19 @@ impl Letter {
         let mut out = Vec::new();
         let attachments: Vec<&Attachment> =
             self.attachments.iter().filter(|a| !(self.skip_empty_attachments && a.content.is_empty())).collect();
-        let ascii = self.body.is_ascii() && self.headers.iter().all(|(_, value)| value.is_ascii());
         let has = |name: &str| self.header(name).is_some();
         let mime = self.mime
             || !attachments.is_empty()
             || self.content_type.is_some()
             || self.encoding.is_some()
-            || (!ascii && !has("MIME-Version") && !has("Content-Type"));
+            || (!self.body.is_ascii() && !has("MIME-Version") && !has("Content-Type"));
         let part = self.text_part();
         if mime {
             put_line(&mut out, "MIME-Version", "1.0");
             if attachments.is_empty() {
-                out.extend_from_slice(format!("Content-Type: {}\nContent-Transfer-Encoding: {}\n", part.0, part.1).as_bytes());
+                out.extend_from_slice(
+                    format!("Content-Type: {}\nContent-Transfer-Encoding: {}\n", part.0, part.1).as_bytes(),
+                );
             } else {
                 let kind = if self.alternative { "alternative" } else { "mixed" };
                 out.extend_from_slice(
@@ -124,10 +125,17 @@ impl Letter {
     /// Type and encoding of the text.
     fn text_part(&self) -> (String, String) {
         let set = if self.body.is_ascii() || std::str::from_utf8(&self.body).is_ok() { "UTF-8" } else { "iso-8859-1" };
-        let kind = one_line(self.content_type.as_deref().unwrap_or("text/plain"));
-        let kind = if kind.starts_with("text/") && !kind.contains("charset=") { format!("{kind}; charset={set}") } else { kind };
+        let asked =
+            self.content_type.as_deref().filter(|kind| self.attachments.is_empty() || kind.starts_with("text/"));
+        let kind = one_line(asked.unwrap_or("text/plain"));
+        let kind = if kind.starts_with("text/") && !kind.contains("charset=") {
+            format!("{kind}; charset={set}")
+        } else {
+            kind
+        };
         let long = self.body.split(|&byte| byte == b'\n').any(|line| line.len() > 990);
-        let encoding = self.encoding.clone().unwrap_or_else(|| if long { "quoted-printable".into() } else { "8bit".into() });
+        let encoding =
+            self.encoding.clone().unwrap_or_else(|| if long { "quoted-printable".into() } else { "8bit".into() });
         (kind, one_line(&encoding))
     }
 }
@@ -135,7 +143,11 @@ impl Letter {
 impl Attachment {
     fn render(&self, id: &str) -> Vec<u8> {
         let kind = one_line(self.content_type.as_deref().unwrap_or("application/octet-stream"));
-        let kind = if kind.starts_with("text/") && !kind.contains("charset=") { format!("{kind}; charset=UTF-8") } else { kind };
+        let kind = if kind.starts_with("text/") && !kind.contains("charset=") {
+            format!("{kind}; charset=UTF-8")
+        } else {
+            kind
+        };
         let encoding = one_line(self.encoding.as_deref().unwrap_or("base64"));
         let mut out = format!("Content-Type: {kind}");
         if let Some(name) = &self.name {
@@ -163,7 +175,13 @@ fn parameter(name: &str, value: &str) -> String {
     }
     let escaped: String = value
         .bytes()
-        .map(|byte| if byte.is_ascii_alphanumeric() || b"._-".contains(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() || b"._-".contains(&byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
         .collect();
     format!("; {name}*=UTF-8''{escaped}")
 }
@@ -182,7 +200,11 @@ fn put_line(out: &mut Vec<u8>, name: &str, value: &str) {
 
 /// A header's value: a newline is a blank, other control characters are nothing.
 pub fn one_line(value: &str) -> String {
-    value.chars().map(|c| if c == '\n' || c == '\r' { ' ' } else { c }).filter(|c| *c == '\t' || !c.is_control()).collect()
+    value
+        .chars()
+        .map(|c| if c == '\n' || c == '\r' { ' ' } else { c })
+        .filter(|c| *c == '\t' || !c.is_control())
+        .collect()
 }
 
 /// What makes boundaries and Content-IDs of one letter its own.
@@ -198,7 +220,12 @@ impl Stamp {
 
     fn boundary(&self) -> String {
         let time = self.now.timestamp();
-        format!("{}-{}=:{}", time.subsec_nanosecond().unsigned_abs() + 1_000_000_000, time.as_second(), std::process::id())
+        format!(
+            "{}-{}=:{}",
+            time.subsec_nanosecond().unsigned_abs() + 1_000_000_000,
+            time.as_second(),
+            std::process::id()
+        )
     }
 
     fn content_id(&self, number: usize) -> String {
@@ -230,7 +257,10 @@ pub fn send(program: &str, sender: Option<&str>, message: &[u8], more: &[String]
         command.arg("-f").arg(sender);
     }
     command.arg("-t").args(more);
-    let mut child = command.stdin(Stdio::piped()).spawn().map_err(|error| format!("{path}: {}", crate::sys::files::reason(&error)))?;
+    let mut child = command
+        .stdin(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("{path}: {}", crate::sys::files::reason(&error)))?;
     let written = child.stdin.take().map_or(Ok(()), |mut input| input.write_all(message));
     let status = child.wait().map_err(|error| error.to_string())?;
     match status.code() {
@@ -252,7 +282,9 @@ mod tests {
         assert_eq!(letter.render(&[], &stamp), b"Subject: a Bcc: x@y\n\nx\n");
         letter.put("Subject", "é");
         let text = String::from_utf8(letter.render(&[], &stamp)).unwrap();
+        assert_eq!(text, "Subject: =?UTF-8?B?w6k=?=\n\nx\n");
+        letter.body = "é\n".into();
+        let text = String::from_utf8(letter.render(&[], &stamp)).unwrap();
         assert!(text.starts_with("MIME-Version: 1.0\nContent-Type: text/plain; charset=UTF-8\n"), "{text}");
-        assert!(text.contains("\nSubject: =?UTF-8?B?w6k=?=\n"), "{text}");
     }
 }

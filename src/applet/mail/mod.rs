@@ -83,11 +83,11 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
             flushed?;
             Ok(exit)
         }
-        Err(Trouble::Say(sentence)) => {
-            session.complain(&sentence);
+        Err(Trouble::Io(error)) => Err(Failure::from(error)),
+        Err(trouble) => {
+            session.tell(trouble)?;
             Err(Failure::silent(Exit::FAIL))
         }
-        Err(Trouble::Io(error)) => Err(Failure::from(error)),
     }
 }
 
@@ -111,7 +111,12 @@ struct Wishes {
 fn serve(session: &mut Session, asked: &Asked) -> Result<Exit, Trouble> {
     let mut letter = Letter::default();
     let wishes = settle(session, asked, &mut letter)?;
-    let reading = wishes.file.is_some() || wishes.user.is_some() || wishes.exist || wishes.headers || wishes.print || wishes.count;
+    let reading = wishes.file.is_some()
+        || wishes.user.is_some()
+        || wishes.exist
+        || wishes.headers
+        || wishes.print
+        || wishes.count;
     let operands = operands(session, asked);
     session.sending = !reading && (wishes.to || wishes.subject || !operands.is_empty() || !letter.headers().is_empty());
     if wishes.subject && wishes.file.is_none() {
@@ -195,8 +200,8 @@ fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Result<W
             What::Help | What::Usage | What::Version | What::Nothing => {}
         }
     }
-    letter.content_type = kind.filter(|_| letter.attachments.is_empty() || asked.options.first().is_some_and(|first| first.0 == What::ContentType));
-    letter.encoding = encoding.filter(|_| letter.attachments.is_empty());
+    letter.content_type = kind;
+    letter.encoding = encoding;
     Ok(wishes)
 }
 
@@ -256,10 +261,15 @@ fn start_up(session: &mut Session, wishes: &Wishes) -> Result<(), Trouble> {
     if !own.is_empty() {
         settings::read_file(session, Path::new(&own))?;
     }
+    // Nobody sits there to be asked, or to turn pages.
+    if !session.interactive() {
+        for name in ["ask", "askcc", "askbcc", "crt"] {
+            session.variables.unset(name);
+        }
+    }
     for line in &wishes.commands {
         match command::run_line(session, line) {
-            Err(Trouble::Say(sentence)) => session.complain(&sentence),
-            Err(other) => return Err(other),
+            Err(trouble) => session.tell(trouble)?,
             Ok(_) => {}
         }
     }
@@ -277,7 +287,11 @@ fn send(session: &mut Session, mut letter: Letter, operands: &[String], wishes: 
         let to = joined(letter.header("To"), &join_recipients(operands));
         letter.put("To", &to);
     }
-    if letter.header("To").is_none() && letter.header("Cc").is_none() && letter.header("Bcc").is_none() && !session.interactive() {
+    if letter.header("To").is_none()
+        && letter.header("Cc").is_none()
+        && letter.header("Bcc").is_none()
+        && !session.interactive()
+    {
         return Err(session.trouble("No recipients specified", &[]));
     }
     // A mistaken address is told before the text is written.
@@ -308,7 +322,10 @@ fn from_text(session: &mut Session, letter: &mut Letter, text: &[u8]) -> Result<
     let (block, body) = header::split(text);
     let complete = block.ends_with(b"\n\n") || block == b"\n" || body.is_empty();
     let first_bad = block.split(|&byte| byte == b'\n').position(|line| {
-        !line.is_empty() && !line.starts_with(b" ") && !line.starts_with(b"\t") && header::fields(&[line, b"\n"].concat()).next().is_none()
+        !line.is_empty()
+            && !line.starts_with(b" ")
+            && !line.starts_with(b"\t")
+            && header::fields(&[line, b"\n"].concat()).next().is_none()
     });
     if let Some(line) = first_bad.filter(|_| complete) {
         session.complain(&format!("{}: not a header line", line + 1));
@@ -341,7 +358,10 @@ fn read(session: &mut Session, operands: &[String], wishes: &Wishes) -> Result<E
     if operands.len() > 1 {
         return Err("-f requires at most one command line argument".into());
     }
-    let named = wishes.file.as_ref().map(|file| if file.is_empty() { operands.first().cloned().unwrap_or_default() } else { file.clone() });
+    let named = wishes
+        .file
+        .as_ref()
+        .map(|file| if file.is_empty() { operands.first().cloned().unwrap_or_default() } else { file.clone() });
     let path = match (&named, &wishes.user) {
         (Some(name), _) if !name.is_empty() => folder::path_of(session, name)?,
         (Some(_), _) => folder::mbox_path(session),
@@ -373,6 +393,9 @@ fn read(session: &mut Session, operands: &[String], wishes: &Wishes) -> Result<E
         session.screen.line(&count.to_string())?;
         return Ok(Exit::OK);
     }
+    if count == 0 && wishes.exist {
+        return Ok(Exit::FAIL);
+    }
     if count == 0 && !session.variables.is_set("emptystart") {
         if own {
             no_mail(session)?;
@@ -387,7 +410,11 @@ fn read(session: &mut Session, operands: &[String], wishes: &Wishes) -> Result<E
     }
     let all: Vec<usize> = (0..count).collect();
     if wishes.headers {
-        if wishes.json { json(session)? } else { summary::print(session, &all)? }
+        if wishes.json {
+            json(session)?
+        } else {
+            summary::print(session, &all)?
+        }
         return Ok(Exit::OK);
     }
     if wishes.print {

@@ -81,7 +81,8 @@ impl Reader<'_> {
     fn item<'t>(&self, text: &'t str, depth: usize, chosen: &mut Vec<Chosen>) -> Result<&'t str, Trouble> {
         let first = text.chars().next().unwrap_or(' ');
         if first == '{' {
-            let end = text.rfind('}').filter(|_| depth < DEPTH).ok_or_else(|| self.error("{}: syntax error near end"))?;
+            let end =
+                text.rfind('}').filter(|_| depth < DEPTH).ok_or_else(|| self.error("{}: syntax error near end"))?;
             self.list(&text[1..end], depth + 1, chosen)?;
             return Ok(&text[end + 1..]);
         }
@@ -119,7 +120,7 @@ impl Reader<'_> {
         if let Some(after) = rest.strip_prefix('-') {
             let (last, rest) = self.place(after)?;
             if last < first {
-                return Err(self.error("{}: range error near end"));
+                return Err(self.error("{}: range error near end").and(&self.texts.say("No applicable messages", &[])));
             }
             if last > self.open.count() {
                 return Err(self.invalid(last));

@@ -68,7 +68,14 @@ struct Opt {
     help: (&'static str, &'static str),
 }
 
-const fn opt(letter: char, long: &'static str, takes: Takes, what: What, value: &'static str, help: &'static str) -> Opt {
+const fn opt(
+    letter: char,
+    long: &'static str,
+    takes: Takes,
+    what: What,
+    value: &'static str,
+    help: &'static str,
+) -> Opt {
     Opt { letter, long, takes, what, help: (value, help) }
 }
 
@@ -77,7 +84,14 @@ use Takes::{Maybe, No, Yes};
 /// All options; '\0' is no letter, "" no long name.
 const OPTIONS: &[Opt] = &[
     opt('A', "attach", Yes, What::Attach, "FILE", "attach FILE"),
-    opt('a', "append", Yes, What::AppendOrAttach, "HEADER: VALUE", "add the header line, or attach the file of that name"),
+    opt(
+        'a',
+        "append",
+        Yes,
+        What::AppendOrAttach,
+        "HEADER: VALUE",
+        "add the header line, or attach the file of that name",
+    ),
     opt('\0', "alternative", No, What::Alternative(true), "", "make the parts alternatives of each other"),
     opt('\0', "no-alternative", No, What::Alternative(false), "", ""),
     opt('\0', "attach-fd", Yes, What::AttachDescriptor, "FD", "attach what the descriptor holds"),
@@ -206,7 +220,9 @@ fn letters(arg: &str, next: Option<&String>, asked: &mut Asked, texts: Texts) ->
         let option = OPTIONS.iter().find(|option| option.letter == letter && letter != '\0');
         let Some(option) = option else { return Err(fails("unrecognized option '{}'", letter)) };
         let glued = &arg[1 + index + letter.len_utf8()..];
-        if option.what == What::Exec && !is_command(if glued.is_empty() { next.map_or("", String::as_str) } else { glued }) {
+        if option.what == What::Exec
+            && !is_command(if glued.is_empty() { next.map_or("", String::as_str) } else { glued })
+        {
             asked.options.push((What::SkipEmpty(true), "letter".to_owned()));
             continue;
         }
@@ -243,7 +259,10 @@ fn is_command(value: &str) -> bool {
 /// Whether -a's value is a header line.
 pub fn is_header(value: &str) -> bool {
     let name = value.split(':').next().unwrap_or_default();
-    value.contains(':') && !name.is_empty() && name.bytes().all(|byte| (33..=126).contains(&byte)) && !Path::new(value).exists()
+    value.contains(':')
+        && !name.is_empty()
+        && name.bytes().all(|byte| (33..=126).contains(&byte))
+        && !Path::new(value).exists()
 }
 
 /// `--help`.
@@ -272,7 +291,8 @@ pub fn help(program: &str) -> String {
 
 /// `--usage`.
 pub fn usage(program: &str) -> String {
-    let flags: String = OPTIONS.iter().filter(|o| o.letter != '\0' && o.takes != Takes::Yes).map(|o| o.letter).collect();
+    let flags: String =
+        OPTIONS.iter().filter(|o| o.letter != '\0' && o.takes != Takes::Yes).map(|o| o.letter).collect();
     let mut text = format!("Usage: {program} [-{flags}]");
     for option in OPTIONS.iter().filter(|option| option.letter != '\0' && option.takes == Takes::Yes) {
         text.push_str(&format!(" [-{} {}]", option.letter, option.help.0));
@@ -283,9 +303,13 @@ pub fn usage(program: &str) -> String {
 
 /// The same options for manual pages and completions.
 pub fn clap() -> clap::Command {
-    let mut command = clap::Command::new("mail").about("write letters and read mail").disable_help_flag(true).disable_version_flag(true);
+    let mut command = clap::Command::new("mail")
+        .about("write letters and read mail")
+        .disable_help_flag(true)
+        .disable_version_flag(true);
     for option in OPTIONS.iter().filter(|option| !option.help.1.is_empty()) {
-        let mut arg = clap::Arg::new(option.long).long(option.long).help(option.help.1).action(clap::ArgAction::SetTrue);
+        let mut arg =
+            clap::Arg::new(option.long).long(option.long).help(option.help.1).action(clap::ArgAction::SetTrue);
         if option.letter != '\0' {
             arg = arg.short(option.letter);
         }

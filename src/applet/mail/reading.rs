@@ -18,22 +18,17 @@ pub fn print_full(session: &mut Session, line: &Line) -> Done {
 }
 
 fn print_as(session: &mut Session, line: &Line, manner: Manner) -> Done {
-    let chosen = msglist::choose_parts(session, line.name_typed(), &line.words, Scope::Living)?;
+    let chosen = msglist::choose_parts(session, line.typed, &line.words, Scope::Living)?;
     show::print(session, &chosen, manner)?;
     Ok(Next::Go)
-}
-
-impl Line<'_> {
-    /// The name that errors about lists begin with.
-    fn name_typed(&self) -> &'static str {
-        self.name
-    }
 }
 
 /// The next message; the current one when it was not shown yet.
 pub fn next(session: &mut Session, line: &Line) -> Done {
     if !line.words.is_empty() {
-        let chosen = msglist::choose_parts(session, line.name, &line.words, Scope::Living)?;
+        let none = session.texts.say("No applicable message", &[]);
+        let chosen = msglist::choose_parts(session, line.typed, &line.words, Scope::Living)
+            .map_err(|trouble| trouble.and(&none))?;
         let last = chosen.last().cloned().map(|one| vec![one]).unwrap_or_default();
         show::print(session, &last, Manner::Chosen)?;
         return Ok(Next::Go);
@@ -59,7 +54,7 @@ pub fn previous(session: &mut Session, line: &Line) -> Done {
 }
 
 pub fn from(session: &mut Session, line: &Line) -> Done {
-    let chosen = msglist::choose(session, "f", &line.words, Scope::Living)?;
+    let chosen = msglist::choose(session, line.typed, &line.words, Scope::Living)?;
     summary::print(session, &chosen)?;
     Ok(Next::Go)
 }
@@ -88,8 +83,10 @@ pub fn scroll(session: &mut Session, line: &Line) -> Done {
     };
     let Ok(times) = (if rest.is_empty() { Ok(1) } else { rest.parse::<usize>() }) else { return Err(bad) };
     let height = usize::try_from(session.variables.number("screen").unwrap_or(22)).unwrap_or(22).max(1);
-    let (first, last) =
-        (session.texts.say("On first screenful of messages", &[]), session.texts.say("On last screenful of messages", &[]));
+    let (first, last) = (
+        session.texts.say("On first screenful of messages", &[]),
+        session.texts.say("On last screenful of messages", &[]),
+    );
     let open = session.opened()?;
     let living: Vec<usize> = (0..open.count()).filter(|&index| !open.states[index].deleted).collect();
     let at = living.iter().position(|&index| index >= open.cursor).unwrap_or(0) / height * height;
@@ -112,7 +109,7 @@ pub fn scroll(session: &mut Session, line: &Line) -> Done {
     if sign != '.' {
         open.cursor = living[target];
     }
-    headers(session, &Line { name: "headers", words: Vec::new(), rest: "" })
+    headers(session, &Line { name: "headers", typed: "h", words: Vec::new(), rest: "" })
 }
 
 pub fn number(session: &mut Session, _: &Line) -> Done {
@@ -133,7 +130,7 @@ pub fn summary(session: &mut Session, _: &Line) -> Done {
 }
 
 pub fn size(session: &mut Session, line: &Line) -> Done {
-    for index in msglist::choose(session, "si", &line.words, Scope::Living)? {
+    for index in msglist::choose(session, line.typed, &line.words, Scope::Living)? {
         let open = session.opened()?;
         let message = open.mbox.messages()[index];
         let mark = if index == open.cursor { '>' } else { ' ' };
@@ -146,7 +143,7 @@ pub fn size(session: &mut Session, line: &Line) -> Done {
 /// Header and the first `toplines` lines.
 pub fn top(session: &mut Session, line: &Line) -> Done {
     let count = usize::try_from(session.variables.number("toplines").unwrap_or(5)).unwrap_or(5);
-    for index in msglist::choose(session, "to", &line.words, Scope::Living)? {
+    for index in msglist::choose(session, line.typed, &line.words, Scope::Living)? {
         let text = show::raw(session, index)?;
         let end = memchr::memchr_iter(b'\n', &text).nth(count.saturating_sub(1)).map_or(text.len(), |end| end + 1);
         session.show(&text[..end])?;
@@ -158,7 +155,7 @@ pub fn top(session: &mut Session, line: &Line) -> Done {
 }
 
 pub fn envelope(session: &mut Session, line: &Line) -> Done {
-    for index in msglist::choose(session, "env", &line.words, Scope::Living)? {
+    for index in msglist::choose(session, line.typed, &line.words, Scope::Living)? {
         let open = session.opened()?;
         let text = open.mbox.from_line(&open.mbox.messages()[index])?;
         session.screen.message(&text)?;
@@ -167,19 +164,17 @@ pub fn envelope(session: &mut Session, line: &Line) -> Done {
 }
 
 pub fn structure(session: &mut Session, line: &Line) -> Done {
-    for index in msglist::choose(session, "st", &line.words, Scope::Living)? {
+    for index in msglist::choose(session, line.typed, &line.words, Scope::Living)? {
         let text = show::structure(session, index)?;
         session.show(text.as_bytes())?;
-        if let Some(open) = &mut session.open {
-            open.cursor = index;
-        }
+        mark_read(session, index);
     }
     Ok(Next::Go)
 }
 
 /// Each part with its type in a frame, decoded.
 pub fn decode(session: &mut Session, line: &Line) -> Done {
-    for one in msglist::choose_parts(session, "dec", &line.words, Scope::Living)? {
+    for one in msglist::choose_parts(session, line.typed, &line.words, Scope::Living)? {
         let (block, body) = show::read(session, one.index)?;
         let tree = Part::parse(&block, &body);
         let none = || session.trouble("No applicable message", &[]);
@@ -191,9 +186,17 @@ pub fn decode(session: &mut Session, line: &Line) -> Done {
         let mut out = Vec::new();
         decode_part(session, part, &name, &mut out);
         session.show(&out)?;
-        show::mark_shown(session, one.index);
+        mark_read(session, one.index);
     }
     Ok(Next::Go)
+}
+
+/// Read, but not current.
+fn mark_read(session: &mut Session, index: usize) {
+    if let Some(state) = session.open.as_mut().and_then(|open| open.states.get_mut(index)) {
+        state.shown = true;
+        state.unread = false;
+    }
 }
 
 fn decode_part(session: &Session, part: &Part, name: &str, out: &mut Vec<u8>) {
@@ -209,7 +212,7 @@ fn decode_part(session: &Session, part: &Part, name: &str, out: &mut Vec<u8>) {
     let kind = crate::message::header::find(part.header, "Content-Type")
         .map_or_else(|| "text/plain".to_owned(), |value| String::from_utf8_lossy(&value).into_owned());
     out.extend_from_slice(format!("{rule}| Message={name}\n| Type={kind}\n| Encoding={encoding}\n{rule}").as_bytes());
-    out.extend(show::render_header(session, part.header, Manner::Chosen));
+    out.extend(show::plain_header(session, part.header));
     out.push(b'\n');
     let text = part.content_type.kind.starts_with("text/");
     out.extend(if text { part.text().into_bytes() } else { part.decoded() });
@@ -270,7 +273,7 @@ fn split_pipe(session: &mut Session, line: &Line) -> (Vec<String>, String) {
 /// A copy of the message in an editor; the mailbox stays as it is.
 pub fn edit(session: &mut Session, line: &Line) -> Done {
     let editor = session.setting(if line.name == "visual" { "VISUAL" } else { "EDITOR" });
-    for index in msglist::choose(session, line.name, &line.words, Scope::Living)? {
+    for index in msglist::choose(session, line.typed, &line.words, Scope::Living)? {
         let text = show::raw(session, index)?;
         let mut file = crate::sys::files::Replacement::create(&std::env::temp_dir().join("mail"), 0o600)?;
         file.write_all(&text)?;

@@ -16,7 +16,19 @@ use std::path::PathBuf;
 #[derive(Debug)]
 pub enum Trouble {
     Say(String),
+    /// Two sentences, each a line of its own.
+    Both(String, String),
     Io(io::Error),
+}
+
+impl Trouble {
+    /// With a second sentence.
+    pub fn and(self, more: &str) -> Trouble {
+        match self {
+            Trouble::Say(first) => Trouble::Both(first, more.to_owned()),
+            other => other,
+        }
+    }
 }
 
 impl From<io::Error> for Trouble {
@@ -50,6 +62,8 @@ pub struct State {
     /// Was shown or touched.
     pub shown: bool,
     pub answered: bool,
+    /// Goes to mbox as if it had been read, without being marked as read.
+    pub touched: bool,
     pub unread: bool,
 }
 
@@ -72,12 +86,16 @@ impl OpenBox {
     }
 
     pub fn is_read(&self, index: usize) -> bool {
-        let (Some(state), Some(message)) = (self.states.get(index), self.mbox.messages().get(index)) else { return false };
+        let (Some(state), Some(message)) = (self.states.get(index), self.mbox.messages().get(index)) else {
+            return false;
+        };
         !state.unread && (state.shown || message.flags.has(Flags::READ))
     }
 
     pub fn is_new(&self, index: usize) -> bool {
-        let (Some(state), Some(message)) = (self.states.get(index), self.mbox.messages().get(index)) else { return false };
+        let (Some(state), Some(message)) = (self.states.get(index), self.mbox.messages().get(index)) else {
+            return false;
+        };
         !message.flags.has(Flags::OLD) && !state.unread
     }
 
@@ -180,6 +198,19 @@ impl Session {
         };
     }
 
+    /// Tells a trouble; the end of standard output is the caller's.
+    pub fn tell(&mut self, trouble: Trouble) -> io::Result<()> {
+        match trouble {
+            Trouble::Say(sentence) => self.complain(&sentence),
+            Trouble::Both(first, second) => {
+                self.complain(&first);
+                self.complain(&second);
+            }
+            Trouble::Io(error) => return Err(error),
+        }
+        Ok(())
+    }
+
     /// A sentence in the user's language as trouble.
     pub fn trouble(&self, english: &str, arguments: &[&str]) -> Trouble {
         Trouble::Say(self.texts.say(english, arguments))
@@ -205,7 +236,9 @@ impl Session {
     }
 
     pub fn home(&self) -> PathBuf {
-        std::env::var_os("HOME").filter(|home| !home.is_empty()).map_or_else(|| self.account.home.clone(), PathBuf::from)
+        std::env::var_os("HOME")
+            .filter(|home| !home.is_empty())
+            .map_or_else(|| self.account.home.clone(), PathBuf::from)
     }
 
     /// Where the journal of changes in place may lie.
@@ -266,7 +299,8 @@ fn own_account() -> Account {
 fn terminal_size(terminal: bool) -> (i64, i64) {
     let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<i64>().ok());
     let asked = if terminal { crate::sys::host::terminal_size() } else { None };
-    let columns = asked.map(|size| i64::from(size.0)).filter(|size| *size > 0).or_else(|| number("COLUMNS")).unwrap_or(80);
+    let columns =
+        asked.map(|size| i64::from(size.0)).filter(|size| *size > 0).or_else(|| number("COLUMNS")).unwrap_or(80);
     let lines = asked.map(|size| i64::from(size.1)).filter(|size| *size > 0).or_else(|| number("LINES")).unwrap_or(24);
     (columns, (lines - 2).max(1))
 }

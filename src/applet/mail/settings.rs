@@ -33,7 +33,9 @@ pub fn unset(session: &mut Session, line: &Line) -> Done {
 /// What is known about variables.
 pub fn variable(session: &mut Session, line: &Line) -> Done {
     let mut text = String::new();
-    for known in KNOWN.iter().filter(|known| line.words.is_empty() || known.names.iter().any(|name| line.words.iter().any(|word| word == name))) {
+    for known in KNOWN.iter().filter(|known| {
+        line.words.is_empty() || known.names.iter().any(|name| line.words.iter().any(|word| word == name))
+    }) {
         let value = match session.variables.value(known.names[0]) {
             Some(Value::Yes) => "yes".to_owned(),
             Some(Value::Number(number)) => number.to_string(),
@@ -41,7 +43,12 @@ pub fn variable(session: &mut Session, line: &Line) -> Done {
             None => "[not set]".to_owned(),
         };
         let fixed = if known.read_only { " [read-only]" } else { "" };
-        text.push_str(&format!("{}\nType: {}\nCurrent value: {value}{fixed}\n{}\n\n", known.names.join(", "), known.kind, known.about));
+        text.push_str(&format!(
+            "{}\nType: {}\nCurrent value: {value}{fixed}\n{}\n\n",
+            known.names.join(", "),
+            known.kind,
+            known.about
+        ));
     }
     for word in &line.words {
         if !KNOWN.iter().any(|known| known.names.contains(&word.as_str())) {
@@ -64,7 +71,8 @@ pub fn alias(session: &mut Session, line: &Line) -> Done {
             None => return Err(session.trouble("\"{}\": not a group", &[name])),
         },
         Some((name, members)) => {
-            let members = members.iter().map(|member| member.trim_matches(',').to_owned()).filter(|member| !member.is_empty());
+            let members =
+                members.iter().map(|member| member.trim_matches(',').to_owned()).filter(|member| !member.is_empty());
             session.aliases.entry(name.clone()).or_default().extend(members);
         }
     }
@@ -185,7 +193,8 @@ pub fn change_directory(session: &mut Session, line: &Line) -> Done {
         Some(name) => folder::path_of(session, name)?,
         None => session.home(),
     };
-    std::env::set_current_dir(&path).map_err(|error| Trouble::Say(format!("{}: {}", path.display(), session.texts.reason(&error))))?;
+    std::env::set_current_dir(&path)
+        .map_err(|error| Trouble::Say(format!("{}: {}", path.display(), session.texts.reason(&error))))?;
     Ok(Next::Go)
 }
 
@@ -217,8 +226,10 @@ pub fn read_file(session: &mut Session, path: &std::path::Path) -> Result<(), Tr
         match command::run_line(session, line) {
             Ok(Next::Go) => {}
             Ok(_) => break,
-            Err(Trouble::Say(sentence)) => session.complain(&format!("{}:{}: {sentence}", path.display(), number + 1)),
-            Err(other) => return Err(other),
+            Err(Trouble::Io(error)) => return Err(error.into()),
+            Err(Trouble::Say(sentence) | Trouble::Both(sentence, _)) => {
+                session.complain(&format!("{}:{}: {sentence}", path.display(), number + 1));
+            }
         }
     }
     session.conditions.truncate(conditions);
@@ -276,13 +287,16 @@ pub fn list(session: &mut Session, _: &Line) -> Done {
     let mut text = String::new();
     let mut used = 0;
     for command in COMMANDS {
-        if used + command.name.len() + 1 >= columns {
+        // Two are known by their short names alone.
+        let short = ["nosender", "sender"].contains(&command.name);
+        let name = if short { &command.name[..command.shortest] } else { command.name };
+        if used + name.len() + 1 >= columns {
             text.push('\n');
             used = 0;
         }
-        text.push_str(command.name);
+        text.push_str(name);
         text.push(' ');
-        used += command.name.len() + 1;
+        used += name.len() + 1;
     }
     text.push('\n');
     session.show(text.as_bytes())?;

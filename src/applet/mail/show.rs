@@ -83,6 +83,14 @@ pub fn render_header(session: &Session, block: &[u8], manner: Manner) -> Vec<u8>
     out
 }
 
+/// The fields that are shown, as they stand.
+pub fn plain_header(session: &Session, block: &[u8]) -> Vec<u8> {
+    header::fields(block)
+        .filter(|field| !is_ignored(session, field.name))
+        .flat_map(|field| field.raw.iter().copied())
+        .collect()
+}
+
 pub fn is_ignored(session: &Session, name: &[u8]) -> bool {
     let is = |list: &[String]| list.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
     if session.retained.is_empty() { is(&session.ignored) } else { !is(&session.retained) }
@@ -191,31 +199,29 @@ pub fn raw(session: &Session, index: usize) -> Result<Vec<u8>, Trouble> {
     Ok(block)
 }
 
-/// `struct`: one line a part.
+/// `struct`: one line a part that holds something itself.
 pub fn structure(session: &Session, index: usize) -> Result<String, Trouble> {
     let (block, body) = read(session, index)?;
     let tree = Part::parse(&block, &body);
     let mut out = String::new();
-    let size = block.len() + body.len();
-    out.push_str(&structure_line(&(index + 1).to_string(), &tree.content_type.kind, size));
-    tree_lines(&tree, &(index + 1).to_string(), &mut out);
+    structure_lines(&tree, &(index + 1).to_string(), &mut out);
     Ok(screen::visible(out.as_bytes()))
 }
 
-fn structure_line(name: &str, kind: &str, size: usize) -> String {
+fn structure_lines(part: &Part, name: &str, out: &mut String) {
+    for (index, one) in part.parts.iter().enumerate() {
+        structure_lines(one, &format!("{name}.{}", index + 1), out);
+    }
+    if !part.parts.is_empty() {
+        return;
+    }
+    let size = part.header.len() + part.body.len();
     let human = match size {
         0..=1023 => format!("{size}"),
         1024..=1_048_575 => format!("{}K", size / 1024),
         _ => format!("{}M", size / 1_048_576),
     };
-    format!("{name:<16} {kind:<26} {human}\n")
-}
-
-fn tree_lines(part: &Part, name: &str, out: &mut String) {
-    for (index, one) in part.parts.iter().enumerate() {
-        let own = format!("{name}[{}]", index + 1);
-        let size = one.header.len() + one.body.len();
-        out.push_str(&structure_line(&own, &one.content_type.kind, size));
-        tree_lines(one, &own, out);
-    }
+    let kind = header::find(part.header, "Content-Type")
+        .map_or_else(|| "text/plain".to_owned(), |value| String::from_utf8_lossy(&value).into_owned());
+    out.push_str(&format!("{name:<16} {kind:<25} {human:>4}\n"));
 }

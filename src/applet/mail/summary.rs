@@ -127,7 +127,10 @@ impl Format {
                         '<' => if index == open.cursor { "<" } else { " " }.to_owned(),
                         'f' => sender(session, open, index, &block)?,
                         's' => subject(&block),
-                        'S' => format!("\"{}\"", subject(&block)),
+                        'S' => format!(
+                            "\"{}\"",
+                            cut(&subject(&block), width.unwrap_or(columns.saturating_sub(used + 2)).saturating_sub(2))
+                        ),
                         _ => when(session, open, index, &block, date.as_deref())?,
                     };
                     // The last screen columns stay free: the two that a terminal wraps at.
@@ -136,7 +139,10 @@ impl Format {
                         ('s' | 'S', None) => (cut(&value, room), None),
                         (_, width) => (value, width),
                     };
-                    let text = width.map_or_else(|| text.clone(), |width| pad(&cut(&text, width), width, *left || !"mloL".contains(*letter)));
+                    let text = width.map_or_else(
+                        || text.clone(),
+                        |width| pad(&cut(&text, width), width, *left || !"mloL".contains(*letter)),
+                    );
                     used += width_of(&text);
                     out.push_str(&text);
                 }
@@ -200,7 +206,13 @@ fn subject(block: &[u8]) -> String {
     charset::decode_words(&header::find(block, "Subject").unwrap_or_default())
 }
 
-fn when(session: &Session, open: &OpenBox, index: usize, block: &[u8], format: Option<&str>) -> Result<String, Trouble> {
+fn when(
+    session: &Session,
+    open: &OpenBox,
+    index: usize,
+    block: &[u8],
+    format: Option<&str>,
+) -> Result<String, Trouble> {
     let of_header = || {
         let value = header::find(block, "Date")?;
         let (time, zone) = date::of_header(&String::from_utf8_lossy(&value))?;
@@ -208,7 +220,8 @@ fn when(session: &Session, open: &OpenBox, index: usize, block: &[u8], format: O
     };
     let line = open.mbox.from_line(&open.mbox.messages()[index])?;
     let by_line = || date::of_from_line(&line);
-    let found = if session.variables.is_set("datefield") { of_header().or_else(by_line) } else { by_line().or_else(of_header) };
+    let found =
+        if session.variables.is_set("datefield") { of_header().or_else(by_line) } else { by_line().or_else(of_header) };
     Ok(found.map(|time| format_date(session.texts, &time, format.unwrap_or("%a %b %e %H:%M"))).unwrap_or_default())
 }
 

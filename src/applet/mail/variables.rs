@@ -41,7 +41,11 @@ pub const KNOWN: &[Known] = &[
     known(&["charset"], "string", "character set of what is shown"),
     known(&["cmd"], "string", "command of a pipe without one"),
     known(&["columns"], "numeric", "width of the screen"),
-    known(&["crt"], "numeric or boolean", "longer texts go through the pager; without a number: longer than the screen"),
+    known(
+        &["crt"],
+        "numeric or boolean",
+        "longer texts go through the pager; without a number: longer than the screen",
+    ),
     known(&["datefield"], "boolean", "dates in summaries are those of Date:, not of the From_ line"),
     known(&["dot"], "boolean", "a line of one dot ends the text"),
     known(&["editheaders"], "boolean", "the editor shows the header too"),
@@ -101,8 +105,20 @@ impl Variables {
     pub fn new(columns: i64, screen: i64) -> Variables {
         let mut values = BTreeMap::new();
         for name in [
-            "append", "autoinc", "dot", "fromfield", "fullnames", "header", "keep", "metamail", "nullbody", "rc",
-            "recursivealiases", "regex", "save", "useragent",
+            "append",
+            "autoinc",
+            "dot",
+            "fromfield",
+            "fullnames",
+            "header",
+            "keep",
+            "metamail",
+            "nullbody",
+            "rc",
+            "recursivealiases",
+            "regex",
+            "save",
+            "useragent",
         ] {
             values.insert(name.to_owned(), Value::Yes);
         }
@@ -163,7 +179,8 @@ impl Variables {
     pub fn assign(&mut self, word: &str) {
         match word.split_once('=') {
             Some((name, value)) => {
-                let numeric = KNOWN.iter().any(|known| known.names.contains(&name) && known.kind.starts_with("numeric"));
+                let numeric =
+                    KNOWN.iter().any(|known| known.names.contains(&name) && known.kind.starts_with("numeric"));
                 let number = value.parse().ok().filter(|_| numeric);
                 self.set(name, number.map_or_else(|| Value::Text(value.to_owned()), Value::Number));
             }
@@ -176,12 +193,15 @@ impl Variables {
 
     /// The lines that `set` prints.
     pub fn listing(&self) -> Vec<String> {
-        self.values.iter().map(|(name, value)| match value {
-            Value::Yes => name.clone(),
-            Value::Number(number) => format!("{name}={number}"),
-            Value::Text(text) if name == "PID" => format!("{name}={text}"),
-            Value::Text(text) => format!("{name}=\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
-        }).collect()
+        self.values
+            .iter()
+            .map(|(name, value)| match value {
+                Value::Yes => name.clone(),
+                Value::Number(number) => format!("{name}={number}"),
+                Value::Text(text) if name == "PID" => format!("{name}={text}"),
+                Value::Text(text) => format!("{name}=\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
+            })
+            .collect()
     }
 }
 

@@ -59,7 +59,10 @@ mod tests {
     #[test]
     fn quotes_join_and_variables_expand() {
         let words = |line: &str| super::split(line, &|name| (name == "HOME").then(|| "/h".to_owned()));
-        assert_eq!(words("a  b \"c d\" 'e $HOME' $HOME/x f\\ g \"\" ${HOME}y $"), ["a", "b", "c d", "e $HOME", "/h/x", "f g", "", "/hy", "$"]);
+        assert_eq!(
+            words("a  b \"c d\" 'e $HOME' $HOME/x f\\ g \"\" ${HOME}y $"),
+            ["a", "b", "c d", "e $HOME", "/h/x", "f g", "", "/hy", "$"]
+        );
         assert_eq!(words("set headline=\"%>%a\" x=\"a\\tb\""), ["set", "headline=%>%a", "x=a\tb"]);
     }
 }

@@ -15,11 +15,11 @@ pub fn mail(session: &mut Session, line: &Line) -> Done {
     let mut letter = Letter::default();
     letter.put("To", &super::join_recipients(&line.words));
     let had_recipients = letter.header("To").is_some();
-    let outcome = compose_about(session, letter, None, true)?;
-    if outcome == Outcome::Failed && !had_recipients && !session.interactive() {
+    let outcome = compose_about(session, letter, None, true);
+    if !had_recipients && !matches!(outcome, Ok(Outcome::Sent)) {
         session.exit = 1;
     }
-    Ok(Next::Go)
+    outcome.map(|_| Next::Go)
 }
 
 /// To the sender and all recipients.
@@ -33,7 +33,7 @@ pub fn reply_sender(session: &mut Session, line: &Line) -> Done {
 }
 
 fn to_all(session: &mut Session, line: &Line) -> Done {
-    let chosen = msglist::choose(session, line.name, &line.words, Scope::Living)?;
+    let chosen = msglist::choose(session, line.typed, &line.words, Scope::Living)?;
     let [index] = chosen.as_slice() else {
         return Err(session.trouble("Can't reply to multiple messages at once", &[]));
     };
@@ -45,7 +45,7 @@ fn to_all(session: &mut Session, line: &Line) -> Done {
 }
 
 fn to_senders(session: &mut Session, line: &Line) -> Done {
-    let chosen = msglist::choose(session, line.name, &line.words, Scope::Living)?;
+    let chosen = msglist::choose(session, line.typed, &line.words, Scope::Living)?;
     let first = header_block(session, chosen[0])?;
     let mut to = Vec::new();
     for &index in &chosen {
@@ -108,7 +108,10 @@ fn answer(session: &mut Session, index: usize, block: &[u8], to: Vec<Address>, c
                 seen.push(one.mailbox.clone());
                 new
             })
-            .map(|one| Address { name: one.name.filter(|_| names).map(|name| charset::decode_words(name.as_bytes())), ..one })
+            .map(|one| Address {
+                name: one.name.filter(|_| names).map(|name| charset::decode_words(name.as_bytes())),
+                ..one
+            })
             .collect();
         address::join(&fresh)
     };
@@ -117,18 +120,21 @@ fn answer(session: &mut Session, index: usize, block: &[u8], to: Vec<Address>, c
     let mut letter = Letter::default();
     letter.put("To", &to);
     letter.put("Cc", &cc);
-    let old = charset::decode_words(field(block, "Subject").unwrap_or_default().as_bytes());
+    let old = field(block, "Subject").unwrap_or_default();
     let prefix = session.variables.text("replyprefix").unwrap_or_default();
     let already = old.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("re:"));
     letter.put("Subject", &if already { old } else { format!("{prefix}{old}") });
     for (name, value) in letter.headers().to_vec() {
+        let value = charset::decode_words(value.as_bytes());
         session.screen.message(format!("{name}: {value}\n").as_bytes())?;
     }
     session.screen.line("")?;
     if let Some(id) = field(block, "Message-Id") {
         let date = field(block, "Date").unwrap_or_default();
         letter.put_folded("In-Reply-To", &[&format!("Your message of {date}"), &id]);
-        let mut references = field(block, "References").or_else(|| field(block, "In-Reply-To").filter(|value| value.starts_with('<'))).unwrap_or_default();
+        let mut references = field(block, "References")
+            .or_else(|| field(block, "In-Reply-To").filter(|value| value.starts_with('<')))
+            .unwrap_or_default();
         // A thread of thousands keeps its first and its last ones.
         while references.len() > 900
             && let Some((first, rest)) = references.split_once(char::is_whitespace)
