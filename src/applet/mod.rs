@@ -11,6 +11,8 @@ pub mod pop3d;
 pub mod postalias;
 /// postcat(1).
 pub mod postcat;
+/// mail(1).
+pub mod mail;
 /// postconf(1).
 pub mod postconf;
 /// postfix(1).
@@ -79,6 +81,7 @@ pub const APPLETS: &[&Applet] = &[
     &postmap::APPLET,
     &pflogsumm::APPLET,
     &pop3d::APPLET,
+    &mail::APPLET,
 ];
 
 /// The applet of this exact name.

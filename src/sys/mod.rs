@@ -12,6 +12,8 @@ pub mod descriptor;
 mod dynamic;
 /// Atomic writes, directory fsync, safe opening.
 pub mod files;
+/// The host's name, the terminal's size.
+pub mod host;
 /// flock, fcntl and dotlock.
 pub mod lock;
 /// Passwords by PAM.
