@@ -123,6 +123,9 @@ impl MainCf {
 
     /// A value of the table by type. [`MainCf::verify`] has told about a bad one; here the default stands in.
     pub(crate) fn typed<T: Typed>(&self, name: &str) -> T::Value {
+        if T::RAW {
+            return self.raw(name).and_then(|text| T::parse(&text)).unwrap_or_else(T::fallback);
+        }
         let set = self.text(name).ok().and_then(|text| T::parse(&text));
         let default = || params::find(name).and_then(|row| self.expand_text(name, row.default).ok());
         set.or_else(|| default().and_then(|text| T::parse(&text))).unwrap_or_else(T::fallback)
@@ -174,7 +177,7 @@ impl MainCf {
                     Kind::Bool => "boolean",
                     Kind::Int => "numerical",
                     Kind::Time => "time unit",
-                    Kind::Text => "string",
+                    Kind::Text | Kind::Raw => "string",
                 };
                 return Err(ConfError::BadValue { what, name: name.clone(), value: text });
             }

@@ -204,7 +204,7 @@ params! {
     fork_attempts: Int = "5" ignored;
     fork_delay: Time = "1s" ignored;
     forward_expansion_filter: Text = "1234567890!@%-_=+:,./abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" ignored;
-    forward_path: Text = "$home/.forward${recipient_delimiter}${extension}, $home/.forward" ignored;
+    forward_path: Raw = "$home/.forward${recipient_delimiter}${extension}, $home/.forward";
     frozen_delivered_to: Bool = "yes" ignored;
     hash_queue_depth: Int = "1";
     hash_queue_names: Text = "deferred, defer";
@@ -343,13 +343,13 @@ params! {
     local_login_sender_maps: Text = "static:*" ignored;
     local_recipient_maps: Text = "proxy:unix:passwd.byname $alias_maps";
     local_transport: Text = "local:$myhostname";
-    luser_relay: Text = "";
+    luser_relay: Raw = "";
     mail_name: Text = "Postfix";
     mail_owner: Text = "postfix";
     mail_release_date: Int = "20240304" ignored;
     mail_spool_directory: Text = "/var/mail";
     mail_version: Text = "3.7.11";
-    mailbox_command: Text = "";
+    mailbox_command: Raw = "";
     mailbox_command_maps: Text = "";
     mailbox_delivery_lock: Text = "fcntl, dotlock";
     mailbox_size_limit: Int = "51200000";

@@ -6,6 +6,8 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Text,
+    /// Text whose $names are the delivery's (the recipient, its extension), not main.cf's: not expanded here.
+    Raw,
     Bool,
     Int,
     Time,
@@ -14,6 +16,8 @@ pub enum Kind {
 /// How a value of a type is read.
 pub trait Typed {
     type Value;
+    /// Read as written, macros and all.
+    const RAW: bool = false;
     /// The value of `text`, which is expanded. None: not of this type.
     fn parse(text: &str) -> Option<Self::Value>;
     /// What stands in when even the default text cannot be read (a default that names another, broken parameter).
@@ -21,12 +25,24 @@ pub trait Typed {
 }
 
 pub struct Text;
+pub struct Raw;
 pub struct Bool;
 pub struct Int;
 pub struct Time;
 
 impl Typed for Text {
     type Value = String;
+    fn parse(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+    fn fallback() -> String {
+        String::new()
+    }
+}
+
+impl Typed for Raw {
+    type Value = String;
+    const RAW: bool = true;
     fn parse(text: &str) -> Option<String> {
         Some(text.to_owned())
     }
@@ -94,7 +110,7 @@ impl Kind {
     /// Whether `text` is a value of this type.
     pub fn accepts(self, text: &str) -> bool {
         match self {
-            Kind::Text => true,
+            Kind::Text | Kind::Raw => true,
             Kind::Bool => Bool::parse(text).is_some(),
             Kind::Int => Int::parse(text).is_some(),
             Kind::Time => Time::parse(text).is_some(),

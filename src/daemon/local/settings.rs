@@ -50,7 +50,7 @@ impl Settings {
             delimiters: cf.recipient_delimiter(),
             config_directory: cf.directory().to_owned(),
             // The path's own macros ($home, $recipient_delimiter, $extension) are the recipient's: they are expanded for each.
-            forward_path: MainCf::list(&cf.raw("forward_path").unwrap_or_default()),
+            forward_path: MainCf::list(&cf.forward_path()),
             mailbox_command: cf.mailbox_command(),
             mailbox_command_maps: Maps::open("mailbox_command_maps", &cf.mailbox_command_maps(), &options),
             home_mailbox: cf.home_mailbox(),
