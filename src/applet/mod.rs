@@ -3,6 +3,8 @@
 
 /// getopt habits for clap.
 pub mod cli;
+/// mail(1).
+pub mod mail;
 /// pflogsumm(1).
 pub mod pflogsumm;
 /// pop3d(8).
@@ -11,8 +13,6 @@ pub mod pop3d;
 pub mod postalias;
 /// postcat(1).
 pub mod postcat;
-/// mail(1).
-pub mod mail;
 /// postconf(1).
 pub mod postconf;
 /// postfix(1).

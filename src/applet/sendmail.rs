@@ -308,7 +308,7 @@ fn through_postdrop(cf: &MainCf, stream: &[u8]) -> Result<String, Failure> {
 /// The record stream of the message on standard input.
 fn compose(cf: &MainCf, submission: &Submission) -> Result<Vec<u8>, Failure> {
     let uid = accounts::real_uid();
-    let account = accounts::by_uid(uid);
+    let account = accounts::caller();
     let login = account.as_ref().map(|account| account.name.to_string_lossy().into_owned());
     let sender = match &submission.sender {
         Some(text) => parse_sender(text)?,

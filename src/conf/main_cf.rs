@@ -56,6 +56,8 @@ pub fn directory(option: Option<&Path>) -> PathBuf {
 impl MainCf {
     /// Reads `directory`/main.cf.
     pub fn read(directory: &Path) -> Result<MainCf, ConfError> {
+        // A rootless instance brings its users with it; every program of it reads main.cf first.
+        crate::sys::accounts::adopt_private_file(&directory.join("passwd"));
         let path = directory.join("main.cf");
         let bytes = std::fs::read(&path).map_err(|source| ConfError::Open { path: path.clone(), source })?;
         MainCf::parse(directory, &String::from_utf8_lossy(&bytes))

@@ -1,9 +1,13 @@
 //! Starting programs: roles with sockets on fixed descriptors, and commands as another user.
 
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// Puts each descriptor of `map` on its number in the child; every other one from 3 on is closed by its
 /// close-on-exec flag, which Rust sets on all that it opens.
@@ -102,5 +106,31 @@ pub fn detach_standard_descriptors() {
             }
             libc::close(null);
         }
+    }
+}
+
+/// Kills a command's process group when its time is over.
+pub struct Watchdog {
+    stop: mpsc::Sender<()>,
+    thread: std::thread::JoinHandle<bool>,
+}
+
+impl Watchdog {
+    pub fn start(pid: u32, limit: Duration) -> Watchdog {
+        let (stop, stopped) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            if stopped.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let _ = i32::try_from(pid).map(|pid| killpg(Pid::from_raw(pid), Signal::SIGKILL));
+                return true;
+            }
+            false
+        });
+        Watchdog { stop, thread }
+    }
+
+    /// True when the command was killed.
+    pub fn stop(self) -> bool {
+        let _ = self.stop.send(());
+        self.thread.join().unwrap_or(false)
     }
 }

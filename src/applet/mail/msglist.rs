@@ -1,10 +1,10 @@
 //! Message lists: numbers, ranges, `*`, `.`, `^`, `$`, `+`, `-`, `/subject/`, `header:/text/`, `:n` and its kind,
 //! senders, `{groups}`, and parts as `4[2[1]]`.
 
-use crate::sys::regex::{Flags, Regex};
 use super::session::{OpenBox, Session, Trouble};
 use super::texts::Texts;
 use crate::message::{address, charset, header};
+use crate::sys::regex::{Flags, Regex};
 
 /// A message, and a part of it as the path through its multiparts.
 #[derive(Clone, Debug, PartialEq, Eq)]

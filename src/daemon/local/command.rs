@@ -6,13 +6,9 @@ use crate::message::envelope;
 use crate::status::{self, Code, Report};
 use crate::sys::accounts::{self, Account};
 use crate::sys::spawn;
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
 use std::io::{self, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
 
 /// How much of a command's output is kept for the report.
 const OUTPUT_KEPT: u64 = 4096;
@@ -68,7 +64,7 @@ fn run(
     // The command's output is drained while the message is written, so that neither side waits for the other for
     // ever; the watchdog ends both.
     let output = std::thread::spawn(move || read_output(reader));
-    let watchdog = Watchdog::start(child.id(), limit);
+    let watchdog = spawn::Watchdog::start(child.id(), limit);
     let written = match input {
         Some(input) => {
             let mut out = io::BufWriter::with_capacity(64 * 1024, input);
@@ -108,32 +104,6 @@ fn read_output(mut reader: io::PipeReader) -> String {
         .chars()
         .map(|c| if c.is_control() && c != '\n' { '?' } else { c })
         .collect()
-}
-
-/// Kills the command's process group when its time is over.
-struct Watchdog {
-    stop: mpsc::Sender<()>,
-    thread: std::thread::JoinHandle<bool>,
-}
-
-impl Watchdog {
-    fn start(pid: u32, limit: Duration) -> Watchdog {
-        let (stop, stopped) = mpsc::channel();
-        let thread = std::thread::spawn(move || {
-            if stopped.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
-                let _ = i32::try_from(pid).map(|pid| killpg(Pid::from_raw(pid), Signal::SIGKILL));
-                return true;
-            }
-            false
-        });
-        Watchdog { stop, thread }
-    }
-
-    /// True when the command was killed.
-    fn stop(self) -> bool {
-        let _ = self.stop.send(());
-        self.thread.join().unwrap_or(false)
-    }
 }
 
 fn environment(
