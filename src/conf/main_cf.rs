@@ -27,6 +27,10 @@ pub enum ConfError {
     BadValue { what: &'static str, name: String, value: String },
     #[error("parameter {name}: bad time value or unit: {value}")]
     BadTime { name: String, value: String },
+    #[error("file {}: line {line}: {source}", path.display())]
+    Master { path: PathBuf, line: usize, source: super::master_text::EntryError },
+    #[error("{0}")]
+    Plain(String),
     #[error("{path}: {text}", path = path.display())]
     Other { path: PathBuf, text: String },
 }
@@ -138,9 +142,25 @@ impl MainCf {
         params::find(name).map(|row| row.default.to_owned()).or_else(|| super::computed::derived(name))
     }
 
-    /// The expanded text of a parameter.
+    /// The expanded text of a parameter; of a raw one (mailbox_command), the text as it is.
     pub fn text(&self, name: &str) -> Result<String, ConfError> {
+        if params::find(name).is_some_and(|row| row.kind == Kind::Raw) {
+            return Ok(self.raw(name).unwrap_or_default());
+        }
         self.expand_text(name, &self.raw(name).unwrap_or_default())
+    }
+
+    /// myorigin, where "/file" stands for the first line of that file (Debian: /etc/mailname).
+    pub fn origin(&self) -> Result<String, ConfError> {
+        let text = self.text("myorigin")?;
+        if !text.starts_with('/') {
+            return Ok(text);
+        }
+        let read = std::fs::read(&text).map_err(|error| {
+            ConfError::Plain(format!("{text}: cannot open file: {}", crate::sys::files::reason(&error)))
+        })?;
+        let first = read.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        Ok(String::from_utf8_lossy(first).trim().to_owned())
     }
 
     /// Expands `raw` as if it were the value of `name`.
@@ -192,7 +212,7 @@ impl MainCf {
             Kind::Bool => ConfError::BadValue { what: "boolean", name, value },
             Kind::Int => ConfError::BadValue { what: "numerical", name, value },
             Kind::Time => ConfError::BadTime { name, value },
-            Kind::Text => ConfError::BadValue { what: "string", name, value },
+            Kind::Text | Kind::Raw => ConfError::BadValue { what: "string", name, value },
         })
     }
 

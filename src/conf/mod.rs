@@ -2,14 +2,20 @@
 
 /// Defaults that the machine decides.
 pub mod computed;
+/// Changing main.cf and master.cf.
+pub mod edit;
 /// The macro language of main.cf.
 pub mod expand;
 /// Reading main.cf.
 pub mod main_cf;
 /// Reading master.cf.
 pub mod master_cf;
+/// master.cf as postconf shows and edits it.
+pub mod master_text;
 /// THE parameter table.
 pub mod params;
+/// Which names mean something.
+pub mod scope;
 /// Parameter types.
 pub mod typed;
 

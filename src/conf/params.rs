@@ -117,7 +117,7 @@ params! {
     cleanup_replace_stray_cr_lf: Bool = "yes" ignored;
     cleanup_service_name: Text = "cleanup" ignored;
     command_directory: Text = "/usr/sbin" ignored;
-    command_execution_directory: Text = "" ignored;
+    command_execution_directory: Raw = "" ignored;
     command_expansion_filter: Text = "1234567890!@%-_=+:,./abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" ignored;
     command_time_limit: Time = "1000s" ignored;
     compatibility_level: Text = "0" ignored;
@@ -152,7 +152,7 @@ params! {
     default_minimum_delivery_slots: Int = "3" ignored;
     default_privs: Text = "nobody" ignored;
     default_process_limit: Int = "100" ignored;
-    default_rbl_reply: Text = "$rbl_code Service unavailable; $rbl_class [$rbl_what] blocked using $rbl_domain${rbl_reason?; $rbl_reason}" ignored;
+    default_rbl_reply: Raw = "$rbl_code Service unavailable; $rbl_class [$rbl_what] blocked using $rbl_domain${rbl_reason?; $rbl_reason}" ignored;
     default_recipient_limit: Int = "20000" ignored;
     default_recipient_refill_delay: Time = "5s" ignored;
     default_recipient_refill_limit: Int = "100" ignored;
@@ -204,7 +204,7 @@ params! {
     fork_attempts: Int = "5" ignored;
     fork_delay: Time = "1s" ignored;
     forward_expansion_filter: Text = "1234567890!@%-_=+:,./abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" ignored;
-    forward_path: Text = "$home/.forward${recipient_delimiter}${extension}, $home/.forward" ignored;
+    forward_path: Raw = "$home/.forward${recipient_delimiter}${extension}, $home/.forward" ignored;
     frozen_delivered_to: Bool = "yes" ignored;
     hash_queue_depth: Int = "1" ignored;
     hash_queue_names: Text = "deferred, defer" ignored;
@@ -343,13 +343,13 @@ params! {
     local_login_sender_maps: Text = "static:*" ignored;
     local_recipient_maps: Text = "proxy:unix:passwd.byname $alias_maps" ignored;
     local_transport: Text = "local:$myhostname" ignored;
-    luser_relay: Text = "" ignored;
+    luser_relay: Raw = "" ignored;
     mail_name: Text = "Postfix" ignored;
     mail_owner: Text = "postfix" ignored;
     mail_release_date: Text = "20240304" ignored;
     mail_spool_directory: Text = "/var/mail" ignored;
     mail_version: Text = "3.7.11" ignored;
-    mailbox_command: Text = "" ignored;
+    mailbox_command: Raw = "" ignored;
     mailbox_command_maps: Text = "" ignored;
     mailbox_delivery_lock: Text = "fcntl, dotlock" ignored;
     mailbox_size_limit: Int = "51200000" ignored;
@@ -451,7 +451,7 @@ params! {
     postscreen_dnsbl_threshold: Int = "1" ignored;
     postscreen_dnsbl_timeout: Time = "10s" ignored;
     postscreen_enforce_tls: Bool = "$smtpd_enforce_tls" ignored;
-    postscreen_expansion_filter: Text = "$smtpd_expansion_filter" ignored;
+    postscreen_expansion_filter: Raw = "$smtpd_expansion_filter" ignored;
     postscreen_forbidden_commands: Text = "$smtpd_forbidden_commands" ignored;
     postscreen_greet_action: Text = "ignore" ignored;
     postscreen_greet_banner: Text = "$smtpd_banner" ignored;
@@ -466,7 +466,7 @@ params! {
     postscreen_pipelining_ttl: Time = "30d" ignored;
     postscreen_post_queue_limit: Int = "$default_process_limit" ignored;
     postscreen_pre_queue_limit: Int = "$default_process_limit" ignored;
-    postscreen_reject_footer: Text = "$smtpd_reject_footer" ignored;
+    postscreen_reject_footer: Raw = "$smtpd_reject_footer" ignored;
     postscreen_reject_footer_maps: Text = "$smtpd_reject_footer_maps" ignored;
     postscreen_tls_security_level: Text = "$smtpd_tls_security_level" ignored;
     postscreen_upstream_proxy_protocol: Text = "" ignored;
@@ -668,7 +668,7 @@ params! {
     smtpd_enforce_tls: Bool = "no" ignored;
     smtpd_error_sleep_time: Time = "1s" ignored;
     smtpd_etrn_restrictions: Text = "" ignored;
-    smtpd_expansion_filter: Text = "\\t\\40!\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\\\]^_`abcdefghijklmnopqrstuvwxyz{|}~" ignored;
+    smtpd_expansion_filter: Raw = "\\t\\40!\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\\\]^_`abcdefghijklmnopqrstuvwxyz{|}~" ignored;
     smtpd_forbid_bare_newline: Text = "no" ignored;
     smtpd_forbid_bare_newline_exclusions: Text = "$mynetworks" ignored;
     smtpd_forbid_bare_newline_reject_code: Int = "550" ignored;
@@ -702,7 +702,7 @@ params! {
     smtpd_recipient_limit: Int = "1000" ignored;
     smtpd_recipient_overshoot_limit: Int = "1000" ignored;
     smtpd_recipient_restrictions: Text = "" ignored;
-    smtpd_reject_footer: Text = "" ignored;
+    smtpd_reject_footer: Raw = "" ignored;
     smtpd_reject_footer_maps: Text = "" ignored;
     smtpd_reject_unlisted_recipient: Bool = "yes" ignored;
     smtpd_reject_unlisted_sender: Bool = "no" ignored;

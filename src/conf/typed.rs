@@ -6,6 +6,8 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Text,
+    /// Text in which $name is for later, when a mail is at hand; it is not expanded when it is read.
+    Raw,
     Bool,
     Int,
     Time,
@@ -22,11 +24,22 @@ pub trait Typed {
 }
 
 pub struct Text;
+pub struct Raw;
 pub struct Bool;
 pub struct Int;
 pub struct Time;
 
 impl Typed for Text {
+    type Value = String;
+    fn parse(text: &str, _default: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+    fn fallback() -> String {
+        String::new()
+    }
+}
+
+impl Typed for Raw {
     type Value = String;
     fn parse(text: &str, _default: &str) -> Option<String> {
         Some(text.to_owned())
@@ -101,7 +114,7 @@ impl Kind {
     /// Whether `text` is a value of this type.
     pub fn accepts(self, text: &str, default: &str) -> bool {
         match self {
-            Kind::Text => true,
+            Kind::Text | Kind::Raw => true,
             Kind::Bool => Bool::parse(text, default).is_some(),
             Kind::Int => Int::parse(text, default).is_some(),
             Kind::Time => Time::parse(text, default).is_some(),
