@@ -1,5 +1,9 @@
 //! main.cf, master.cf, the parameter table.
 
+/// `postfix check`.
+pub mod check;
+/// What every program reads when it starts.
+pub mod common;
 /// Defaults that the machine decides.
 pub mod computed;
 /// Changing main.cf and master.cf.
@@ -8,6 +12,8 @@ pub mod edit;
 pub mod expand;
 /// Reading main.cf.
 pub mod main_cf;
+/// The directories of an instance.
+pub mod manifest;
 /// Reading master.cf.
 pub mod master_cf;
 /// master.cf as postconf shows and edits it.
