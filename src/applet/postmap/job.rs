@@ -2,7 +2,7 @@
 
 use super::message_keys;
 use crate::applet::{Invocation, cli};
-use crate::conf::{MainCf, main_cf};
+use crate::conf::{ConfError, MainCf, main_cf};
 use crate::exit::{Exit, Failure};
 use crate::log::Log;
 use crate::sys::files::reason;
@@ -85,11 +85,13 @@ pub fn run(call: &Invocation, program: Program) -> Result<Exit, Failure> {
     };
     let directory = main_cf::directory(job.config.as_deref());
     let cf = MainCf::read(&directory).map_err(Failure::fatal)?;
-    let text = |name: &str| cf.text(name).map_err(Failure::fatal);
+    crate::conf::common::verify(&cf).map_err(|error| macro_warning(&call.program, &error))?;
+    let text = |name: &str| cf.text(name).map_err(|error| macro_warning(&call.program, &error));
     let log = Arc::new(
         Log::open(&text("syslog_name")?, &call.name, &text("syslog_facility")?, &text("maillog_file")?)
             .with_stderr(&call.program),
     );
+    cf.notes().iter().for_each(|note| log.warning(note.to_string()));
     let warnings = log.clone();
     job.options.warn = Some(Arc::new(move |text: &str| warnings.warning(text)));
     job.options.utf8 = job.utf8.unwrap_or(text("smtputf8_enable")? == "yes");
@@ -102,6 +104,15 @@ pub fn run(call: &Invocation, program: Program) -> Result<Exit, Failure> {
         }
         Err(End::Failure(failure)) => Err(failure),
     }
+}
+
+/// A macro that cannot be read is told by a warning, and then by a fatal error that does not say which.
+fn macro_warning(program: &str, error: &ConfError) -> Failure {
+    let ConfError::Expand { source, .. } = error else { return Failure::fatal(error) };
+    for line in source.to_string().lines() {
+        let _ = writeln!(std::io::stderr(), "{program}: warning: {line}");
+    }
+    Failure::fatal("dictionary mail_dict: macro processing error")
 }
 
 fn parse(call: &Invocation, program: Program) -> Result<Job, End> {
