@@ -2,6 +2,7 @@
 
 use super::cli;
 use super::{Applet, Invocation, Purpose};
+use crate::conf::check::Context;
 use crate::conf::{MainCf, main_cf};
 use crate::daemon::master::{self, Master, MasterError};
 use crate::exit::{Exit, Failure};
@@ -115,13 +116,14 @@ fn running(instance: &Instance) -> Result<i32, Failure> {
     master::running(&instance.cf).ok_or_else(|| instance.fatal("the Postfix mail system is not running"))
 }
 
+/// Makes the directories that are missing.
 fn prepare(instance: &Instance) -> Result<(), Failure> {
-    crate::conf::check::prepare(&instance.cf).map_err(|text| instance.fatal(text))
+    crate::conf::manifest::create_missing(&instance.cf).map(drop).map_err(|error| instance.fatal(error.to_string()))
 }
 
 /// `postfix check`, and the start of every start: says what is wrong, makes what is missing.
 fn check(instance: &Instance) -> Result<Exit, Failure> {
-    let findings = crate::conf::check::run(&instance.cf, &|command| crate::daemon::find(command).is_some());
+    let findings = crate::conf::check::run(&Context::new(instance.cf.directory().to_owned()));
     let mut fatal = false;
     for finding in &findings {
         let _ = writeln!(io::stderr(), "postfix/postfix-script: {finding}");

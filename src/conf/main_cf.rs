@@ -153,8 +153,8 @@ impl MainCf {
     }
 
     /// myorigin, where "/file" stands for the first line of that file (Debian: /etc/mailname).
-    pub fn origin(&self) -> Result<String, ConfError> {
-        let text = self.text("myorigin")?;
+    pub fn origin_name(&self) -> Result<String, ConfError> {
+        let text = self.myorigin();
         if !text.starts_with('/') {
             return Ok(text);
         }
@@ -192,17 +192,9 @@ impl MainCf {
         }
     }
 
-    /// $myorigin; Debian's rule holds for it: the name of a file stands for the file's first line.
+    /// $myorigin as programs use it; $myhostname when the file that it names cannot be read (the check tells of that).
     pub fn origin(&self) -> String {
-        let text = self.myorigin();
-        if !text.starts_with('/') {
-            return text;
-        }
-        let first = std::fs::read_to_string(&text).unwrap_or_default();
-        match first.lines().next().map(str::trim) {
-            Some(name) if !name.is_empty() => name.to_owned(),
-            _ => self.myhostname(),
-        }
+        self.origin_name().ok().filter(|name| !name.is_empty()).unwrap_or_else(|| self.myhostname())
     }
 
     /// message_size_limit in bytes; 0: none.

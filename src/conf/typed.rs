@@ -49,17 +49,6 @@ impl Typed for Raw {
     }
 }
 
-impl Typed for Raw {
-    type Value = String;
-    const RAW: bool = true;
-    fn parse(text: &str) -> Option<String> {
-        Some(text.to_owned())
-    }
-    fn fallback() -> String {
-        String::new()
-    }
-}
-
 impl Typed for Bool {
     type Value = bool;
     /// "yes" or "no", in any case.

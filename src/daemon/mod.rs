@@ -58,6 +58,10 @@ pub const ROLES: &[Role] = &[
     absorbed("verify", "address verification is not done"),
     absorbed("flush", "fast ETRN is not done; flushing by site scans the queue"),
     absorbed("postlogd", "lines are appended to maillog_file by their writers"),
+    absorbed("master", "it runs by itself"),
+    absorbed("postscreen", "not served: nothing listens on its port; use smtpd"),
+    absorbed("qmqpd", "not served: nothing listens on its port"),
+    absorbed("spawn", "not served: nothing listens on its socket"),
     absorbed("dnsblog", "postscreen is not served"),
     absorbed("tlsproxy", "postscreen is not served"),
     absorbed("lmtp", "delivery by LMTP is not done: mail for it is deferred"),
@@ -74,3 +78,16 @@ pub fn find(command: &str) -> Option<&'static Role> {
 }
 /// POP3 for system users.
 pub mod pop3d;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The check (a lower layer) holds the names; here stands what serves them.
+    #[test]
+    fn every_command_that_the_check_accepts_has_a_row() {
+        for command in crate::conf::check::services::COMMANDS {
+            assert!(find(command).is_some(), "{command}");
+        }
+    }
+}

@@ -8,7 +8,7 @@ mod owners;
 /// Values of main.cf.
 mod parameters;
 /// Commands of master.cf.
-mod services;
+pub mod services;
 /// Table files.
 mod tables;
 

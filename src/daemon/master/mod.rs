@@ -4,6 +4,7 @@
 mod endpoint;
 mod service;
 
+use crate::conf::master_cf::Endpoint;
 use crate::conf::{MainCf, master_cf};
 use crate::log::Log;
 use crate::sys::{files, signal};
@@ -214,6 +215,12 @@ impl Master {
                 }
                 None => Running::open(&self.cf, &self.directory, &line),
             };
+            if let (Ok(None), Some(role)) =
+                (&made, crate::daemon::find(&line.command).filter(|_| line.endpoint == Endpoint::Inet))
+            {
+                let (name, command) = (&line.name, &line.command);
+                self.log.warning(format!("master.cf, line {}: service {name}: {command}: {}", line.line, role.note));
+            }
             match made {
                 Ok(service) => services.extend(service),
                 Err(error) => failure = failure.or(Some(error)),
