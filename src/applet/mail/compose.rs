@@ -114,11 +114,6 @@ fn write(session: &mut Session, letter: &mut Letter, manner: Manner) -> Result<b
                 After::Go => {}
                 After::End => return Ok(true),
                 After::GiveUp => return Ok(false),
-                After::Leave => {
-                    letter.body.clear();
-                    session.exit = 1;
-                    return Ok(false);
-                }
             },
             (None, _) => {
                 letter.body.extend_from_slice(&line);

@@ -18,8 +18,6 @@ pub enum After {
     End,
     /// It is given up and kept as a dead letter.
     GiveUp,
-    /// It is given up and nothing is kept.
-    Leave,
 }
 
 /// Letter and arguments, as `~?` lists them.
@@ -81,11 +79,10 @@ fn one(session: &mut Session, letter: &mut Letter, manner: Manner, text: &str) -
     let words: Vec<String> = rest.split_whitespace().map(str::to_owned).collect();
     match name {
         '.' => return Ok(After::End),
-        'x' => return Ok(After::Leave),
-        'q' => return Ok(After::GiveUp),
+        'x' | 'q' => return Ok(After::GiveUp),
         '?' => {
             let list: String = ESCAPES.iter().map(|(name, arguments)| format!("{name}{arguments}\n")).collect();
-            session.show(list.as_bytes())?;
+            session.show_paged(list.as_bytes())?;
             go_on(session)?;
         }
         '!' => command::shell(session, rest)?,
@@ -238,7 +235,9 @@ fn sign(session: &mut Session, letter: &mut Letter, name: char) -> Result<(), Tr
 
 fn read_file(session: &mut Session, letter: &mut Letter, name: &str) -> Result<(), Trouble> {
     let path = super::folder::path_of(session, name)?;
-    let fails = |error: std::io::Error| Trouble::Say(format!("{}: {}", path.display(), session.texts.reason(&error)));
+    let fails = |error: std::io::Error| {
+        session.trouble("Cannot open file {}: {}", &[&path.to_string_lossy(), &session.texts.reason(&error)])
+    };
     let content = read_limited(&path).map_err(fails)?;
     let lines = memchr::memchr_iter(b'\n', &content).count();
     let line = format!("\"{}\" {lines}/{}", path.display(), content.len());
@@ -260,15 +259,10 @@ pub fn read_limited(path: &std::path::Path) -> std::io::Result<Vec<u8>> {
 
 fn write_file(session: &mut Session, letter: &Letter, name: &str) -> Result<(), Trouble> {
     let path = super::folder::path_of(session, name)?;
-    let mut text = Vec::new();
-    for (name, value) in letter.headers() {
-        text.extend_from_slice(format!("{name}: {value}\n").as_bytes());
-    }
-    text.push(b'\n');
-    text.extend_from_slice(&letter.body);
-    std::fs::write(&path, &text)
+    let text = &letter.body;
+    std::fs::write(&path, text)
         .map_err(|error| Trouble::Say(format!("{}: {}", path.display(), session.texts.reason(&error))))?;
-    let lines = memchr::memchr_iter(b'\n', &text).count();
+    let lines = memchr::memchr_iter(b'\n', text).count();
     Ok(session.screen.line(&format!("\"{}\" {lines}/{}", path.display(), text.len()))?)
 }
 

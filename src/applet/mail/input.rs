@@ -63,6 +63,7 @@ impl Input {
             write!(out, "{prompt}{text}")?;
             out.flush()?;
         }
+        let _quiet = self.terminal.then(QuietControl::new).flatten();
         let event = self.plain()?;
         Ok(match event {
             // Without an editor what stood there cannot be changed, only continued.
@@ -132,6 +133,28 @@ impl Input {
             self.ended = true;
         }
         Ok(all)
+    }
+}
+
+/// While a plain line is read, Ctrl-C does not show as "^C".
+struct QuietControl {
+    before: nix::sys::termios::Termios,
+}
+
+impl QuietControl {
+    fn new() -> Option<QuietControl> {
+        use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
+        let before = tcgetattr(io::stdin()).ok()?;
+        let mut quiet = before.clone();
+        quiet.local_flags.remove(LocalFlags::ECHOCTL);
+        tcsetattr(io::stdin(), SetArg::TCSANOW, &quiet).ok()?;
+        Some(QuietControl { before })
+    }
+}
+
+impl Drop for QuietControl {
+    fn drop(&mut self) {
+        let _ = nix::sys::termios::tcsetattr(io::stdin(), nix::sys::termios::SetArg::TCSANOW, &self.before);
     }
 }
 

@@ -277,6 +277,12 @@ impl Session {
         usize::try_from(lines).ok()
     }
 
+    /// Shows a list, through the pager wherever there is one in use.
+    pub fn show_paged(&mut self, text: &[u8]) -> io::Result<()> {
+        let (limit, pager) = (self.page_limit().map(|_| 0), self.setting("PAGER"));
+        self.screen.page(text, limit, &pager)
+    }
+
     /// Shows a text, through the pager when it is long.
     pub fn show(&mut self, text: &[u8]) -> io::Result<()> {
         let (limit, pager) = (self.page_limit(), self.setting("PAGER"));

@@ -277,7 +277,11 @@ pub fn help(session: &mut Session, line: &Line) -> Done {
             None => text.push_str(&format!("{}\n", session.texts.say("Unknown command: {}", &[word]))),
         }
     }
-    session.show(text.as_bytes())?;
+    if line.words.is_empty() {
+        session.show_paged(text.as_bytes())?;
+    } else {
+        session.show(text.as_bytes())?;
+    }
     Ok(Next::Go)
 }
 

@@ -62,6 +62,7 @@ const FRENCH: &[(&str, &str)] = &[
     ("No mail for {}", "Pas de courrier pour {}"),
     ("Cannot open mailbox {}: {}", "Impossible d'ouvrir la boîte aux lettres {}\u{a0}: {}"),
     ("Cannot create mailbox {}: {}", "Impossible de créer la boîte aux lettres {}\u{a0}: {}"),
+    ("Cannot open file {}: {}", "Impossible d'ouvrir le fichier {}\u{a0}: {}"),
     ("Requested item not found", "Élément demandé non trouvé"),
     ("No such file or directory", "Aucun fichier ou dossier de ce type"),
     ("Permission denied", "Permission non accordée"),
