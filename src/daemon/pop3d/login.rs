@@ -233,7 +233,7 @@ impl<'s> Connection<'s> {
             Gone::Done => return Ok(()),
             Gone::Said(Ending::LoggedOut) => "Aborted login by logging out",
             Gone::Said(Ending::TooManyMistakes) => "Disconnected: Too many bad commands",
-            Gone::Said(Ending::LineTooLong) => "Disconnected: Input buffer full, aborting",
+            Gone::Said(Ending::LineTooLong) => "Input buffer full",
             Gone::Closed => "Connection closed",
             Gone::Idle => "Inactivity",
         };
