@@ -9,6 +9,7 @@ use crate::log::line::{Line, Postfix, Stamp, digits, is_space};
 use memchr::{memchr, memchr_iter, memmem};
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 /// The clock's part in reading a log without years.
 #[derive(Clone, Copy, Debug)]
@@ -494,6 +495,8 @@ fn field<'a>(rest: &'a [u8], name: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
 
 /// "connect to HOST: WHY; address A port N" or "connect to HOST[A]: WHY (port N)": what smtp said before Postfix 2.3.
 fn old_failure(rest: &[u8]) -> Option<(&[u8], &[u8])> {
+    static MARK: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(" connect to "));
+    MARK.find(rest)?;
     let places = || {
         let mut end = rest.len();
         std::iter::from_fn(move || {

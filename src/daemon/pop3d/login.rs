@@ -92,7 +92,7 @@ pub fn run(config: Option<&Path>, listeners: usize) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         nonblocking(&control)?;
-        let control = AsyncFd::new(control)?;
+        let control = AsyncFd::register(control)?;
         let shared = Arc::new(Shared { settings, log, control, state: Mutex::default() });
         for socket in sockets {
             socket.set_nonblocking(true)?;
