@@ -31,7 +31,7 @@ pub const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul",
 impl<'a> Line<'a> {
     /// Splits a line (without its newline); None when it has neither kind of stamp.
     pub fn parse(line: &'a [u8]) -> Option<Line<'a>> {
-        let (stamp, after) = rfc3164(line).or_else(|| rfc3339(line))?;
+        let (stamp, after) = if line.get(4) == Some(&b'-') { rfc3339(line) } else { rfc3164(line) }?;
         let host_end = after.iter().position(|&byte| is_space(byte))?;
         let (host, rest) = after.split_at(host_end);
         let rest = rest.strip_prefix(b" ")?;
@@ -54,17 +54,16 @@ impl<'a> Postfix<'a> {
     /// Reads [`Line::rest`] when the program is "postfix/..." or `name`/...; a "smtps/" or "submission/" between is
     /// left out of the service, as log readers have always done.
     pub fn parse(rest: &'a [u8], name: &[u8]) -> Option<Postfix<'a>> {
-        for known in [b"postfix".as_slice(), name] {
-            let Some(path) = rest.strip_prefix(known) else { continue };
-            let inner = [b"/smtps/".as_slice(), b"/submission/"].into_iter().find_map(|skip| path.strip_prefix(skip));
-            let Some(path) = inner.or_else(|| path.strip_prefix(b"/")) else { continue };
-            let end = path.iter().position(|byte| matches!(byte, b'[' | b':')).unwrap_or(path.len());
-            let (service, tail) = path.split_at(end);
-            if let Some((word, content)) = first_word(tail) {
-                return Some(Postfix { service, word, content });
-            }
+        let path = rest.strip_prefix(b"postfix");
+        if let Some(found) = path.and_then(Postfix::below) {
+            return Some(found);
         }
-        let path = rest.strip_prefix(b"postfix")?;
+        if name != b"postfix"
+            && let Some(found) = rest.strip_prefix(name).and_then(Postfix::below)
+        {
+            return Some(found);
+        }
+        let path = path?;
         let (length, tail) = match path.strip_prefix(b"-script") {
             Some(tail) => (b"postfix-script".len(), tail),
             None => (b"postfix".len(), path),
@@ -80,15 +79,36 @@ impl<'a> Postfix<'a> {
         let word = word(content);
         (!word.is_empty()).then_some(Postfix { service: rest.get(..length)?, word, content })
     }
+
+    /// The rest of "NAME/service\[pid\]: content" after NAME.
+    fn below(path: &'a [u8]) -> Option<Postfix<'a>> {
+        let path = match path {
+            [b'/', b's', b'm', b't', b'p', b's', b'/', inner @ ..] => inner,
+            [b'/', b's', b'u', b'b', b'm', b'i', b's', b's', b'i', b'o', b'n', b'/', inner @ ..] => inner,
+            [b'/', inner @ ..] => inner,
+            _ => return None,
+        };
+        let end = path.iter().position(|byte| matches!(byte, b'[' | b':')).unwrap_or(path.len());
+        let (service, tail) = path.split_at(end);
+        // Nearly always "[PID]: ": the first colon is found a few bytes on.
+        let (word, content) = first_word(tail)?;
+        Some(Postfix { service, word, content })
+    }
 }
 
 /// The first ": " that a word follows.
 fn first_word(tail: &[u8]) -> Option<(&[u8], &[u8])> {
-    memchr::memchr_iter(b':', tail).find_map(|at| {
-        let content = tail.get(at..)?.strip_prefix(b": ")?;
-        let word = word(content);
-        (!word.is_empty()).then_some((word, content))
-    })
+    let mut rest = tail;
+    loop {
+        let at = rest.iter().position(|&byte| byte == b':')?;
+        rest = rest.get(at + 1..)?;
+        if let Some(content) = rest.strip_prefix(b" ") {
+            let word = word(content);
+            if !word.is_empty() {
+                return Some((word, content));
+            }
+        }
+    }
 }
 
 fn word(content: &[u8]) -> &[u8] {
@@ -106,24 +126,43 @@ pub fn digits(bytes: &[u8]) -> usize {
     bytes.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(bytes.len())
 }
 
-/// "Nov 24 12:00:00 " or "Nov  4 12:00:00 ".
+/// "Nov 24 12:00:00 " or "Nov  4 12:00:00 ". This and the next run on every line, so they look at bytes by place.
 fn rfc3164(line: &[u8]) -> Option<(Stamp, &[u8])> {
-    let (name, rest) = line.split_at_checked(3)?;
-    let rest = rest.strip_prefix(b" ")?;
+    let [m1, m2, m3, b' ', rest @ ..] = line else { return None };
     let rest = rest.strip_prefix(b" ").unwrap_or(rest);
-    let length = digits(rest.get(..2)?);
-    let (day, rest) = (number(rest.get(..length)?)?, rest.get(length..)?.strip_prefix(b" ")?);
+    let (day, rest) = match rest {
+        [ten, one, b' ', rest @ ..] if ten.is_ascii_digit() => (pair(*ten, *one)?, rest),
+        [one, b' ', rest @ ..] if one.is_ascii_digit() => (one - b'0', rest),
+        _ => return None,
+    };
     let (hour, minute, second, rest) = time_of_day(rest)?;
-    let month = MONTHS.iter().position(|known| known.as_bytes() == name).unwrap_or(0);
-    let month = i16::try_from(month).unwrap_or(0);
+    let month = month_number([*m1, *m2, *m3]);
     Some((Stamp { year: None, month, day, hour, minute, second }, rest.strip_prefix(b" ")?))
+}
+
+/// From 0; an unknown name counts as 0.
+fn month_number(name: [u8; 3]) -> i16 {
+    match &name {
+        b"Feb" => 1,
+        b"Mar" => 2,
+        b"Apr" => 3,
+        b"May" => 4,
+        b"Jun" => 5,
+        b"Jul" => 6,
+        b"Aug" => 7,
+        b"Sep" => 8,
+        b"Oct" => 9,
+        b"Nov" => 10,
+        b"Dec" => 11,
+        _ => 0,
+    }
 }
 
 /// "2026-11-24T12:00:00.123456+01:00 "; the zone is required, the fraction is not.
 fn rfc3339(line: &[u8]) -> Option<(Stamp, &[u8])> {
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', rest @ ..] = line else { return None };
-    let (century, year) = (number(&[*y1, *y2])?, number(&[*y3, *y4])?);
-    let (month, day) = (number(&[*m1, *m2])?, number(&[*d1, *d2])?);
+    let (century, year) = (pair(*y1, *y2)?, pair(*y3, *y4)?);
+    let (month, day) = (pair(*m1, *m2)?, pair(*d1, *d2)?);
     let (hour, minute, second, mut rest) = time_of_day(rest)?;
     if let Some(fraction) = rest.strip_prefix(b".") {
         let length = digits(fraction);
@@ -140,16 +179,13 @@ fn rfc3339(line: &[u8]) -> Option<(Stamp, &[u8])> {
 
 fn time_of_day(bytes: &[u8]) -> Option<(u8, u8, u8, &[u8])> {
     let [h1, h2, b':', m1, m2, b':', s1, s2, rest @ ..] = bytes else { return None };
-    Some((number(&[*h1, *h2])?, number(&[*m1, *m2])?, number(&[*s1, *s2])?, rest))
+    Some((pair(*h1, *h2)?, pair(*m1, *m2)?, pair(*s1, *s2)?, rest))
 }
 
-/// One or two digits.
-fn number(bytes: &[u8]) -> Option<u8> {
-    match *bytes {
-        [one] if one.is_ascii_digit() => Some(one - b'0'),
-        [ten, one] if ten.is_ascii_digit() && one.is_ascii_digit() => Some((ten - b'0') * 10 + one - b'0'),
-        _ => None,
-    }
+/// A number of two digits.
+fn pair(ten: u8, one: u8) -> Option<u8> {
+    let (ten, one) = (ten.wrapping_sub(b'0'), one.wrapping_sub(b'0'));
+    (ten < 10 && one < 10).then(|| ten * 10 + one)
 }
 
 #[cfg(test)]

@@ -216,10 +216,10 @@ impl Login {
     /// The client's response: base64 of "authorisation NUL user NUL password".
     fn response(&mut self, line: &[u8]) -> Step {
         if line == b"*" {
-            return Step::Reply(reply("-ERR [AUTH] Authentication aborted by client."));
+            return Step::Reply(reply("-ERR Authentication aborted by client."));
         }
         let Some(decoded) = base64(line) else {
-            return Step::Reply(reply("-ERR [AUTH] Invalid base64 data in continued response"));
+            return Step::Reply(reply("-ERR [AUTH] Invalid base64 in response"));
         };
         let mut parts = decoded.split(|&byte| byte == 0);
         match (parts.next(), parts.next(), parts.next(), parts.next()) {
@@ -308,50 +308,67 @@ impl Command {
     /// Reads a line. Arguments that a command does not take are passed over, as the reference does.
     pub fn parse(line: &[u8]) -> Command {
         let (name, argument) = split_command(line);
-        let whole = |make: fn(Option<Number>) -> Command| {
-            if argument.is_empty() {
-                return make(None);
-            }
-            number(argument).map_or_else(|wrong| wrong, |(number, _)| make(Some(number)))
+        let optional = |make: fn(Option<Number>) -> Command| match argument {
+            b"" => make(None),
+            _ => alone(argument).map_or_else(|wrong| wrong, |number| make(Some(number))),
         };
+        let needed = |make: fn(Number) -> Command| alone(argument).map_or_else(|wrong| wrong, make);
         match name.as_slice() {
             b"CAPA" => Command::Capa,
             b"STAT" => Command::Stat,
-            b"LIST" => whole(Command::List),
-            b"UIDL" => whole(Command::Uidl),
-            b"RETR" => number(argument).map_or_else(|wrong| wrong, |(number, _)| Command::Retr(number)),
-            b"DELE" => number(argument).map_or_else(|wrong| wrong, |(number, _)| Command::Dele(number)),
-            b"TOP" => number(argument).map_or_else(
-                |wrong| wrong,
-                |(number, rest)| {
-                    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-                    let size = std::str::from_utf8(&rest[..digits]).ok().and_then(|digits| digits.parse().ok());
-                    match size {
-                        _ if rest.is_empty() => Command::Wrong("-ERR Noise after message number: ".into(), false),
-                        Some(size) if digits == rest.len() || rest[digits] == b' ' => Command::Top(number, size),
-                        _ => Command::Wrong(format!("-ERR Invalid size: {}", shown(rest)), false),
-                    }
-                },
-            ),
+            b"LIST" => optional(Command::List),
+            b"UIDL" => optional(Command::Uidl),
+            b"RETR" => needed(Command::Retr),
+            b"DELE" => needed(Command::Dele),
+            b"TOP" => top(argument).unwrap_or_else(|wrong| wrong),
             b"RSET" => Command::Rset,
             b"NOOP" => Command::Noop,
             b"QUIT" => Command::Quit,
+            b"" => Command::Wrong("-ERR Unknown command.".into(), true),
             _ => Command::Wrong(format!("-ERR Unknown command: {}", shown(&name)), true),
         }
     }
 }
 
+fn wrong(what: &str, text: &[u8]) -> Command {
+    Command::Wrong(format!("-ERR {what}: {}", shown(text)), false)
+}
+
 /// The message number that an argument begins with, and what follows it.
 fn number(argument: &[u8]) -> Result<(Number, &[u8]), Command> {
     let digits = argument.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let rest = &argument[digits..];
-    if digits == 0 || !(rest.is_empty() || rest[0] == b' ') {
-        return Err(Command::Wrong(format!("-ERR Invalid message number: {}", shown(argument)), false));
+    if digits == 0 {
+        return Err(wrong("Invalid message number", argument));
     }
-    let text = std::str::from_utf8(&argument[..digits]).unwrap_or_default();
-    let number = text.parse().map_err(|_| Command::Wrong(format!("-ERR Message number too large: {text}"), false))?;
-    let blanks = rest.iter().position(|&byte| byte != b' ').unwrap_or(rest.len());
-    Ok((number, &rest[blanks..]))
+    let (text, rest) = argument.split_at(digits);
+    match std::str::from_utf8(text).ok().and_then(|text| text.parse::<u64>().ok()) {
+        Some(number) => {
+            Number::try_from(number).map(|number| (number, rest)).map_err(|_| wrong("Message number too large", rest))
+        }
+        None => Err(wrong("Message number too large", argument)),
+    }
+}
+
+/// A message number and nothing else.
+fn alone(argument: &[u8]) -> Result<Number, Command> {
+    let (number, rest) = number(argument)?;
+    if rest.is_empty() { Ok(number) } else { Err(wrong("Noise after message number", rest)) }
+}
+
+/// "NUMBER LINES"
+fn top(argument: &[u8]) -> Result<Command, Command> {
+    let (number, rest) = number(argument)?;
+    let lines = rest.strip_prefix(b" ").ok_or_else(|| wrong("Noise after message number", rest))?.trim_ascii_start();
+    let digits = lines.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if digits == 0 {
+        return Err(wrong("Invalid size", lines));
+    }
+    let (text, noise) = lines.split_at(digits);
+    if !noise.is_empty() {
+        return Err(wrong("Noise after size", noise));
+    }
+    let size = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+    size.map(|size| Command::Top(number, size)).ok_or_else(|| wrong("Size too large", lines))
 }
 
 /// What a client sent, fit for a reply: one line of text.
@@ -465,12 +482,20 @@ mod tests {
         for (line, want) in [
             ("RETR 0", Command::Retr(0)),
             ("list", Command::List(None)),
-            ("LIST 1 x", Command::List(Some(1))),
+            ("LIST 1 x", Command::Wrong("-ERR Noise after message number:  x".into(), false)),
+            ("RETR 1x", Command::Wrong("-ERR Noise after message number: x".into(), false)),
+            ("TOP 1 1x", Command::Wrong("-ERR Noise after size: x".into(), false)),
+            ("TOP 1 1 1", Command::Wrong("-ERR Noise after size:  1".into(), false)),
+            ("", Command::Wrong("-ERR Unknown command.".into(), true)),
             ("TOP 1 0", Command::Top(1, 0)),
             ("STAT x", Command::Stat),
             ("LIST x", Command::Wrong("-ERR Invalid message number: x".into(), false)),
             ("RETR", Command::Wrong("-ERR Invalid message number: ".into(), false)),
-            ("RETR 4294967297", Command::Wrong("-ERR Message number too large: 4294967297".into(), false)),
+            ("RETR 4294967297", Command::Wrong("-ERR Message number too large: ".into(), false)),
+            (
+                "RETR 99999999999999999999",
+                Command::Wrong("-ERR Message number too large: 99999999999999999999".into(), false),
+            ),
             ("TOP 1", Command::Wrong("-ERR Noise after message number: ".into(), false)),
             ("TOP 1 -1", Command::Wrong("-ERR Invalid size: -1".into(), false)),
             ("xyz", Command::Wrong("-ERR Unknown command: XYZ".into(), true)),

@@ -1,14 +1,16 @@
 //! One pass over the lines, in order: each line changes the [`Tallies`]. What counts and what does not follows the
 //! reference line for line, habits included; DIFFERENCES in the manual page names the exceptions.
 
+use super::input::Lines;
 use super::options::{Options, Top};
 use super::reject::{self, Reject, Style};
 use super::tallies::{Column, Counts, Day, Messages, Row, Sessions, Tallies, Verdicts};
-use super::text::{self, Folding, after_each, client_domain, domain_of, find};
+use super::text::{self, Folding, client_domain, domain_of, find};
 use crate::log::line::{Line, Postfix, Stamp, digits, is_space};
 use memchr::{memchr, memchr_iter, memmem};
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 /// The clock's part in reading a log without years.
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +30,10 @@ pub struct Collector<'o> {
     pub tallies: Tallies,
     messages: Messages,
     /// When each smtpd process took its connection.
-    connected: HashMap<u64, i64>,
+    connected: HashMap<Option<u64>, i64>,
     last_day: u8,
+    /// Whether the lines at hand may have "[ID ...] " in them.
+    ids: bool,
     /// Index of the current day in `tallies.days`.
     today: usize,
 }
@@ -72,38 +76,9 @@ impl<'o> Collector<'o> {
             messages: Messages::default(),
             connected: HashMap::new(),
             last_day: 0,
+            ids: true,
             today: 0,
         }
-    }
-
-    /// Takes one line, without its newline.
-    pub fn line(&mut self, bytes: &[u8]) {
-        if let Some(wanted) = &self.wanted
-            && !wanted.iter().any(|start| bytes.starts_with(start))
-        {
-            return;
-        }
-        let Some(Line { stamp, rest, .. }) = Line::parse(bytes) else { return };
-        if !rest.starts_with(b"postfix") && !rest.starts_with(&self.options.syslog_name) {
-            return;
-        }
-        match self.without_id(rest) {
-            Some(cleaned) => self.postfix(stamp, &cleaned),
-            None => self.postfix(stamp, rest),
-        }
-    }
-
-    /// The line without Solaris's "[ID 197553 mail.info] ", if it has one.
-    fn without_id(&self, rest: &[u8]) -> Option<Vec<u8>> {
-        memchr_iter(b'[', rest).find_map(|bracket| {
-            let at = rest.get(..bracket)?.strip_suffix(b": ")?.len();
-            let number = rest.get(bracket..)?.strip_prefix(b"[ID ")?;
-            let end = digits(number);
-            let name = number.get(end..)?.strip_prefix(b" ").filter(|_| end > 0)?;
-            let close = memchr(b']', name).filter(|&close| close > 0)?;
-            let tail = name.get(close..)?.strip_prefix(b"] ")?;
-            Some([rest.get(..at + 2)?, tail].concat())
-        })
     }
 
     fn postfix(&mut self, stamp: Stamp, rest: &[u8]) {
@@ -126,10 +101,30 @@ impl<'o> Collector<'o> {
             }
             b"smtpd" | b"postscreen" => self.server(stamp, word, rest),
             _ => {
-                if !self.sender(word, rest) && !self.delivery(stamp, service, word, rest) {
-                    self.rest(stamp, service, word, rest);
-                }
+                self.message(stamp, service, word, rest);
             }
+        }
+    }
+
+    /// The lines of messages on their way: "from=<...>, size=N" anywhere makes it the queue manager's, else the first
+    /// "to=<...>, relay=..." a delivery.
+    fn message(&mut self, stamp: Stamp, service: &[u8], queue_id: &[u8], rest: &[u8]) {
+        let mut delivery = None;
+        for at in memchr_iter(b'<', rest) {
+            let Some((before, after)) = rest.split_at_checked(at + 1) else { break };
+            if before.ends_with(b"from=<")
+                && let Some((address, size)) = sender_and_size(after)
+            {
+                self.sender(queue_id, address, size);
+                return;
+            }
+            if delivery.is_none() && before.ends_with(b"to=<") {
+                delivery = Delivery::read(after);
+            }
+        }
+        match delivery {
+            Some(found) => self.delivery(stamp, service, queue_id, &found, rest),
+            None => self.rest(stamp, service, queue_id, rest),
         }
     }
 
@@ -252,12 +247,12 @@ impl<'o> Collector<'o> {
     fn server(&mut self, stamp: Stamp, word: &[u8], rest: &[u8]) {
         let mut verdict = None;
         for at in memchr_iter(b']', rest) {
+            let Some([b':', b' ', content @ ..]) = rest.get(at + 1..) else { continue };
             let before = rest.get(..at).unwrap_or_default();
             let number = before.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-            if number == 0 || !before.get(..at - number).is_some_and(|before| before.ends_with(b"[")) {
+            if number == 0 || before.get(before.len().wrapping_sub(number + 1)) != Some(&b'[') {
                 continue;
             }
-            let Some(content) = rest.get(at..).and_then(|tail| tail.strip_prefix(b"]: ")) else { continue };
             let id = content.iter().position(|&byte| !text::is_word(byte)).unwrap_or(content.len());
             let Some(said) = content.get(id..).and_then(|tail| tail.strip_prefix(b": ")).filter(|_| id > 0) else {
                 continue;
@@ -287,20 +282,27 @@ impl<'o> Collector<'o> {
 
     /// "connect from" and "disconnect from", paired by process.
     fn session(&mut self, stamp: Stamp, rest: &[u8]) {
-        let Some((_, tail)) = text::split_once(rest, b"/smtpd[") else { return };
-        let length = digits(tail);
-        let (number, tail) = tail.split_at(length);
-        let Some(content) = tail.strip_prefix(b"]: ").filter(|_| length > 0) else { return };
-        let process = number.iter().fold(0, |value: u64, digit| value.wrapping_mul(10) + u64::from(digit - b'0'));
+        // A process number that cannot be read pairs with another such; that is the reference's habit, too.
+        let tagged = |said: &'static [u8]| {
+            memmem::find_iter(rest, b"/smtpd[").find_map(|at| {
+                let tail = rest.get(at + b"/smtpd[".len()..)?;
+                let length = digits(tail);
+                let after = tail.get(length..)?.strip_prefix(b"]: ")?.strip_prefix(said).filter(|_| length > 0)?;
+                let process = tail[..length].iter();
+                Some((process.fold(0, |value: u64, &d| value.wrapping_mul(10) + u64::from(d - b'0')), after))
+            })
+        };
         let seconds = self.seconds(stamp);
         if find(rest, b": connect from ").is_some() {
-            self.connected.insert(process, seconds);
+            self.connected.insert(tagged(b"").map(|(process, _)| process), seconds);
             return;
         }
-        let Some(client) = content.strip_prefix(b"disconnect from ").filter(|client| !client.is_empty()) else {
+        if find(rest, b": disconnect from ").is_none() {
             return;
-        };
-        let Some(since) = self.connected.remove(&process) else { return };
+        }
+        let client = tagged(b"disconnect from ").filter(|(_, client)| !client.is_empty());
+        let Some(since) = self.connected.remove(&client.map(|(process, _)| process)) else { return };
+        let client = client.map_or(b"".as_slice(), |(_, client)| client);
         let time = seconds - since;
         let domain = client_domain(client).unwrap_or_default();
         self.tallies.session_hours[usize::from(stamp.hour)].add(time);
@@ -316,19 +318,12 @@ impl<'o> Collector<'o> {
     }
 
     /// "from=<...>, size=N" (qmgr)
-    fn sender(&mut self, queue_id: &[u8], rest: &[u8]) -> bool {
-        let found = after_each(rest, b"from=<").find_map(|address| {
-            let end = memchr(b'>', address)?;
-            let size = address.get(end..)?.strip_prefix(b">, size=")?;
-            let length = digits(size);
-            (length > 0).then(|| (address.get(..end), number(size.iter().take(length))))
-        });
-        let Some((address, size)) = found else { return false };
+    fn sender(&mut self, queue_id: &[u8], address: &[u8], size: u64) {
         let message = self.messages.digest(queue_id);
         if self.messages.size(message) != 0 {
-            return true;
+            return;
         }
-        let address = address.filter(|address| truth(address));
+        let address = Some(address).filter(|address| truth(address));
         let address =
             address.map_or(Cow::Borrowed(b"from=<>".as_slice()), |address| self.style.folding.sender(address));
         self.messages.set_size(message, size);
@@ -336,7 +331,7 @@ impl<'o> Collector<'o> {
             self.tallies.details.of(queue_id).push(address.as_ref().into());
         }
         // Only what came in over smtpd or pickup: not forwarded mail, not notices.
-        let Some(client) = self.messages.take_client(message) else { return true };
+        let Some(client) = self.messages.take_client(message) else { return };
         let domain = match domain_of(&address) {
             Some(domain) => domain,
             None if *client == *b"pickup" => &address,
@@ -348,22 +343,17 @@ impl<'o> Collector<'o> {
             traffic.bytes += size;
         }
         self.tallies.bytes_received += size;
-        true
     }
 
     /// "to=<...>, relay=..., delay=..., status=..."
-    fn delivery(&mut self, stamp: Stamp, service: &[u8], queue_id: &[u8], rest: &[u8]) -> bool {
-        let Some(found) = after_each(rest, b"to=<").find_map(Delivery::read) else {
-            return false;
-        };
+    fn delivery(&mut self, stamp: Stamp, service: &[u8], queue_id: &[u8], found: &Delivery<'_>, rest: &[u8]) {
         match found.status {
             b"sent" if find(found.after, b"forwarded as ").is_some() => self.tallies.forwarded += 1,
-            b"sent" => self.sent(stamp, queue_id, &found),
-            b"deferred" => self.deferred(stamp, service, queue_id, &found, rest),
-            b"bounced" => self.bounced(stamp, &found, rest),
+            b"sent" => self.sent(stamp, queue_id, found),
+            b"deferred" => self.deferred(stamp, service, queue_id, found, rest),
+            b"bounced" => self.bounced(stamp, found, rest),
             _ => {}
         }
-        true
     }
 
     fn sent(&mut self, stamp: Stamp, queue_id: &[u8], found: &Delivery<'_>) {
@@ -454,6 +444,52 @@ impl<'o> Collector<'o> {
     }
 }
 
+impl Lines for Collector<'_> {
+    fn line(&mut self, bytes: &[u8]) {
+        if let Some(wanted) = &self.wanted
+            && !wanted.iter().any(|start| bytes.starts_with(start))
+        {
+            return;
+        }
+        let Some(Line { stamp, rest, .. }) = Line::parse(bytes) else { return };
+        if !rest.starts_with(b"postfix") && !rest.starts_with(&self.options.syslog_name) {
+            return;
+        }
+        match self.ids.then(|| without_id(rest)).flatten() {
+            Some(cleaned) => self.postfix(stamp, &cleaned),
+            None => self.postfix(stamp, rest),
+        }
+    }
+
+    /// Announces the lines to come, all at once: whether any of them may have Solaris's "[ID 197553 mail.info] " is
+    /// cheaper to find out for all than for each.
+    fn announce(&mut self, bytes: &[u8]) {
+        static ID: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("[ID "));
+        self.ids = ID.find(bytes).is_some();
+    }
+}
+
+/// The line without Solaris's "[ID 197553 mail.info] ", if it has one.
+fn without_id(rest: &[u8]) -> Option<Vec<u8>> {
+    memchr_iter(b'[', rest).find_map(|bracket| {
+        let at = rest.get(..bracket)?.strip_suffix(b": ")?.len();
+        let number = rest.get(bracket..)?.strip_prefix(b"[ID ")?;
+        let end = digits(number);
+        let name = number.get(end..)?.strip_prefix(b" ").filter(|_| end > 0)?;
+        let close = memchr(b']', name).filter(|&close| close > 0)?;
+        let tail = name.get(close..)?.strip_prefix(b"] ")?;
+        Some([rest.get(..at + 2)?, tail].concat())
+    })
+}
+
+/// "ADDRESS>, size=N"
+fn sender_and_size(rest: &[u8]) -> Option<(&[u8], u64)> {
+    let (address, rest) = rest.split_at(memchr(b'>', rest)?);
+    let size = rest.strip_prefix(b">, size=")?;
+    let length = digits(size);
+    (length > 0).then(|| (address, number(size.iter().take(length))))
+}
+
 /// The fields of a delivery's line that are counted.
 struct Delivery<'a> {
     to: &'a [u8],
@@ -494,6 +530,8 @@ fn field<'a>(rest: &'a [u8], name: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
 
 /// "connect to HOST: WHY; address A port N" or "connect to HOST[A]: WHY (port N)": what smtp said before Postfix 2.3.
 fn old_failure(rest: &[u8]) -> Option<(&[u8], &[u8])> {
+    static MARK: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(" connect to "));
+    MARK.find(rest)?;
     let places = || {
         let mut end = rest.len();
         std::iter::from_fn(move || {
@@ -553,19 +591,22 @@ fn longest(known: f64, delay: f64) -> f64 {
 
 /// The number that a delay begins with.
 fn decimal(text: &[u8]) -> f64 {
-    let end = text.iter().position(|byte| !(byte.is_ascii_digit() || *byte == b'.')).unwrap_or(text.len());
+    let text = text.trim_ascii_start();
+    let whole = digits(text);
+    let fraction = match text.get(whole..) {
+        Some([b'.', rest @ ..]) => digits(rest),
+        _ => 0,
+    };
     // Up to 15 digits both numbers are exact, and so their quotient is the nearest one, as the library's would be.
-    if end <= 15
-        && let Some(point) = memchr(b'.', text.get(..end).unwrap_or_default()).or(Some(end))
+    const POWERS: [f64; 15] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14];
+    if whole + fraction <= 15
+        && let Some(power) = POWERS.get(fraction)
     {
-        const POWERS: [f64; 15] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14];
-        let places = (end - point).saturating_sub(1);
-        let digits = text.iter().take(end).filter(|byte| byte.is_ascii_digit());
-        if text.iter().take(end).filter(|&&byte| byte == b'.').count() < 2 {
-            return number(digits) as f64 / POWERS[places];
-        }
+        let figures = text.iter().take(whole).chain(text.iter().skip(whole + 1).take(fraction));
+        return number(figures) as f64 / power;
     }
-    std::str::from_utf8(text.get(..end).unwrap_or_default()).ok().and_then(|text| text.parse().ok()).unwrap_or(0.0)
+    let text = text.get(..whole + 1 + fraction).unwrap_or(text);
+    std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).unwrap_or(0.0)
 }
 
 fn number<'a>(digits: impl Iterator<Item = &'a u8>) -> u64 {

@@ -9,8 +9,16 @@ use std::io::{self, Read};
 pub const LONGEST: usize = 64 * 1024;
 const BUFFER: usize = 256 * 1024;
 
-/// Calls `take` for each line without its newline; also for a last one that has none.
-pub fn lines(mut source: impl Read, mut take: impl FnMut(&[u8])) -> io::Result<()> {
+/// Who takes lines.
+pub trait Lines {
+    /// All bytes of the lines to come until the next announcement.
+    fn announce(&mut self, bytes: &[u8]);
+    /// A line without its newline; the last one of a file may have had none.
+    fn line(&mut self, line: &[u8]);
+}
+
+/// Hands over each line of a source.
+pub fn lines(mut source: impl Read, taker: &mut impl Lines) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER];
     // Bytes at the buffer's beginning that no newline has ended yet.
     let mut kept = 0;
@@ -24,6 +32,7 @@ pub fn lines(mut source: impl Read, mut take: impl FnMut(&[u8])) -> io::Result<(
             Err(error) => return Err(error),
         };
         let filled = kept + read;
+        taker.announce(&buffer[..filled]);
         let mut begin = 0;
         // What was kept holds no newline.
         let mut search = kept;
@@ -31,7 +40,7 @@ pub fn lines(mut source: impl Read, mut take: impl FnMut(&[u8])) -> io::Result<(
             let end = search + length;
             if !std::mem::take(&mut passing) {
                 let line = &buffer[begin..end];
-                take(&line[..line.len().min(LONGEST)]);
+                taker.line(&line[..line.len().min(LONGEST)]);
             }
             begin = end + 1;
             search = begin;
@@ -40,7 +49,7 @@ pub fn lines(mut source: impl Read, mut take: impl FnMut(&[u8])) -> io::Result<(
         if passing {
             kept = 0;
         } else if kept > LONGEST {
-            take(&buffer[begin..begin + LONGEST]);
+            taker.line(&buffer[begin..begin + LONGEST]);
             passing = true;
             kept = 0;
         } else {
@@ -48,7 +57,7 @@ pub fn lines(mut source: impl Read, mut take: impl FnMut(&[u8])) -> io::Result<(
         }
     }
     if kept > 0 {
-        take(&buffer[..kept]);
+        taker.line(&buffer[..kept]);
     }
     Ok(())
 }
@@ -57,9 +66,17 @@ pub fn lines(mut source: impl Read, mut take: impl FnMut(&[u8])) -> io::Result<(
 mod tests {
     use super::*;
 
+    impl Lines for Vec<Vec<u8>> {
+        fn announce(&mut self, _: &[u8]) {}
+
+        fn line(&mut self, line: &[u8]) {
+            self.push(line.to_vec());
+        }
+    }
+
     fn read(bytes: &[u8]) -> Vec<Vec<u8>> {
         let mut found = Vec::new();
-        lines(bytes, |line| found.push(line.to_vec())).unwrap();
+        lines(bytes, &mut found).unwrap();
         found
     }
 
@@ -76,8 +93,8 @@ mod tests {
         }
         let text = b"one\n\ntwo\r\nthree";
         for size in 1..text.len() + 1 {
-            let mut found = Vec::new();
-            lines(Drops(text, size), |line| found.push(line.to_vec())).unwrap();
+            let mut found: Vec<Vec<u8>> = Vec::new();
+            lines(Drops(text, size), &mut found).unwrap();
             assert_eq!(found, [&b"one"[..], b"", b"two\r", b"three"]);
         }
     }

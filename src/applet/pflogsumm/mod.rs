@@ -101,9 +101,9 @@ fn read_all(files: &[OsString], collector: &mut Collector<'_>, errors: &mut impl
     let standard_input = [OsString::from("-")];
     for name in if files.is_empty() { standard_input.as_slice() } else { files } {
         let done = if name == "-" {
-            input::lines(std::io::stdin().lock(), |line| collector.line(line))
+            input::lines(std::io::stdin().lock(), collector)
         } else {
-            File::open(name).and_then(|file| input::lines(file, |line| collector.line(line)))
+            File::open(name).and_then(|file| input::lines(file, collector))
         };
         if let Err(error) = done {
             let _ = writeln!(errors, "Can't open {}: {}.", name.to_string_lossy(), reason(&error));

@@ -10,13 +10,12 @@ use crate::sys::{accounts, descriptor, privilege, spawn};
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime};
-use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::oneshot;
 
 /// The socket to the keeper; the listening sockets follow.
@@ -36,7 +35,7 @@ const REMEMBERED: usize = 10_000;
 struct Shared {
     settings: Settings,
     log: Words,
-    control: AsyncFd<OwnedFd>,
+    control: UnixStream,
     state: Mutex<State>,
 }
 
@@ -91,8 +90,10 @@ pub fn run(config: Option<&Path>, listeners: usize) -> io::Result<()> {
     give_up_privileges(&settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        nonblocking(&control)?;
-        let control = AsyncFd::new(control)?;
+        // Sequenced packets under a stream's name: only readiness is asked of it, never read or write.
+        let control = std::os::unix::net::UnixStream::from(control);
+        control.set_nonblocking(true)?;
+        let control = UnixStream::from_std(control)?;
         let shared = Arc::new(Shared { settings, log, control, state: Mutex::default() });
         for socket in sockets {
             socket.set_nonblocking(true)?;
@@ -100,12 +101,6 @@ pub fn run(config: Option<&Path>, listeners: usize) -> io::Result<()> {
         }
         answers(&shared).await
     })
-}
-
-fn nonblocking(descriptor: &OwnedFd) -> io::Result<()> {
-    use nix::fcntl::{FcntlArg, OFlag, fcntl};
-    fcntl(descriptor, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
-    Ok(())
 }
 
 /// Becomes default_login_user, or nobody where there is no such user.
@@ -125,7 +120,7 @@ fn give_up_privileges(settings: &Settings) -> io::Result<()> {
 async fn answers(shared: &Shared) -> io::Result<()> {
     loop {
         let (message, _) =
-            shared.control.async_io(Interest::READABLE, |socket| descriptor::receive(socket, 256)).await?;
+            shared.control.async_io(Interest::READABLE, || descriptor::receive(&shared.control, 256)).await?;
         if message.is_empty() {
             return Ok(());
         }
@@ -233,7 +228,7 @@ impl<'s> Connection<'s> {
             Gone::Done => return Ok(()),
             Gone::Said(Ending::LoggedOut) => "Aborted login by logging out",
             Gone::Said(Ending::TooManyMistakes) => "Disconnected: Too many bad commands",
-            Gone::Said(Ending::LineTooLong) => "Disconnected: Input buffer full, aborting",
+            Gone::Said(Ending::LineTooLong) => "Input buffer full",
             Gone::Closed => "Connection closed",
             Gone::Idle => "Inactivity",
         };
@@ -359,7 +354,7 @@ impl<'s> Connection<'s> {
         let sent = self
             .shared
             .control
-            .async_io(Interest::WRITABLE, |socket| descriptor::send(socket, &message, Some(client)))
+            .async_io(Interest::WRITABLE, || descriptor::send(&self.shared.control, &message, Some(client)))
             .await;
         message.fill(0);
         let verdict = match sent {

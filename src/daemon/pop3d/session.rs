@@ -78,7 +78,7 @@ pub fn run() -> io::Result<()> {
         End::LoggedOut => "Disconnected: Logged out",
         End::Closed => "Disconnected: Connection closed",
         End::Idle => "Disconnected for inactivity",
-        End::TooManyMistakes => "Disconnected: Too many bad commands",
+        End::TooManyMistakes => "Disconnected: Too many bad commands.",
         End::LineTooLong => "Disconnected: Input line too long",
         End::Storage => "Disconnected: Storage error during logout.",
     };

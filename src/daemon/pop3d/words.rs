@@ -71,7 +71,10 @@ impl Words {
     }
 
     fn line(&self, severity: Severity, who: &str, kind: &str, text: &str) {
-        let mut line: String = format!("{who}: {kind}: {text}")
+        // In a file every line names its kind; in syslog, whose lines have a severity of their own, information does
+        // not. Both are the reference's habit.
+        let plain = severity == Severity::Info && self.syslog.is_some();
+        let mut line: String = if plain { format!("{who}: {text}") } else { format!("{who}: {kind}: {text}") }
             .chars()
             .map(|c| if c.is_control() || c == char::REPLACEMENT_CHARACTER { '?' } else { c })
             .collect();
