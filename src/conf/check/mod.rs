@@ -10,7 +10,7 @@ mod parameters;
 /// Commands of master.cf.
 pub mod services;
 /// Table files.
-mod tables;
+pub mod tables;
 
 pub use finding::{Finding, Severity};
 
@@ -93,7 +93,6 @@ pub fn run(context: &Context) -> Vec<Finding> {
     if found.iter().any(Finding::is_fatal) {
         return found;
     }
-    tables::check(&cf, &mut found);
     owners::check(&cf, &mut found);
     found
 }
