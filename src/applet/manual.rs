@@ -107,7 +107,8 @@ pub fn pages() -> Vec<(String, String)> {
 }
 
 fn page(applet: &Applet) -> String {
-    let command = (applet.cli)().name(applet.name).about(applet.about);
+    let command =
+        (applet.cli)().disable_help_flag(true).disable_version_flag(true).name(applet.name).about(applet.about);
     let section = applet.section.to_string();
     let man = clap_mangen::Man::new(command)
         .title(applet.name.to_uppercase())
@@ -182,7 +183,7 @@ pub fn completions() -> Vec<(String, String)> {
             (Shell::Zsh, format!("zsh/site-functions/_{}", applet.name)),
             (Shell::Fish, format!("fish/vendor_completions.d/{}.fish", applet.name)),
         ] {
-            let mut command = (applet.cli)().name(applet.name);
+            let mut command = (applet.cli)().disable_help_flag(true).disable_version_flag(true).name(applet.name);
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut command, applet.name, &mut text);
             found.push((path, String::from_utf8_lossy(&text).into_owned()));
