@@ -592,6 +592,10 @@ fn longest(known: f64, delay: f64) -> f64 {
 /// The number that a delay begins with.
 fn decimal(text: &[u8]) -> f64 {
     let text = text.trim_ascii_start();
+    match text {
+        [b'-', rest @ ..] if rest.first().is_some_and(|byte| *byte != b'-') => return -decimal(rest),
+        _ => {}
+    }
     let whole = digits(text);
     let fraction = match text.get(whole..) {
         Some([b'.', rest @ ..]) => digits(rest),

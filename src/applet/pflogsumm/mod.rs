@@ -78,7 +78,7 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
         // Two hours before the last midnight, as the reference steps back.
         Day::Yesterday => now.saturating_sub(jiff::Span::new().hours(i64::from(now.hour()) + 2)),
     });
-    let day_name = day.as_ref().map(|day| month_and_day(day));
+    let day_name = day.as_ref().map(month_and_day);
     let wanted = day.as_ref().map(|day| {
         [format!("{} ", month_and_day(day)).into_bytes(), day.strftime("%Y-%m-%dT").to_string().into_bytes()]
     });
