@@ -93,6 +93,8 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
         let _ = std::process::Command::new("mailq").status();
     }
     out.flush()?;
+    // The process ends here; taking millions of table entries apart first would cost a tenth of the run.
+    std::mem::forget(collector);
     Ok(Exit::OK)
 }
 
