@@ -4,6 +4,8 @@
 
 /// From lines to tallies.
 mod collect;
+/// Parts of a line.
+mod fields;
 /// Getopt::Long's habits.
 mod getopt;
 /// Lines from files.
