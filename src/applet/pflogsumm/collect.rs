@@ -8,7 +8,7 @@ use super::fields::{
 use super::input::Lines;
 use super::options::{Options, Top};
 use super::reject::{self, Reject, Style};
-use super::tallies::{Column, Counts, Day, Messages, Row, Sessions, Tallies, Verdicts};
+use super::tallies::{Column, Counts, Day, Digest, Messages, Row, Sessions, Tallies, Verdicts};
 use super::text::{self, Folding, client_domain, domain_of, find};
 use crate::log::line::{Line, Postfix, Stamp, digits};
 use memchr::{memchr, memchr_iter, memmem};
@@ -267,7 +267,7 @@ impl<'o> Collector<'o> {
                 self.count(stamp, Column::Received);
                 self.tallies.received += 1;
                 let domain = client_domain(client.get(..end).unwrap_or_default()).filter(|domain| truth(domain));
-                let message = self.messages.digest(word);
+                let message = Digest::of(word);
                 self.messages.arrive(message, domain.map(|domain| domain.as_ref().into()));
                 return;
             }
@@ -323,7 +323,7 @@ impl<'o> Collector<'o> {
 
     /// "from=<...>, size=N" (qmgr)
     fn sender(&mut self, queue_id: &[u8], address: &[u8], size: u64) {
-        let message = self.messages.digest(queue_id);
+        let message = Digest::of(queue_id);
         if self.messages.size(message) != 0 {
             return;
         }
@@ -362,7 +362,7 @@ impl<'o> Collector<'o> {
 
     fn sent(&mut self, stamp: Stamp, queue_id: &[u8], found: &Delivery<'_>) {
         let address = self.style.folding.address(found.to);
-        let size = self.messages.size(self.messages.digest(queue_id));
+        let size = self.messages.size(Digest::of(queue_id));
         let delay = decimal(found.delay);
         let domain = self.tallies.recipient_domains.of(domain_or_all(&address));
         domain.messages += 1;
@@ -402,7 +402,7 @@ impl<'o> Collector<'o> {
         }
         self.count(stamp, Column::Deferred);
         self.tallies.deferrals += 1;
-        if self.messages.first_deferral(self.messages.digest(queue_id)) {
+        if self.messages.first_deferral(Digest::of(queue_id)) {
             self.tallies.deferred += 1;
         }
         let address = self.style.folding.address(found.to);
@@ -435,7 +435,7 @@ impl<'o> Collector<'o> {
             if find(rest, b": uid=").is_some() || find(rest, b": sender=").is_some() {
                 self.count(stamp, Column::Received);
                 self.tallies.received += 1;
-                let message = self.messages.digest(queue_id);
+                let message = Digest::of(queue_id);
                 self.messages.arrive(message, Some((*b"pickup").into()));
             }
         } else if service == b"smtp"
