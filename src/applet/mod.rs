@@ -5,6 +5,8 @@
 pub mod cli;
 /// pillarbox install and uninstall.
 pub mod install;
+/// The founding lab, without root.
+pub mod lab;
 /// mail(1).
 pub mod mail;
 /// Manual pages and completions.
@@ -97,6 +99,7 @@ pub const APPLETS: &[&Applet] = &[
     &pflogsumm::APPLET,
     &pop3d::APPLET,
     &mail::APPLET,
+    &lab::APPLET,
     &install::INSTALL,
     &install::UNINSTALL,
 ];

@@ -134,3 +134,16 @@ impl Watchdog {
         self.thread.join().unwrap_or(false)
     }
 }
+
+/// The child leads a session whose terminal is its standard input.
+pub fn on_terminal(command: &mut Command) {
+    // SAFETY: setsid and ioctl are async-signal-safe.
+    unsafe {
+        command.pre_exec(|| {
+            if libc::setsid() < 0 || libc::ioctl(0, libc::TIOCSCTTY, 0) < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            Ok(())
+        });
+    }
+}
