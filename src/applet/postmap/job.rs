@@ -85,7 +85,12 @@ pub fn run(call: &Invocation, program: Program) -> Result<Exit, Failure> {
     };
     let directory = main_cf::directory(job.config.as_deref());
     let cf = MainCf::read(&directory).map_err(Failure::fatal)?;
-    crate::conf::common::verify(&cf).map_err(|error| macro_warning(&call.program, &error))?;
+    crate::conf::common::verify(&cf).map_err(|error| {
+        for note in cf.notes() {
+            let _ = writeln!(std::io::stderr(), "{}: warning: {note}", call.program);
+        }
+        macro_warning(&call.program, &error)
+    })?;
     let text = |name: &str| cf.text(name).map_err(|error| macro_warning(&call.program, &error));
     let log = Arc::new(
         Log::open(&text("syslog_name")?, &call.name, &text("syslog_facility")?, &text("maillog_file")?)
