@@ -24,6 +24,8 @@ pub struct Rebuild {
     nul: bool,
     /// The old file, locked, for a change of single entries.
     old: Option<File>,
+    /// The key and value that are being added, as they are stored.
+    scratch: (Vec<u8>, Vec<u8>),
 }
 
 /// Where the new file's owner and mode come from.
@@ -51,7 +53,16 @@ impl Rebuild {
             Build::Btree => Kind::Btree,
         };
         let path = PathBuf::from(format!("{name}.db"));
-        Ok(Rebuild { table, path, kind, options: options.clone(), entries: Entries::default(), nul, old: None })
+        Ok(Rebuild {
+            table,
+            path,
+            kind,
+            options: options.clone(),
+            entries: Entries::default(),
+            nul,
+            old: None,
+            scratch: Default::default(),
+        })
     }
 
     /// The entries of the file as it is now, to be changed; `create` allows it to be missing. The file stays locked
@@ -97,25 +108,32 @@ impl Rebuild {
 
     /// Adds an entry as the options say about case and doubles.
     pub fn add(&mut self, key: &[u8], value: &[u8]) -> Result<(), TableError> {
-        let key = self.options.folded(key);
+        let lower = self.options.fold && (!key.is_ascii() || key.iter().any(u8::is_ascii_uppercase));
+        if lower {
+            let key = self.options.folded(key);
+            return self.store(&key, value, self.options.duplicates);
+        }
         self.store(key, value, self.options.duplicates)
     }
 
     /// Adds an entry as it is, unless the key is there.
     pub fn add_quietly(&mut self, key: &[u8], value: &[u8]) -> Result<(), TableError> {
-        self.store(key.to_owned(), value, Duplicates::Ignore)
+        self.store(key, value, Duplicates::Ignore)
     }
 
-    fn store(&mut self, mut key: Vec<u8>, value: &[u8], duplicates: Duplicates) -> Result<(), TableError> {
-        let mut value = value.to_owned();
-        if self.nul {
-            key.push(0);
-            value.push(0);
+    fn store(&mut self, key: &[u8], value: &[u8], duplicates: Duplicates) -> Result<(), TableError> {
+        let (stored_key, stored_value) = (&mut self.scratch.0, &mut self.scratch.1);
+        for (stored, given) in [(&mut *stored_key, key), (&mut *stored_value, value)] {
+            stored.clear();
+            stored.extend_from_slice(given);
+            if self.nul {
+                stored.push(0);
+            }
         }
-        if self.entries.insert(&key, &value, duplicates == Duplicates::Replace) {
+        if self.entries.insert(stored_key, stored_value, duplicates == Duplicates::Replace) {
             return Ok(());
         }
-        let shown = String::from_utf8_lossy(key.strip_suffix(&[0]).unwrap_or(&key)).into_owned();
+        let shown = String::from_utf8_lossy(key).into_owned();
         let text = format!("{}: duplicate entry: \"{shown}\"", self.path.display());
         match duplicates {
             Duplicates::Warn => self.options.warn(text),
@@ -188,10 +206,11 @@ impl Rebuild {
     }
 
     /// Writes the file and puts it in place: the rename is the commit point.
-    pub fn commit(self, ownership: Ownership<'_>) -> Result<(), TableError> {
+    pub fn commit(mut self, ownership: Ownership<'_>) -> Result<(), TableError> {
         let path = self.path.clone();
+        let table = self.table.clone();
         let failed = |error: std::io::Error| {
-            TableError::new(&self.table, format!("open database {}: {}", path.display(), reason(&error)))
+            TableError::new(&table, format!("open database {}: {}", path.display(), reason(&error)))
         };
         let old = std::fs::metadata(&path).ok();
         let mode = match (&old, ownership.source) {
@@ -207,6 +226,7 @@ impl Rebuild {
             (None, Some(source)) if ownership.inherit_owner => new.own_as(source),
             (None, _) => {}
         }
+        self.entries.close();
         bdb::build::write(self.kind, &self.entries, new.file()).map_err(|error| {
             TableError::new(&self.table, format!("table {}: write error: {}", self.table, reason(&error)))
         })?;
