@@ -84,6 +84,84 @@ fn tell(name: &str) {
     assert_eq!(wanted.lines().count(), told.lines().count(), "{name}.story: lines");
 }
 
+/// Runs a program with arguments in a directory; its standard output, once it has ended well.
+fn output(place: &Path, program: &str, arguments: &[&str]) -> Vec<u8> {
+    let done = Command::new(program)
+        .args(arguments)
+        .current_dir(place)
+        .env("MAIL_CONFIG", place.join("c"))
+        .output()
+        .unwrap_or_else(|error| panic!("{program}: {error}"));
+    assert!(done.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+    done.stdout
+}
+
+fn sorted(text: &[u8]) -> Vec<&[u8]> {
+    let mut lines: Vec<&[u8]> = text.split(|&byte| byte == b'\n').collect();
+    lines.sort_unstable();
+    lines
+}
+
+/// Keys and values around every size at which an item moves to pages of its own, and a bucket to a second page.
+fn adversarial() -> String {
+    let mut text = String::new();
+    let mut seed = 1u64;
+    let mut random = |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % below
+    };
+    for number in 0..6000 {
+        let key = match random(12) {
+            0 => [1017, 1022, 1023, 1024, 1025, 4070, 4071, 9000][random(8)],
+            _ => random(40),
+        };
+        let value = match random(12) {
+            0 => [1, 1022, 1023, 1024, 4069, 4070, 4071, 20_000][random(8)],
+            _ => 1 + random(60),
+        };
+        writeln!(text, "{}{number} {}", "k".repeat(key), "v".repeat(value)).unwrap();
+    }
+    text
+}
+
+#[test]
+fn files_go_both_ways_between_ours_and_the_reference() {
+    let reference = "/usr/sbin/postmap";
+    if !Path::new(reference).exists() || on_reference() {
+        eprintln!("skipped: files_go_both_ways: needs the reference's postmap beside ours");
+        return;
+    }
+    let place = workplace();
+    let here = place.path();
+    let ours = here.join(".bin/postmap").display().to_string();
+    let owners = "mail_owner=daemon\nsetgid_group=mail\n";
+    fs::write(here.join("c/main.cf"), format!("{owners}inet_interfaces=loopback-only\n")).unwrap();
+    let source = adversarial();
+    fs::write(here.join("big"), &source).unwrap();
+    for kind in ["hash", "btree"] {
+        let table = format!("{kind}:big");
+        let wanted = source.replace(' ', "\t");
+        output(here, &ours, &[&table]);
+        assert_eq!(sorted(&output(here, reference, &["-s", &table])), sorted(wanted.as_bytes()), "{kind}: ours, read");
+        if Path::new("/usr/bin/db5.3_verify").exists() {
+            output(here, "/usr/bin/db5.3_verify", &["big.db"]);
+        }
+        // The reference adds to our file in place, and we to its.
+        for (program, more) in [(reference, "added-by-reference"), (ours.as_str(), "added-by-us")] {
+            let script = format!("for n in $(seq 400); do echo {more}$n x$n; done | {program} -i {table}");
+            output(here, "bash", &["-c", &script]);
+        }
+        if Path::new("/usr/bin/db5.3_verify").exists() {
+            output(here, "/usr/bin/db5.3_verify", &["big.db"]);
+        }
+        let (theirs, own) = (output(here, reference, &["-s", &table]), output(here, &ours, &["-s", &table]));
+        assert_eq!(sorted(&theirs), sorted(&own), "{kind}: after both have added");
+        fs::remove_file(here.join("big.db")).unwrap();
+        output(here, reference, &[&table]);
+        assert_eq!(sorted(&output(here, &ours, &["-s", &table])), sorted(wanted.as_bytes()), "{kind}: theirs, read");
+    }
+}
+
 #[test]
 fn tables() {
     tell("tables");
