@@ -124,7 +124,7 @@ pub fn verify(cf: &MainCf) -> Result<(), ConfError> {
     }
     choice(cf, "inet_protocols", &["all", "ipv4", "ipv6"], "inet_protocols")?;
     choice(cf, "mynetworks_style", &["class", "subnet", "host"], "mynetworks mask style")?;
-    cf.origin()?;
+    cf.origin_name()?;
     users(cf)
 }
 

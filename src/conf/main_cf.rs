@@ -72,6 +72,8 @@ pub fn directory(option: Option<&Path>) -> PathBuf {
 impl MainCf {
     /// Reads `directory`/main.cf.
     pub fn read(directory: &Path) -> Result<MainCf, ConfError> {
+        // A rootless instance brings its users with it; every program of it reads main.cf first.
+        crate::sys::accounts::adopt_private_file(&directory.join("passwd"));
         let path = directory.join("main.cf");
         let bytes = std::fs::read(&path).map_err(|source| ConfError::Open { path: path.clone(), source })?;
         MainCf::parse(directory, &String::from_utf8_lossy(&bytes))
@@ -151,8 +153,8 @@ impl MainCf {
     }
 
     /// myorigin, where "/file" stands for the first line of that file (Debian: /etc/mailname).
-    pub fn origin(&self) -> Result<String, ConfError> {
-        let text = self.text("myorigin")?;
+    pub fn origin_name(&self) -> Result<String, ConfError> {
+        let text = self.myorigin();
         if !text.starts_with('/') {
             return Ok(text);
         }
@@ -188,6 +190,22 @@ impl MainCf {
         } else {
             self.typed::<T>(&format!("default{suffix}"))
         }
+    }
+
+    /// $myorigin as programs use it; $myhostname when the file that it names cannot be read (the check tells of that).
+    pub fn origin(&self) -> String {
+        self.origin_name().ok().filter(|name| !name.is_empty()).unwrap_or_else(|| self.myhostname())
+    }
+
+    /// message_size_limit in bytes; 0: none.
+    pub fn message_limit(&self) -> u64 {
+        u64::try_from(self.message_size_limit()).unwrap_or(0)
+    }
+
+    /// Whether users may name this configuration directory (alternate_config_directories, multi_instance_directories).
+    pub fn allows_directory(&self, directory: &Path) -> bool {
+        let lists = [self.alternate_config_directories(), self.multi_instance_directories()];
+        lists.iter().flat_map(|list| MainCf::list(list)).any(|allowed| Path::new(&allowed) == directory)
     }
 
     /// Every value that is set can be expanded and has its type; what daemons ask before they start.

@@ -6,6 +6,8 @@ pub mod check;
 pub mod common;
 /// Defaults that the machine decides.
 pub mod computed;
+/// Dovecot's configuration, for pop3d.
+pub mod dovecot;
 /// Changing main.cf and master.cf.
 pub mod edit;
 /// The macro language of main.cf.

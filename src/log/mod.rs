@@ -2,6 +2,10 @@
 
 /// One variant for each line that mail programs write.
 pub mod event;
+/// The part of a line before its content.
+pub mod line;
+/// Reading events back from their lines.
+mod parse;
 /// Where lines go: syslog, a file, stderr.
 pub mod sink;
 

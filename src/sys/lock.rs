@@ -46,6 +46,18 @@ pub fn try_fcntl(file: &File, kind: Kind) -> io::Result<bool> {
     }
 }
 
+/// Gives up what [`try_fcntl`] took, before the descriptor is closed.
+pub fn unlock(file: &File) -> io::Result<()> {
+    let lock = libc::flock {
+        l_type: libc::F_UNLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
+    nix::fcntl::fcntl(file.as_fd(), nix::fcntl::FcntlArg::F_OFD_SETLK(&lock)).map(drop).map_err(io::Error::from)
+}
+
 /// How long and how often to try, and when a dotlock is taken for left behind.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {

@@ -57,6 +57,11 @@ impl Maps {
         self.find_in(key, Tables::All)
     }
 
+    /// [`Maps::find`] for text; bytes of an answer that are no UTF-8 become replacement characters.
+    pub fn find_text(&self, key: &str) -> Result<Option<String>, TableError> {
+        Ok(self.find(key.as_bytes())?.map(|value| String::from_utf8_lossy(&value).into_owned()))
+    }
+
     pub fn find_in(&self, key: &[u8], which: Tables) -> Result<Option<Value>, TableError> {
         if key.is_empty() {
             return Ok(None);

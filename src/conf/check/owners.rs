@@ -32,7 +32,7 @@ pub fn check(cf: &MainCf, found: &mut Vec<Finding>) {
     let mail_owner = text("mail_owner");
     let own = accounts::effective_uid();
     let uid = accounts::by_name(&mail_owner).map_or(own, |account| account.uid);
-    let group = text("setgid_group");
+    let group = cf.setgid_group();
     let gid = if rootless { None } else { accounts::group_id(&group) };
     let mut owners = Owners {
         root: if rootless { own } else { 0 },

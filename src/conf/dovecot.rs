@@ -1,0 +1,521 @@
+//! Dovecot's configuration (2.3 syntax) as far as a POP3 server with system users needs it: dovecot.conf with its
+//! includes, nested sections, `protocol` and `remote` filters, `<file` values, `$name` references. What is read but
+//! not honoured here is said plainly ([`Dovecot::remarks`]), never passed over in silence where it would change who
+//! may log in.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+/// Where Dovecot looks.
+pub const DEFAULT: &str = "/etc/dovecot/dovecot.conf";
+/// How deep includes may nest.
+const DEPTH: usize = 16;
+/// Largest file that is read.
+const LARGEST: u64 = 1 << 20;
+
+/// What is wrong with the configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum DovecotError {
+    #[error("open {}: {}", .0.display(), crate::sys::files::reason(.1))]
+    Open(PathBuf, std::io::Error),
+    #[error("{}: line {}: {}", .0.display(), .1, .2)]
+    Syntax(PathBuf, usize, String),
+    #[error("{0}: {1}")]
+    Value(&'static str, String),
+}
+
+/// One passdb or userdb section.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Database {
+    pub driver: String,
+    pub args: String,
+}
+
+/// A setting that holds for some clients only.
+#[derive(Clone, Debug)]
+struct Filtered {
+    networks: Vec<(IpAddr, u8)>,
+    name: String,
+    value: String,
+}
+
+/// Settings by path ("service/pop3-login/inet_listener/pop3/port").
+#[derive(Clone, Debug, Default)]
+pub struct Dovecot {
+    settings: BTreeMap<String, String>,
+    filtered: Vec<Filtered>,
+    passdbs: Vec<Database>,
+    userdbs: Vec<Database>,
+    remarks: Vec<String>,
+}
+
+impl Dovecot {
+    /// Reads the tree that begins with this file.
+    pub fn read(file: &Path) -> Result<Dovecot, DovecotError> {
+        let mut reader = Reader { found: Dovecot::default(), sections: Vec::new(), database: None };
+        let text = text_of(file).map_err(|error| DovecotError::Open(file.to_owned(), error))?;
+        reader.file(file, &text, 0)?;
+        let mut found = reader.found;
+        found.remark();
+        Ok(found)
+    }
+
+    /// The value of a setting for POP3; `default` when it is not given.
+    pub fn value<'a>(&'a self, name: &str, default: &'a str) -> &'a str {
+        let own = self.settings.get(&format!("protocol pop3/{name}"));
+        own.or_else(|| self.settings.get(name)).map_or(default, String::as_str)
+    }
+
+    /// The value of a setting for a client at this address.
+    pub fn value_for<'a>(&'a self, remote: IpAddr, name: &str, default: &'a str) -> &'a str {
+        let own = self.filtered.iter().rev().find(|filtered| {
+            filtered.name == name && filtered.networks.iter().any(|network| contains(*network, remote))
+        });
+        own.map_or_else(|| self.value(name, default), |filtered| filtered.value.as_str())
+    }
+
+    pub fn yes(&self, name: &str, default: bool) -> bool {
+        is_yes(self.value(name, if default { "yes" } else { "no" }))
+    }
+
+    pub fn number(&self, name: &'static str, default: u64) -> Result<u64, DovecotError> {
+        let value = self.value(name, "");
+        if value.is_empty() {
+            return Ok(default);
+        }
+        value.parse().map_err(|_| DovecotError::Value(name, format!("{value} is not a number")))
+    }
+
+    /// A span of time in seconds: "2 secs", "10 min".
+    pub fn seconds(&self, name: &'static str, default: u64) -> Result<u64, DovecotError> {
+        let value = self.value(name, "");
+        if value.is_empty() {
+            return Ok(default);
+        }
+        let end = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
+        let count: Option<u64> = value[..end].parse().ok();
+        let unit = match value[end..].trim() {
+            unit if unit.starts_with("min") || unit == "m" => 60,
+            unit if unit.starts_with('h') => 3600,
+            unit if unit.starts_with('d') => 86_400,
+            unit if unit.starts_with('w') => 604_800,
+            unit if unit.is_empty() || unit.starts_with('s') => 1,
+            _ => 0,
+        };
+        count
+            .filter(|_| unit > 0)
+            .and_then(|count| count.checked_mul(unit))
+            .ok_or_else(|| DovecotError::Value(name, format!("{value} is not a time")))
+    }
+
+    pub fn passdbs(&self) -> &[Database] {
+        &self.passdbs
+    }
+
+    pub fn userdbs(&self) -> &[Database] {
+        &self.userdbs
+    }
+
+    /// What is not honoured, for `--check-config` and the log.
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
+    }
+
+    /// Whether a remote address may be trusted with clear passwords (login_trusted_networks).
+    pub fn trusts(&self, remote: IpAddr) -> bool {
+        networks(self.value("login_trusted_networks", "")).iter().any(|network| contains(*network, remote))
+    }
+
+    fn remark(&mut self) {
+        for path in self.settings.keys() {
+            let name = path.rsplit('/').next().unwrap_or(path);
+            let section = path.split('/').next().unwrap_or_default();
+            let elsewhere = path.contains('/') && section != "protocol pop3" && !section.starts_with("service pop3");
+            if elsewhere || HONOURED.contains(&name) || OTHERS.iter().any(|start| name.starts_with(start)) {
+                continue;
+            }
+            self.remarks.push(format!("{path}: not honoured by this server"));
+        }
+        if matches!(self.value("ssl", "yes"), "yes" | "required") {
+            self.remarks.push(format!("ssl = {}: no TLS here, STLS is not offered", self.value("ssl", "yes")));
+        }
+        for database in &self.passdbs {
+            if !matches!(database.driver.as_str(), "pam" | "shadow" | "passwd-file") {
+                self.remarks.push(format!("passdb driver {}: not known, nobody can log in by it", database.driver));
+            }
+        }
+    }
+}
+
+/// Settings that this server acts on.
+const HONOURED: &[&str] = &[
+    "address",
+    "auth_failure_delay",
+    "auth_mechanisms",
+    "auth_username_chars",
+    "auth_username_format",
+    "client_limit",
+    "default_login_user",
+    "disable_plaintext_auth",
+    "first_valid_uid",
+    "info_log_path",
+    "last_valid_uid",
+    "listen",
+    "log_path",
+    "log_timestamp",
+    "login_greeting",
+    "login_trusted_networks",
+    "mail_access_groups",
+    "mail_location",
+    "mail_max_userip_connections",
+    "mail_privileged_group",
+    "pop3_logout_format",
+    "pop3_no_flag_updates",
+    "pop3_uidl_format",
+    "port",
+    "process_limit",
+    "protocols",
+    "ssl",
+    "syslog_facility",
+];
+
+/// Beginnings of names of settings that mean nothing to a POP3 server over plain connections.
+const OTHERS: &[&str] = &[
+    "auth_cache",
+    "auth_debug",
+    "auth_verbose",
+    "base_dir",
+    "dict",
+    "director",
+    "doveadm",
+    "dsync",
+    "hostname",
+    "imap",
+    "import_environment",
+    "lda",
+    "lmtp",
+    "mail_attachment",
+    "mail_debug",
+    "mail_log",
+    "mail_plugin",
+    "maildir",
+    "managesieve",
+    "mbox_",
+    "mdbox",
+    "postmaster",
+    "plugin",
+    "quota",
+    "recipient_delimiter",
+    "ssl_",
+    "submission",
+    "verbose_proctitle",
+    "verbose_ssl",
+    "version_ignore",
+];
+
+fn is_yes(value: &str) -> bool {
+    matches!(value.to_ascii_lowercase().as_str(), "yes" | "y" | "true" | "1")
+}
+
+fn text_of(file: &Path) -> std::io::Result<String> {
+    let data = std::fs::metadata(file)?;
+    if data.len() > LARGEST {
+        return Err(std::io::Error::other("file is too large"));
+    }
+    Ok(String::from_utf8_lossy(&std::fs::read(file)?).into_owned())
+}
+
+struct Reader {
+    found: Dovecot,
+    sections: Vec<String>,
+    /// The passdb or userdb section that is open, and whether it is a passdb.
+    database: Option<(bool, Database)>,
+}
+
+impl Reader {
+    fn file(&mut self, file: &Path, text: &str, depth: usize) -> Result<(), DovecotError> {
+        let wrong = |line: usize, what: &str| DovecotError::Syntax(file.to_owned(), line, what.to_owned());
+        let mut continued = String::new();
+        let opened = self.sections.len();
+        for (number, raw) in text.lines().enumerate() {
+            let number = number + 1;
+            let line = without_comment(raw);
+            if let Some(begin) = line.strip_suffix('\\') {
+                continued.push_str(begin);
+                continued.push(' ');
+                continue;
+            }
+            let line = std::mem::take(&mut continued) + line;
+            let line = line.trim();
+            if line.is_empty() {
+                continue;
+            }
+            if let Some(pattern) = line.strip_prefix("!include_try ").or_else(|| line.strip_prefix("!include ")) {
+                if depth >= DEPTH {
+                    return Err(wrong(number, "includes are nested too deeply"));
+                }
+                self.include(file, pattern.trim(), line.starts_with("!include_try"), depth)?;
+            } else if line == "}" {
+                if self.sections.len() <= opened {
+                    return Err(wrong(number, "a } without a section"));
+                }
+                self.close();
+            } else if let Some(head) = line.strip_suffix('{') {
+                self.open(head.trim());
+            } else if let Some((name, value)) = line.split_once('=') {
+                let value = self.value_of(file, value.trim()).map_err(|what| wrong(number, &what))?;
+                self.set(name.trim(), value);
+            } else {
+                return Err(wrong(number, &format!("expecting '=' or '{{' after {line}")));
+            }
+        }
+        if self.sections.len() != opened {
+            return Err(wrong(text.lines().count(), "a section is not closed"));
+        }
+        Ok(())
+    }
+
+    fn include(&mut self, from: &Path, pattern: &str, optional: bool, depth: usize) -> Result<(), DovecotError> {
+        let pattern = from.parent().unwrap_or(Path::new("/")).join(pattern);
+        let files = expand(&pattern);
+        let literal = !pattern.to_string_lossy().contains(['*', '?']);
+        if files.is_empty() && literal && !optional {
+            return Err(DovecotError::Open(pattern, std::io::Error::from_raw_os_error(nix::libc::ENOENT)));
+        }
+        for file in files {
+            match text_of(&file) {
+                Ok(text) => self.file(&file, &text, depth + 1)?,
+                Err(_) if optional => {}
+                Err(error) => return Err(DovecotError::Open(file, error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, head: &str) {
+        let name: Vec<&str> = head.split_whitespace().map(|word| word.trim_matches('"')).collect();
+        if self.sections.is_empty() && matches!(name.as_slice(), ["passdb" | "userdb", ..]) {
+            self.database = Some((name.first() == Some(&"passdb"), Database::default()));
+        }
+        self.sections.push(name.join(" "));
+    }
+
+    fn close(&mut self) {
+        self.sections.pop();
+        if self.sections.is_empty()
+            && let Some((is_passdb, database)) = self.database.take()
+        {
+            if is_passdb { self.found.passdbs.push(database) } else { self.found.userdbs.push(database) }
+        }
+    }
+
+    fn set(&mut self, name: &str, value: String) {
+        if let Some((_, database)) = &mut self.database {
+            match name {
+                "driver" => database.driver = value,
+                "args" => database.args = value,
+                _ => {
+                    self.found.remarks.push(format!("{} {name}: not honoured by this server", self.sections.join("/")))
+                }
+            }
+            return;
+        }
+        let filters: Vec<&str> = self.sections.iter().filter_map(|section| section.strip_prefix("remote ")).collect();
+        if let Some(network) = filters.last() {
+            // A filter inside `protocol imap` is not ours.
+            let other =
+                self.sections.iter().any(|section| section.starts_with("protocol ") && section != "protocol pop3");
+            if !other {
+                self.found.filtered.push(Filtered { networks: networks(network), name: name.to_owned(), value });
+            }
+            return;
+        }
+        let mut sections = self.sections.clone();
+        // "protocol !imap { }" holds for POP3 as well.
+        if let Some(first) = sections.first_mut()
+            && let Some(others) = first.strip_prefix("protocol !")
+            && others != "pop3"
+        {
+            "protocol pop3".clone_into(first);
+        }
+        sections.push(name.to_owned());
+        self.found.settings.insert(sections.join("/"), value);
+    }
+
+    /// A value without its quotes, with `<file` and `$name` replaced.
+    fn value_of(&self, file: &Path, value: &str) -> Result<String, String> {
+        if let Some(name) = value.strip_prefix('<') {
+            // Keys and certificates are for TLS, which is not here: they are not even opened.
+            let path = file.parent().unwrap_or(Path::new("/")).join(name.trim());
+            let secret = name.contains(".pem") || name.contains(".key");
+            return if secret {
+                Ok(value.to_owned())
+            } else {
+                text_of(&path).map_err(|error| format!("{}: {}", path.display(), crate::sys::files::reason(&error)))
+            };
+        }
+        for quote in ['"', '\''] {
+            if let Some(inner) = value.strip_prefix(quote).and_then(|value| value.strip_suffix(quote)) {
+                return Ok(inner.replace("\\\"", "\"").replace("\\\\", "\\"));
+            }
+        }
+        let words: Vec<String> = value
+            .split(' ')
+            .map(|word| match word.strip_prefix('$') {
+                Some(name) if !name.is_empty() => self.found.settings.get(name).cloned().unwrap_or_default(),
+                _ => word.to_owned(),
+            })
+            .collect();
+        Ok(words.join(" "))
+    }
+}
+
+/// The line up to a "#" that begins it or follows a blank, outside of quotes.
+fn without_comment(line: &str) -> &str {
+    let mut quote = None;
+    let mut before = ' ';
+    for (at, c) in line.char_indices() {
+        match quote {
+            Some(open) if c == open && before != '\\' => quote = None,
+            Some(_) => {}
+            None if c == '#' && before.is_whitespace() => return line[..at].trim_end(),
+            None if matches!(c, '"' | '\'') && matches!(before, ' ' | '=') => quote = Some(c),
+            None => {}
+        }
+        before = c;
+    }
+    line.trim_end()
+}
+
+/// The files that a pattern with "*" and "?" in its last part names, in order; others stand for themselves.
+fn expand(pattern: &Path) -> Vec<PathBuf> {
+    let name = pattern.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if !name.contains(['*', '?']) {
+        return if pattern.exists() { vec![pattern.to_owned()] } else { Vec::new() };
+    }
+    let dir = pattern.parent().unwrap_or(Path::new("/"));
+    let mut files: Vec<PathBuf> = std::fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| {
+            let found = entry.file_name().to_string_lossy().into_owned();
+            !found.starts_with('.') && matches(name.as_bytes(), found.as_bytes())
+        })
+        .map(|entry| entry.path())
+        .collect();
+    files.sort();
+    files
+}
+
+/// glob(7) without brackets.
+fn matches(pattern: &[u8], name: &[u8]) -> bool {
+    let (mut at, mut star, mut i) = (0, None, 0);
+    while i < name.len() {
+        match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at, i));
+                at += 1;
+            }
+            Some(&byte) if byte == b'?' || byte == name[i] => {
+                at += 1;
+                i += 1;
+            }
+            _ => match star {
+                Some((place, from)) => {
+                    at = place + 1;
+                    i = from + 1;
+                    star = Some((place, from + 1));
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[at..].iter().all(|&byte| byte == b'*')
+}
+
+/// "10.0.0.0/8 ::1": addresses with their prefix lengths.
+fn networks(list: &str) -> Vec<(IpAddr, u8)> {
+    list.split([' ', ',', '\t'])
+        .filter_map(|word| {
+            let (address, bits) = word.split_once('/').map_or((word, None), |(address, bits)| (address, Some(bits)));
+            let address: IpAddr = address.parse().ok()?;
+            let full = if address.is_ipv4() { 32 } else { 128 };
+            Some((address, bits.map_or(Some(full), |bits| bits.parse().ok().filter(|&bits| bits <= full))?))
+        })
+        .collect()
+}
+
+fn contains((network, bits): (IpAddr, u8), address: IpAddr) -> bool {
+    let shifted = |value: u128, width: u8| value.checked_shr(u32::from(width - bits)).unwrap_or(0);
+    match (network, address) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => shifted(a.to_bits().into(), 32) == shifted(b.to_bits().into(), 32),
+        (IpAddr::V6(a), IpAddr::V6(b)) => shifted(a.to_bits(), 128) == shifted(b.to_bits(), 128),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(files: &[(&str, &str)]) -> Result<Dovecot, DovecotError> {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        Dovecot::read(&dir.path().join("dovecot.conf"))
+    }
+
+    #[test]
+    fn includes_sections_and_filters() {
+        let found = read(&[
+            ("dovecot.conf", "protocols = pop3 # only\n!include conf.d/*.conf\n!include_try local.conf\n"),
+            ("conf.d/20-b.conf", "protocol pop3 {\n  pop3_uidl_format = %g\n}\nprotocol imap {\n  x = 1\n}\n"),
+            (
+                "conf.d/10-a.conf",
+                "passdb {\n  driver = pam\n  args = dovecot\n}\nuserdb {\n driver = passwd\n}\n\
+                 service pop3-login {\n  inet_listener pop3 {\n    port = 1110\n  }\n}\n\
+                 remote 10.0.0.0/8 {\n  disable_plaintext_auth = no\n}\n\
+                 login_greeting = \"Hello # you\"\nmail_plugins = $mail_plugins a\nsecret = <secret.txt\n",
+            ),
+            ("conf.d/secret.txt", "inside"),
+        ])
+        .unwrap();
+        assert_eq!(found.value("pop3_uidl_format", ""), "%g");
+        assert_eq!(found.value("service pop3-login/inet_listener pop3/port", "110"), "1110");
+        assert_eq!(found.value("login_greeting", ""), "Hello # you");
+        assert_eq!(found.value("secret", ""), "inside");
+        assert_eq!(found.passdbs(), [Database { driver: "pam".into(), args: "dovecot".into() }]);
+        assert_eq!(found.value_for("10.1.2.3".parse().unwrap(), "disable_plaintext_auth", "yes"), "no");
+        assert_eq!(found.value_for("11.1.2.3".parse().unwrap(), "disable_plaintext_auth", "yes"), "yes");
+        assert!(found.remarks().iter().any(|remark| remark.starts_with("secret:")));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, what) in [
+            ("a", "expecting '='"),
+            ("}", "a } without a section"),
+            ("a {\n", "a section is not closed"),
+            ("!include nowhere.conf\n", "No such file"),
+            ("!include dovecot.conf\n", "nested too deeply"),
+        ] {
+            let error = read(&[("dovecot.conf", text)]).unwrap_err().to_string();
+            assert!(error.contains(what), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_reference_configuration_is_read() {
+        if !Path::new(DEFAULT).exists() {
+            eprintln!("skipped: no {DEFAULT}");
+            return;
+        }
+        let found = Dovecot::read(Path::new(DEFAULT)).unwrap();
+        assert!(!found.value("mail_location", "").is_empty());
+    }
+}

@@ -1,0 +1,371 @@
+//! The process that speaks with strangers: no privileges, no files, many connections. It reads names and passwords and
+//! hands them with the client's socket to the keeper; what comes back is one word. Wrong passwords are answered late,
+//! later each time for one address.
+
+use super::settings::Settings;
+use super::wire::{Request, Verdict};
+use super::words::{Words, session_name};
+use crate::proto::pop3::{Credentials, Ending, Login, Step, reply};
+use crate::sys::{accounts, descriptor, privilege, spawn};
+use std::collections::HashMap;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant, SystemTime};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::oneshot;
+
+/// The socket to the keeper; the listening sockets follow.
+pub const CONTROL: i32 = 3;
+/// From the greeting to the login.
+const LOGIN_TIME: Duration = Duration::from_secs(180);
+/// For the keeper's answer.
+const VERDICT_TIME: Duration = Duration::from_secs(90);
+/// Longest extra wait for an address that guesses.
+const LONGEST_PENALTY: u64 = 15;
+/// How long a wrong guess is held against an address.
+const MEMORY: Duration = Duration::from_secs(3600);
+/// Addresses that are remembered.
+const REMEMBERED: usize = 10_000;
+
+/// What all connections share.
+struct Shared {
+    settings: Settings,
+    log: Words,
+    control: UnixStream,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    next_id: u32,
+    waiting: HashMap<u32, oneshot::Sender<Verdict>>,
+    guesses: HashMap<IpAddr, (u32, Instant)>,
+    connections: HashMap<IpAddr, usize>,
+    all: usize,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A connection that panicked with the lock left counters, which are whole at any time.
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Seconds that an address waits before its password is looked at.
+    fn penalty(&self, remote: IpAddr) -> u64 {
+        let state = self.state();
+        let recent = state.guesses.get(&remote).filter(|(_, last)| last.elapsed() < MEMORY);
+        recent.map_or(0, |(count, _)| (1u64 << (*count).min(5)).min(LONGEST_PENALTY))
+    }
+
+    fn guessed(&self, remote: IpAddr, right: bool) {
+        let mut state = self.state();
+        if right {
+            state.guesses.remove(&remote);
+            return;
+        }
+        if state.guesses.len() >= REMEMBERED {
+            state.guesses.retain(|_, (_, last)| last.elapsed() < Duration::from_secs(60));
+        }
+        if state.guesses.len() < REMEMBERED || state.guesses.contains_key(&remote) {
+            let guess = state.guesses.entry(remote).or_insert((0, Instant::now()));
+            *guess = (guess.0.saturating_add(1), Instant::now());
+        }
+    }
+}
+
+/// The process: descriptor 3 leads to the keeper, `listeners` listening sockets follow.
+pub fn run(config: Option<&Path>, listeners: usize) -> io::Result<()> {
+    let missing = || io::Error::other("not started by pop3d");
+    let control = spawn::inherited(CONTROL).ok_or_else(missing)?;
+    let sockets: Vec<std::net::TcpListener> = (CONTROL + 1..)
+        .take(listeners.min(12))
+        .map(|number| spawn::inherited(number).map(std::net::TcpListener::from).ok_or_else(missing))
+        .collect::<io::Result<_>>()?;
+    let settings = Settings::read(config).map_err(io::Error::other)?;
+    let log = Words::open(&settings.conf);
+    give_up_privileges(&settings)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        // Sequenced packets under a stream's name: only readiness is asked of it, never read or write.
+        let control = std::os::unix::net::UnixStream::from(control);
+        control.set_nonblocking(true)?;
+        let control = UnixStream::from_std(control)?;
+        let shared = Arc::new(Shared { settings, log, control, state: Mutex::default() });
+        for socket in sockets {
+            socket.set_nonblocking(true)?;
+            tokio::spawn(accept(TcpListener::from_std(socket)?, shared.clone()));
+        }
+        answers(&shared).await
+    })
+}
+
+/// Becomes default_login_user, or nobody where there is no such user.
+fn give_up_privileges(settings: &Settings) -> io::Result<()> {
+    if accounts::effective_uid() == 0 {
+        let wanted = settings.conf.value("default_login_user", "dovenull");
+        let account = accounts::by_name(wanted)
+            .or_else(|| accounts::by_name("nobody"))
+            .filter(|account| account.uid != 0)
+            .ok_or_else(|| io::Error::other(format!("default_login_user: there is no user {wanted}")))?;
+        privilege::drop_for_good(account.uid, account.gid, &[])?;
+    }
+    privilege::forbid_new_privileges()
+}
+
+/// Hands the keeper's answers to those who wait, until the keeper is gone.
+async fn answers(shared: &Shared) -> io::Result<()> {
+    loop {
+        let (message, _) =
+            shared.control.async_io(Interest::READABLE, || descriptor::receive(&shared.control, 256)).await?;
+        if message.is_empty() {
+            return Ok(());
+        }
+        if let Some((id, verdict)) = Verdict::decode(&message)
+            && let Some(waiting) = shared.state().waiting.remove(&id)
+        {
+            let _ = waiting.send(verdict);
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    loop {
+        let Ok((stream, remote)) = listener.accept().await else {
+            // Out of descriptors or memory: others may end meanwhile.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let address = remote.ip().to_canonical();
+        let limit = shared.settings.client_limit;
+        {
+            let mut state = shared.state();
+            let own = state.connections.get(&address).copied().unwrap_or(0);
+            // One address gets no more than half of the places.
+            if state.all >= limit || own >= (limit / 2).max(1) {
+                continue;
+            }
+            state.all += 1;
+            *state.connections.entry(address).or_default() += 1;
+        }
+        let shared = shared.clone();
+        tokio::spawn(async move {
+            let _place = Place { shared: &shared, address };
+            let _ = Connection::new(stream, address, remote.port(), &shared).serve().await;
+        });
+    }
+}
+
+/// A counted connection; it is uncounted when it ends, however it ends.
+struct Place<'s> {
+    shared: &'s Shared,
+    address: IpAddr,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        state.all = state.all.saturating_sub(1);
+        if let Some(count) = state.connections.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                state.connections.remove(&self.address);
+            }
+        }
+    }
+}
+
+struct Connection<'s> {
+    stream: TcpStream,
+    remote: IpAddr,
+    local: IpAddr,
+    session: String,
+    shared: &'s Shared,
+    login: Login,
+    since: Instant,
+    attempts: u32,
+    user: String,
+}
+
+/// Why a connection ended without a login.
+enum Gone {
+    Said(Ending),
+    Closed,
+    Idle,
+    /// The keeper or a session has it, or all was said.
+    Done,
+}
+
+impl<'s> Connection<'s> {
+    fn new(stream: TcpStream, remote: IpAddr, port: u16, shared: &'s Shared) -> Connection<'s> {
+        let local = stream.local_addr().map_or(remote, |local| local.ip().to_canonical());
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_micros() as u64);
+        let plain = shared.settings.plain_allowed(remote, local);
+        let _ = stream.set_nodelay(true);
+        Connection {
+            stream,
+            remote,
+            local,
+            session: session_name(port, remote, now),
+            shared,
+            login: Login::new(&shared.settings.greeting, plain),
+            since: Instant::now(),
+            attempts: 0,
+            user: String::new(),
+        }
+    }
+
+    async fn serve(mut self) -> io::Result<()> {
+        let greeting = self.login.greeting();
+        let gone = match self.stream.write_all(&greeting).await {
+            Ok(()) => self.talk().await.unwrap_or(Gone::Closed),
+            Err(_) => Gone::Closed,
+        };
+        let why = match gone {
+            Gone::Done => return Ok(()),
+            Gone::Said(Ending::LoggedOut) => "Aborted login by logging out",
+            Gone::Said(Ending::TooManyMistakes) => "Disconnected: Too many bad commands",
+            Gone::Said(Ending::LineTooLong) => "Input buffer full",
+            Gone::Closed => "Connection closed",
+            Gone::Idle => "Inactivity",
+        };
+        let seconds = self.since.elapsed().as_secs();
+        let attempts = match self.attempts {
+            0 => format!("no auth attempts in {seconds} secs"),
+            count => format!("auth failed, {count} attempts in {seconds} secs"),
+        };
+        self.info(&format!("Disconnected: {why} ({attempts})"), None);
+        Ok(())
+    }
+
+    fn info(&self, text: &str, process: Option<u32>) {
+        let method = if self.attempts > 0 || process.is_some() { ", method=PLAIN" } else { "" };
+        let process = process.map(|process| format!(", mpid={process}")).unwrap_or_default();
+        let secured = if self.remote == self.local { ", secured" } else { "" };
+        self.shared.log.info(
+            "pop3-login",
+            &format!(
+                "{text}: user=<{}>{method}, rip={}, lip={}{process}{secured}, session=<{}>",
+                self.user, self.remote, self.local, self.session
+            ),
+        );
+    }
+
+    async fn talk(&mut self) -> io::Result<Gone> {
+        let mut buffer = [0; 2048];
+        loop {
+            match self.login.step() {
+                Step::Reply(said) => self.say(&said).await?,
+                Step::Close(said, ending) => {
+                    self.say(&said).await?;
+                    return Ok(Gone::Said(ending));
+                }
+                Step::Verify(credentials) => {
+                    if let Some(gone) = self.verify(credentials).await? {
+                        return Ok(gone);
+                    }
+                }
+                Step::More => {
+                    let left = LOGIN_TIME.saturating_sub(self.since.elapsed()).max(Duration::from_secs(1));
+                    match tokio::time::timeout(left, self.stream.read(&mut buffer)).await {
+                        Ok(Ok(0) | Err(_)) => return Ok(Gone::Closed),
+                        Ok(Ok(count)) => self.login.push(&buffer[..count]),
+                        Err(_) => {
+                            self.say(&reply("-ERR Disconnected for inactivity.")).await?;
+                            return Ok(Gone::Idle);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    async fn say(&mut self, said: &[u8]) -> io::Result<()> {
+        match tokio::time::timeout(Duration::from_secs(60), self.stream.write_all(said)).await {
+            Ok(done) => done,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+
+    /// None: the client may try again.
+    async fn verify(&mut self, credentials: Credentials) -> io::Result<Option<Gone>> {
+        self.user = String::from_utf8_lossy(&credentials.user).into_owned();
+        tokio::time::sleep(Duration::from_secs(self.shared.penalty(self.remote))).await;
+        let verdict = self.ask(credentials).await;
+        match verdict {
+            Verdict::Yes(process) => {
+                self.shared.guessed(self.remote, true);
+                self.info("Login", Some(process));
+                Ok(Some(Gone::Done))
+            }
+            Verdict::Crowded => {
+                let limit = self.shared.settings.max_per_user_and_address;
+                let text = format!(
+                    "-ERR [IN-USE] Maximum number of connections from user+IP exceeded (mail_max_userip_connections={limit})"
+                );
+                self.say(&reply(&text)).await?;
+                self.attempts += 1;
+                self.info(
+                    &format!(
+                        "Maximum number of connections from user+IP exceeded (mail_max_userip_connections={limit})"
+                    ),
+                    None,
+                );
+                Ok(Some(Gone::Done))
+            }
+            Verdict::No | Verdict::Temporary => {
+                self.attempts += 1;
+                tokio::time::sleep(Duration::from_secs(self.shared.settings.failure_delay)).await;
+                if verdict == Verdict::No {
+                    self.shared.guessed(self.remote, false);
+                }
+                let said = self.login.refused(verdict == Verdict::Temporary);
+                self.say(&said).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Sends the credentials and our socket to the keeper and waits for its word.
+    async fn ask(&mut self, credentials: Credentials) -> Verdict {
+        let (sender, receiver) = oneshot::channel();
+        let id = {
+            let mut state = self.shared.state();
+            state.next_id = state.next_id.wrapping_add(1);
+            let id = state.next_id;
+            state.waiting.insert(id, sender);
+            id
+        };
+        // What came behind the password goes along; when the password is wrong, it is ours again.
+        let rest = self.login.rest();
+        let request = Request {
+            id,
+            user: credentials.user,
+            password: credentials.password,
+            remote: self.remote.to_string(),
+            session: self.session.clone(),
+            rest: rest.clone(),
+        };
+        let mut message = request.encode();
+        let client = self.stream.as_raw_fd();
+        let sent = self
+            .shared
+            .control
+            .async_io(Interest::WRITABLE, || descriptor::send(&self.shared.control, &message, Some(client)))
+            .await;
+        message.fill(0);
+        let verdict = match sent {
+            Ok(()) => tokio::time::timeout(VERDICT_TIME, receiver).await.ok().and_then(Result::ok),
+            Err(_) => None,
+        };
+        self.shared.state().waiting.remove(&id);
+        let verdict = verdict.unwrap_or(Verdict::Temporary);
+        if !matches!(verdict, Verdict::Yes(_)) {
+            self.login.push(&rest);
+        }
+        verdict
+    }
+}

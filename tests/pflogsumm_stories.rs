@@ -1,0 +1,186 @@
+//! pflogsumm as its users call it. The reports that stand in tests/data/pflogsumm come from logs of our own (made by
+//! a generator and by hand) and were compared with the reference's; where pflogsumm 1.1.5 is installed they are
+//! compared again, as sets of lines, since it prints ties in a random order. Where the recorded cases of real servers
+//! are at hand (../shared/logs), all of them are run.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// The options that are tried on each log; the report's name ends in their number.
+const CASES: &[&[&str]] = &[
+    &[],
+    &["--smtpd-stats", "--iso-date-time", "--rej-add-from", "--verp-mung=2", "-i"],
+    &["-e", "-q", "--problems-first", "--zero-fill", "--verbose-msg-detail"],
+    &["-d", "today", "--no-no-msg-size", "-m"],
+];
+const LOGS: &[&str] = &["two-days", "rfc3339", "corners"];
+/// 2026-11-24 12:00:00 UTC
+const NOON: &str = "1795521600";
+
+fn data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/pflogsumm")
+}
+
+fn ours() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pillarbox"));
+    command.arg("pflogsumm").envs([("LC_ALL", "C"), ("TZ", "UTC"), ("SOURCE_DATE_EPOCH", NOON)]);
+    command
+}
+
+fn output(command: &mut Command) -> Output {
+    command.stdin(Stdio::null()).output().expect("the program starts")
+}
+
+#[test]
+fn the_reports_are_the_recorded_ones() {
+    for log in LOGS {
+        for (number, options) in CASES.iter().enumerate() {
+            let got = output(ours().args(*options).arg(data().join(format!("{log}.log"))));
+            assert!(got.status.success());
+            let file = data().join(format!("{log}.{number}.txt"));
+            if std::env::var_os("RECORD").is_some() {
+                std::fs::write(&file, &got.stdout).expect("recorded");
+            }
+            let want = std::fs::read(&file).expect("a recorded report");
+            assert_eq!(String::from_utf8_lossy(&got.stdout), String::from_utf8_lossy(&want), "{log} {options:?}");
+        }
+    }
+}
+
+#[test]
+fn the_reference_prints_the_same_lines() {
+    let reference = Path::new("/usr/sbin/pflogsumm");
+    let faketime = Command::new("faketime").arg("--version").output().is_ok();
+    if !reference.exists() || !faketime {
+        eprintln!("skipped: pflogsumm or faketime is not installed");
+        return;
+    }
+    let sorted = |text: &[u8]| {
+        let mut lines: Vec<&[u8]> = text.split(|&byte| byte == b'\n').collect();
+        lines.sort_unstable();
+        lines.into_iter().map(|line| String::from_utf8_lossy(line).into_owned()).collect::<Vec<_>>()
+    };
+    for log in LOGS {
+        for options in CASES {
+            let file = data().join(format!("{log}.log"));
+            let mut command = Command::new("faketime");
+            command.args(["-f", "2026-11-24 12:00:00"]).arg(reference).args(*options).arg(&file);
+            let want = output(command.envs([("LC_ALL", "C"), ("TZ", "UTC")]));
+            let got = output(ours().args(*options).arg(&file));
+            assert_eq!(sorted(&got.stdout), sorted(&want.stdout), "{log} {options:?}");
+        }
+    }
+}
+
+#[test]
+fn all_recorded_cases_of_real_servers() {
+    let shared = ["../shared/logs", "../../shared/logs"]
+        .iter()
+        .map(|place| Path::new(env!("CARGO_MANIFEST_DIR")).join(place))
+        .find(|place| place.join("check.sh").exists());
+    let Some(shared) = shared else {
+        eprintln!("skipped: ../shared/logs is not here");
+        return;
+    };
+    let checked = Command::new(shared.join("check.sh"))
+        .arg(format!("{} pflogsumm", env!("CARGO_BIN_EXE_pillarbox")))
+        .arg(shared.join("dev"))
+        .env("CASES", "cases.tsv")
+        .output()
+        .expect("check.sh runs");
+    assert_eq!(String::from_utf8_lossy(&checked.stdout).trim(), "780 passed, 0 failed");
+}
+
+#[test]
+fn every_recorded_line_prints_back_to_the_same_bytes() {
+    use pillarbox::log::{Event, line::Line, line::Postfix};
+    let mut places = vec![data()];
+    places.extend(
+        ["../shared/logs/dev", "../../shared/logs/dev"].iter().map(|at| Path::new(env!("CARGO_MANIFEST_DIR")).join(at)),
+    );
+    let (mut known, mut all) = (0, 0);
+    while let Some(place) = places.pop() {
+        let Ok(entries) = std::fs::read_dir(&place) else { continue };
+        for path in entries.map(|entry| entry.expect("an entry").path()) {
+            if path.is_dir() {
+                places.push(path);
+                continue;
+            }
+            for line in std::fs::read(&path).expect("readable").split(|&byte| byte == b'\n') {
+                let Some(content) = Line::parse(line).and_then(|line| Postfix::parse(line.rest, b"postfix")) else {
+                    continue;
+                };
+                let event = Event::parse(content.content);
+                let mut written = Vec::new();
+                event.write_to(&mut written);
+                assert_eq!(String::from_utf8_lossy(&written), String::from_utf8_lossy(content.content));
+                all += 1;
+                known += usize::from(!matches!(event, Event::Other(_)));
+            }
+        }
+    }
+    eprintln!("{known} of {all} lines are events");
+    assert!(known * 3 > all, "{known} of {all}");
+}
+
+#[test]
+fn one_log_cut_anywhere_gives_one_report() {
+    let log = std::fs::read(data().join("corners.log")).expect("the log");
+    let whole = output(ours().arg(data().join("corners.log"))).stdout;
+    let dir = tempfile::tempdir().expect("a directory");
+    for (at, _) in log.iter().enumerate().filter(|(_, byte)| **byte == b'\n') {
+        let (first, second) = (dir.path().join("1"), dir.path().join("2"));
+        std::fs::write(&first, &log[..=at]).expect("written");
+        std::fs::write(&second, &log[at + 1..]).expect("written");
+        assert_eq!(output(ours().arg(&first).arg(&second)).stdout, whole);
+    }
+}
+
+#[test]
+fn mistakes_are_answered_as_scripts_know_it() {
+    let missing = output(ours().args(["/nowhere", data().join("corners.log").to_str().expect("text")]));
+    assert!(missing.status.success());
+    assert!(String::from_utf8_lossy(&missing.stderr).starts_with("Can't open /nowhere: No such file or directory"));
+    assert!(String::from_utf8_lossy(&missing.stdout).contains("      2   bounced\n") || !missing.stdout.is_empty());
+    for (args, first) in [
+        (vec!["-eq"], "Unknown option: eq\n"),
+        (vec!["--bounce", "x"], "Value \"x\" invalid for option bounce-detail (number expected)\n"),
+        (vec!["-d", "foo"], "usage: pflogsumm -[eq] [-d <today|yesterday>] [--detail <cnt>]\n"),
+    ] {
+        let got = output(ours().args(&args));
+        assert_eq!(got.status.code(), Some(255), "{args:?}");
+        assert!(String::from_utf8_lossy(&got.stderr).starts_with(first), "{args:?}");
+        assert!(got.stdout.is_empty());
+    }
+    assert_eq!(output(ours().arg("--version")).stdout, b"pflogsumm 1.1.5\n");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_a_normal_end() {
+    let mut child = ours()
+        .args(["-e", data().join("two-days.log").to_str().expect("text")])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    drop(child.stdout.take());
+    let done = child.wait_with_output().expect("ends");
+    assert!(done.status.success(), "{done:?}");
+    assert!(done.stderr.is_empty());
+}
+
+#[test]
+fn junk_and_a_huge_line_change_nothing() {
+    let mut child = ours().stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("starts");
+    let mut input = child.stdin.take().expect("a pipe");
+    let log = std::fs::read(data().join("corners.log")).expect("the log");
+    let writer = std::thread::spawn(move || {
+        input.write_all(&vec![b'x'; 8 << 20]).expect("written");
+        input.write_all(b"\n\0\xff\xfe\n").expect("written");
+        input.write_all(&log).expect("written");
+    });
+    let done = child.wait_with_output().expect("ends");
+    writer.join().expect("all was read");
+    assert_eq!(done.stdout, output(ours().arg(data().join("corners.log"))).stdout);
+}
