@@ -191,3 +191,8 @@ fn postconf_changes() {
 fn defaults() {
     tell("defaults");
 }
+
+#[test]
+fn notices() {
+    tell("notices");
+}
