@@ -196,3 +196,8 @@ fn defaults() {
 fn notices() {
     tell("notices");
 }
+
+#[test]
+fn cdb() {
+    tell("cdb");
+}

@@ -198,7 +198,7 @@ fn work(job: &Job, default_type: &str, cf: &MainCf) -> Result<Exit, End> {
 }
 
 fn build(job: &Job, kind: &str, name: &str, cf: &MainCf) -> Result<(), End> {
-    let nul = job.options.nul.unwrap_or(true);
+    let nul = job.options.nul;
     let source = if job.incremental {
         None
     } else {
@@ -364,7 +364,7 @@ fn delete(job: &Job, tables: &[(String, String)], key: &[u8]) -> Result<Exit, En
         if row.is_some_and(|row| row.build.is_none()) {
             return Err(End::Fatal(format!("{kind}:{name} map requires O_RDONLY access mode")));
         }
-        let mut table = Rebuild::change(kind, name, &job.options, true, false)?;
+        let mut table = Rebuild::change(kind, name, &job.options, None, false)?;
         let mut changed = false;
         for key in &keys {
             changed |= table.remove(key);
@@ -405,7 +405,8 @@ fn list(job: &Job, tables: &[(String, String)]) -> Result<Exit, End> {
     });
     listed.map_err(|error| {
         if error.table.is_empty() {
-            End::Fatal(format!("table {spec}: sequence operation is not supported"))
+            let file = if kind == "cdb" { ".cdb" } else { "" };
+            End::Fatal(format!("table {spec}{file}: sequence operation is not supported"))
         } else {
             let reason = error.reason.rsplit(": query error: ").next().unwrap_or_default();
             End::Fatal(format!("table {spec}: sequence error: {reason}"))
