@@ -23,70 +23,112 @@ struct Cdb {
     table: String,
     path: PathBuf,
     options: Options,
-    state: Mutex<(File, Stamp)>,
+    state: Mutex<State>,
+}
+
+struct State {
+    data: Data,
+    stamp: Stamp,
+    /// Which forms of key to try; the first that is found decides.
+    with_nul: bool,
+    without_nul: bool,
+}
+
+/// An open file.
+struct Data {
+    file: File,
+    size: u64,
+    /// Where each of the 256 tables begins, and how many slots it has.
+    tables: Vec<(u32, u32)>,
+}
+
+impl Data {
+    fn open(file: File) -> io::Result<Data> {
+        let mut header = [0u8; HEADER as usize];
+        file.read_exact_at(&mut header, 0)?;
+        let size = file.metadata()?.len();
+        Ok(Data { file, size, tables: header.chunks_exact(8).map(two).collect() })
+    }
 }
 
 pub fn open(kind: &str, name: &str, options: &Options) -> Result<Opened, TableError> {
     let table = format!("{kind}:{name}");
     let path = PathBuf::from(format!("{name}.cdb"));
-    let state = Mutex::new(load(&table, &path)?);
+    let state = Mutex::new(load(&table, &path, options)?);
     Ok(Box::new(Cdb { table, path, options: options.clone(), state }))
 }
 
-fn load(table: &str, path: &Path) -> Result<(File, Stamp), TableError> {
+fn load(table: &str, path: &Path, options: &Options) -> Result<State, TableError> {
     let failed =
         |error: io::Error| TableError::new(table, format!("open database {}: {}", path.display(), reason(&error)));
     let file = File::open(path).map_err(failed)?;
-    let data = file.metadata().map_err(failed)?;
-    if data.len() < HEADER {
-        let text = format!("dict_cdbq_open: unable to init {}: Protocol error", path.display());
-        return Err(TableError::new(table, text));
-    }
-    Ok((file, Stamp::of(&data)))
+    let stamp = Stamp::of(&file.metadata().map_err(failed)?);
+    let data = Data::open(file).map_err(|_| {
+        TableError::new(table, format!("dict_cdbq_open: unable to init {}: Protocol error", path.display()))
+    })?;
+    let (with_nul, without_nul) = (options.nul != Some(false), options.nul != Some(true));
+    Ok(State { data, stamp, with_nul, without_nul })
 }
 
-/// Two numbers at a position.
-fn pair(file: &File, at: u64) -> io::Result<(u32, u32)> {
-    let mut bytes = [0u8; 8];
-    file.read_exact_at(&mut bytes, at)?;
-    let [a, b, c, d, e, f, g, h] = bytes;
-    Ok((u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h])))
+/// Two numbers.
+fn two(bytes: &[u8]) -> (u32, u32) {
+    let number = |at: usize| bytes.get(at..at + 4).and_then(|four| four.try_into().ok()).map_or(0, u32::from_le_bytes);
+    (number(0), number(4))
 }
 
-/// The value of a key in a file of `size` bytes. A file whose numbers lead outside it ends in an error of reading.
-fn get(file: &File, size: u64, key: &[u8]) -> io::Result<Option<Value>> {
+/// The value of a key. A file whose numbers lead outside it ends in an error of reading.
+fn get(data: &Data, key: &[u8]) -> io::Result<Option<Value>> {
     let hash = hash(key);
-    let (start, slots) = pair(file, u64::from(hash & 255) * 8)?;
-    if slots == 0 {
-        return Ok(None);
-    }
+    let Some(&(start, slots)) = data.tables.get((hash & 255) as usize) else { return Ok(None) };
     // A table cannot have more slots than the file has room for.
-    let most = u64::from(slots).min(size / 8);
-    let first = u64::from((hash >> 8) % slots);
+    let most = u64::from(slots).min(data.size / 8);
+    let first = u64::from((hash >> 8).checked_rem(slots).unwrap_or(0));
+    // Slots are read a few at a time: most searches end within them.
+    let mut some = [0u8; 64];
+    let mut have: std::ops::Range<u64> = 0..0;
     for step in 0..most {
         let slot = (first + step) % u64::from(slots);
-        let (found, record) = pair(file, u64::from(start) + slot * 8)?;
+        if !have.contains(&slot) {
+            let count = (u64::from(slots) - slot).min(8);
+            let bytes = &mut some[..8 * count as usize];
+            data.file.read_exact_at(bytes, u64::from(start) + slot * 8)?;
+            have = slot..slot + count;
+        }
+        let (found, record) = two(&some[8 * (slot - have.start) as usize..]);
         if record == 0 {
             return Ok(None);
         }
-        if found != hash {
-            continue;
-        }
-        let (key_length, value_length) = pair(file, u64::from(record))?;
-        if key_length as usize != key.len() {
-            continue;
-        }
-        let end = u64::from(record) + 8 + u64::from(key_length) + u64::from(value_length);
-        if end > size {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        let mut whole = vec![0; (key_length + value_length) as usize];
-        file.read_exact_at(&mut whole, u64::from(record) + 8)?;
-        if whole.starts_with(key) {
-            return Ok(Some(whole.split_off(key.len())));
+        if found == hash
+            && let Some(value) = record_value(data, u64::from(record), key)?
+        {
+            return Ok(Some(value));
         }
     }
     Ok(None)
+}
+
+/// The value of the record at a position, if it is the key's.
+fn record_value(data: &Data, record: u64, key: &[u8]) -> io::Result<Option<Value>> {
+    let mut head = [0u8; 256];
+    let here = data.size.saturating_sub(record).min(256) as usize;
+    data.file.read_exact_at(&mut head[..here], record)?;
+    let (key_length, value_length) = two(&head[..here]);
+    if key_length as usize != key.len() {
+        return Ok(None);
+    }
+    let length = u64::from(key_length) + u64::from(value_length);
+    if record + 8 + length > data.size {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut whole = match head.get(8..8 + length as usize) {
+        Some(whole) => whole.to_vec(),
+        None => {
+            let mut whole = vec![0; length as usize];
+            data.file.read_exact_at(&mut whole, record + 8)?;
+            whole
+        }
+    };
+    Ok(whole.starts_with(key).then(|| whole.split_off(key.len())))
 }
 
 impl Table for Cdb {
@@ -95,24 +137,28 @@ impl Table for Cdb {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if self.options.reopen
             && let Ok(data) = std::fs::metadata(&self.path)
-            && Stamp::of(&data) != state.1
+            && Stamp::of(&data) != state.stamp
         {
-            *state = load(&self.table, &self.path)?;
+            *state = load(&self.table, &self.path, &self.options)?;
         }
         let failed = |error: io::Error| {
             TableError::new(&self.table, format!("error reading {}: {}", self.path.display(), reason(&error)))
         };
-        let size = state.0.metadata().map_err(failed)?.len();
-        let mut found = None;
-        if self.options.nul != Some(false) {
+        if state.with_nul {
             key.push(0);
-            found = get(&state.0, size, &key).map_err(failed)?;
+            if let Some(value) = get(&state.data, &key).map_err(failed)? {
+                state.without_nul = false;
+                return Ok(Some(super::indexed::text(value)));
+            }
             key.pop();
         }
-        if found.is_none() && self.options.nul != Some(true) {
-            found = get(&state.0, size, &key).map_err(failed)?;
+        if state.without_nul
+            && let Some(value) = get(&state.data, &key).map_err(failed)?
+        {
+            state.with_nul = false;
+            return Ok(Some(super::indexed::text(value)));
         }
-        Ok(found.map(super::indexed::text))
+        Ok(None)
     }
 }
 
@@ -169,15 +215,16 @@ mod tests {
         }
         let file = tempfile::tempfile().unwrap();
         write(&entries, &file).unwrap();
-        let size = file.metadata().unwrap().len();
+        let mut data = Data::open(file).unwrap();
         for number in 0..2000u32 {
-            let found = get(&file, size, format!("k{number}").as_bytes()).unwrap();
+            let found = get(&data, format!("k{number}").as_bytes()).unwrap();
             assert_eq!(found, Some(format!("v{number}").into_bytes()));
         }
-        assert_eq!(get(&file, size, b"k2000").unwrap(), None);
+        assert_eq!(get(&data, b"k2000").unwrap(), None);
         for seed in 0..200u64 {
-            file.write_all_at(&[(seed * 7 + 255) as u8; 3], seed.wrapping_mul(7919) % size).unwrap();
-            let _ = get(&file, size, b"k77");
+            data.file.write_all_at(&[(seed * 7 + 255) as u8; 3], seed.wrapping_mul(7919) % data.size).unwrap();
+            data = Data::open(data.file).unwrap();
+            let _ = get(&data, b"k77");
         }
     }
 }
