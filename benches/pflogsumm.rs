@@ -2,6 +2,9 @@
 //! often shared, so the ratios count, not the times. `cargo bench --bench pflogsumm [-- FILE]`; without FILE a log is
 //! made by ../shared/tools/genlog.py, if that is here.
 
+// A bench that cannot measure has nothing to say.
+#![allow(clippy::expect_used)]
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

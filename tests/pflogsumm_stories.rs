@@ -3,6 +3,9 @@
 //! compared again, as sets of lines, since it prints ties in a random order. Where the recorded cases of real servers
 //! are at hand (../shared/logs), all of them are run.
 
+// Helpers of tests end a test as tests do.
+#![allow(clippy::expect_used, clippy::panic)]
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

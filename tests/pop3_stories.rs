@@ -1,6 +1,9 @@
 //! POP3 as clients see it, with a server of our own on a free port: without root, passwords from a passwd-file, one
 //! mailbox of the caller's. The expected replies are those of Dovecot 2.3.19, as recorded.
 
+// Helpers of tests end a test as tests do.
+#![allow(clippy::expect_used, clippy::panic)]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
@@ -270,6 +273,26 @@ fn two_sessions_and_mail_that_arrives() {
     let left = std::fs::read_to_string(server.mailbox()).expect("the mailbox");
     assert_eq!(left.matches("Subject: ").count(), 2);
     assert!(left.contains("Subject: trois") && left.contains("Subject: quatre"), "{left}");
+}
+
+#[test]
+fn a_maildir() {
+    let server = Server::start("mail_location = maildir:%h/Maildir\n");
+    let maildir = server.dir.path().join("home/Maildir");
+    for part in ["", "new", "cur", "tmp"] {
+        std::fs::create_dir(maildir.join(part)).expect("made");
+        std::fs::set_permissions(maildir.join(part), std::fs::Permissions::from_mode(0o777)).expect("opened");
+    }
+    std::fs::write(maildir.join("new/100.M1.host"), "Subject: un\n\nun\n").expect("delivered");
+    std::fs::write(maildir.join("new/200.M1.host"), "Subject: deux\n\n.deux\n").expect("delivered");
+    let mut client = server.login();
+    assert_eq!(client.list("LIST"), ["+OK 2 messages:", "1 19", "2 24", "."].map(str::to_owned));
+    let uids = client.list("UIDL");
+    assert_eq!(client.list("RETR 2"), ["+OK 24 octets", "Subject: deux", "", "..deux", "."].map(str::to_owned));
+    assert_eq!(client.ask("DELE 1"), "+OK Marked to be deleted.");
+    assert_eq!(client.ask("QUIT"), "+OK Logging out, messages deleted.");
+    assert!(!maildir.join("new/100.M1.host").exists() && maildir.join("new/200.M1.host").exists());
+    assert_eq!(server.login().list("UIDL")[1], uids[2].replacen('2', "1", 1));
 }
 
 #[test]

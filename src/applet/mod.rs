@@ -3,8 +3,12 @@
 
 /// getopt habits for clap.
 pub mod cli;
+/// pillarbox install and uninstall.
+pub mod install;
 /// mail(1).
 pub mod mail;
+/// Manual pages and completions.
+pub mod manual;
 /// pflogsumm(1).
 pub mod pflogsumm;
 /// pop3d(8).
@@ -40,7 +44,18 @@ pub enum Purpose {
     Run,
     Configure,
     Watch,
+    /// Pillarbox's own affairs.
+    House,
 }
+
+/// The purposes in the order of the help, with their titles.
+pub const PURPOSES: &[(Purpose, &str)] = &[
+    (Purpose::Send, "Write and read mail"),
+    (Purpose::Run, "Run the mail system"),
+    (Purpose::Configure, "Configure it"),
+    (Purpose::Watch, "See what it does"),
+    (Purpose::House, "Try it and install it"),
+];
 
 /// One program.
 pub struct Applet {
@@ -82,6 +97,8 @@ pub const APPLETS: &[&Applet] = &[
     &pflogsumm::APPLET,
     &pop3d::APPLET,
     &mail::APPLET,
+    &install::INSTALL,
+    &install::UNINSTALL,
 ];
 
 /// The applet of this exact name.
@@ -138,12 +155,7 @@ fn help(program: &str, args: &[OsString]) -> Result<Exit, Failure> {
                 out,
                 "pillarbox: a mail system in one file\n\nUsage: pillarbox NAME [ARGUMENT...], or a link of that name\n"
             )?;
-            for (purpose, title) in [
-                (Purpose::Send, "Write and read mail"),
-                (Purpose::Run, "Run the mail system"),
-                (Purpose::Configure, "Configure it"),
-                (Purpose::Watch, "See what it does"),
-            ] {
+            for &(purpose, title) in PURPOSES {
                 writeln!(out, "{title}:")?;
                 for applet in APPLETS.iter().filter(|applet| applet.purpose == purpose) {
                     writeln!(out, "  {:<12} {}", applet.name, applet.about)?;

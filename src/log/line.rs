@@ -90,7 +90,15 @@ impl<'a> Postfix<'a> {
         };
         let end = path.iter().position(|byte| matches!(byte, b'[' | b':')).unwrap_or(path.len());
         let (service, tail) = path.split_at(end);
-        // Nearly always "[PID]: ": the first colon is found a few bytes on.
+        // Nearly always "[PID]: " and a word.
+        if let [b'[', inner @ ..] = tail
+            && let [b']', b':', b' ', content @ ..] = &inner[digits(inner)..]
+        {
+            let word = word(content);
+            if !word.is_empty() {
+                return Some(Postfix { service, word, content });
+            }
+        }
         let (word, content) = first_word(tail)?;
         Some(Postfix { service, word, content })
     }
@@ -112,9 +120,20 @@ fn first_word(tail: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn word(content: &[u8]) -> &[u8] {
-    let end = content.iter().position(|&byte| byte == b':' || is_space(byte)).unwrap_or(content.len());
+    let end = content.iter().position(|&byte| ENDS_WORD[usize::from(byte)]).unwrap_or(content.len());
     content.get(..end).unwrap_or_default()
 }
+
+/// A colon and white space.
+const ENDS_WORD: [bool; 256] = {
+    let mut ends = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        ends[byte] = byte == b':' as usize || byte == b' ' as usize || (byte >= 9 && byte <= 13);
+        byte += 1;
+    }
+    ends
+};
 
 /// White space in the sense of C's isspace.
 pub fn is_space(byte: u8) -> bool {

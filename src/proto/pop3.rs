@@ -32,7 +32,7 @@ impl Lines {
     }
 
     /// The next whole line without its end.
-    pub fn next(&mut self) -> Option<Vec<u8>> {
+    pub fn next_line(&mut self) -> Option<Vec<u8>> {
         let tail = self.buffer.get(self.searched..).unwrap_or_default();
         let Some(end) = memchr::memchr(b'\n', tail).map(|found| found + self.searched) else {
             self.searched = self.buffer.len();
@@ -147,7 +147,7 @@ impl Login {
     }
 
     pub fn step(&mut self) -> Step {
-        let Some(line) = self.lines.next() else {
+        let Some(line) = self.lines.next_line() else {
             return if self.lines.pending() > LOGIN_LINE { too_long() } else { Step::More };
         };
         if line.len() > LOGIN_LINE {

@@ -1,12 +1,16 @@
 //! One pass over the lines, in order: each line changes the [`Tallies`]. What counts and what does not follows the
 //! reference line for line, habits included; DIFFERENCES in the manual page names the exceptions.
 
+use super::fields::{
+    Delivery, days_from_civil, decimal, domain_or_all, end_of_content, longest, old_failure, sender_and_size, truth,
+    without_id,
+};
 use super::input::Lines;
 use super::options::{Options, Top};
 use super::reject::{self, Reject, Style};
-use super::tallies::{Column, Counts, Day, Messages, Row, Sessions, Tallies, Verdicts};
+use super::tallies::{Column, Counts, Day, Digest, Messages, Row, Sessions, Tallies, Verdicts};
 use super::text::{self, Folding, client_domain, domain_of, find};
-use crate::log::line::{Line, Postfix, Stamp, digits, is_space};
+use crate::log::line::{Line, Postfix, Stamp, digits};
 use memchr::{memchr, memchr_iter, memmem};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -263,7 +267,7 @@ impl<'o> Collector<'o> {
                 self.count(stamp, Column::Received);
                 self.tallies.received += 1;
                 let domain = client_domain(client.get(..end).unwrap_or_default()).filter(|domain| truth(domain));
-                let message = self.messages.digest(word);
+                let message = Digest::of(word);
                 self.messages.arrive(message, domain.map(|domain| domain.as_ref().into()));
                 return;
             }
@@ -319,7 +323,7 @@ impl<'o> Collector<'o> {
 
     /// "from=<...>, size=N" (qmgr)
     fn sender(&mut self, queue_id: &[u8], address: &[u8], size: u64) {
-        let message = self.messages.digest(queue_id);
+        let message = Digest::of(queue_id);
         if self.messages.size(message) != 0 {
             return;
         }
@@ -358,7 +362,7 @@ impl<'o> Collector<'o> {
 
     fn sent(&mut self, stamp: Stamp, queue_id: &[u8], found: &Delivery<'_>) {
         let address = self.style.folding.address(found.to);
-        let size = self.messages.size(self.messages.digest(queue_id));
+        let size = self.messages.size(Digest::of(queue_id));
         let delay = decimal(found.delay);
         let domain = self.tallies.recipient_domains.of(domain_or_all(&address));
         domain.messages += 1;
@@ -398,7 +402,7 @@ impl<'o> Collector<'o> {
         }
         self.count(stamp, Column::Deferred);
         self.tallies.deferrals += 1;
-        if self.messages.first_deferral(self.messages.digest(queue_id)) {
+        if self.messages.first_deferral(Digest::of(queue_id)) {
             self.tallies.deferred += 1;
         }
         let address = self.style.folding.address(found.to);
@@ -431,7 +435,7 @@ impl<'o> Collector<'o> {
             if find(rest, b": uid=").is_some() || find(rest, b": sender=").is_some() {
                 self.count(stamp, Column::Received);
                 self.tallies.received += 1;
-                let message = self.messages.digest(queue_id);
+                let message = Digest::of(queue_id);
                 self.messages.arrive(message, Some((*b"pickup").into()));
             }
         } else if service == b"smtp"
@@ -466,191 +470,5 @@ impl Lines for Collector<'_> {
     fn announce(&mut self, bytes: &[u8]) {
         static ID: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("[ID "));
         self.ids = ID.find(bytes).is_some();
-    }
-}
-
-/// The line without Solaris's "[ID 197553 mail.info] ", if it has one.
-fn without_id(rest: &[u8]) -> Option<Vec<u8>> {
-    memchr_iter(b'[', rest).find_map(|bracket| {
-        let at = rest.get(..bracket)?.strip_suffix(b": ")?.len();
-        let number = rest.get(bracket..)?.strip_prefix(b"[ID ")?;
-        let end = digits(number);
-        let name = number.get(end..)?.strip_prefix(b" ").filter(|_| end > 0)?;
-        let close = memchr(b']', name).filter(|&close| close > 0)?;
-        let tail = name.get(close..)?.strip_prefix(b"] ")?;
-        Some([rest.get(..at + 2)?, tail].concat())
-    })
-}
-
-/// "ADDRESS>, size=N"
-fn sender_and_size(rest: &[u8]) -> Option<(&[u8], u64)> {
-    let (address, rest) = rest.split_at(memchr(b'>', rest)?);
-    let size = rest.strip_prefix(b">, size=")?;
-    let length = digits(size);
-    (length > 0).then(|| (address, number(size.iter().take(length))))
-}
-
-/// The fields of a delivery's line that are counted.
-struct Delivery<'a> {
-    to: &'a [u8],
-    relay: &'a [u8],
-    delay: &'a [u8],
-    status: &'a [u8],
-    /// What follows the status.
-    after: &'a [u8],
-}
-
-impl<'a> Delivery<'a> {
-    /// `rest` begins after "to=<". A field that is not known between the known ones makes the line unreadable.
-    fn read(rest: &'a [u8]) -> Option<Delivery<'a>> {
-        let end = memchr(b'>', rest)?;
-        let (to, rest) = (rest.get(..end)?, rest.get(end..)?.strip_prefix(b">, ")?);
-        let rest = match rest.strip_prefix(b"orig_to=<") {
-            Some(original) => original.get(memchr(b'>', original)?..)?.strip_prefix(b">, ")?,
-            None => rest,
-        };
-        let (relay, rest) = field(rest, b"relay=")?;
-        let rest = field(rest, b"conn_use=").map_or(rest, |(_, rest)| rest);
-        let (delay, rest) = field(rest, b"delay=")?;
-        let rest = field(rest, b"delays=").map_or(rest, |(_, rest)| rest);
-        let rest = field(rest, b"dsn=").map_or(rest, |(_, rest)| rest);
-        let rest = rest.strip_prefix(b"status=")?;
-        let end = rest.iter().position(|&byte| is_space(byte)).unwrap_or(rest.len());
-        let (status, after) = rest.split_at(end);
-        (!status.is_empty()).then_some(Delivery { to, relay, delay, status, after })
-    }
-}
-
-/// "name=value, "
-fn field<'a>(rest: &'a [u8], name: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
-    let value = rest.strip_prefix(name)?;
-    let end = memchr(b',', value).filter(|&end| end > 0)?;
-    Some((value.get(..end)?, value.get(end..)?.strip_prefix(b", ")?))
-}
-
-/// "connect to HOST: WHY; address A port N" or "connect to HOST[A]: WHY (port N)": what smtp said before Postfix 2.3.
-fn old_failure(rest: &[u8]) -> Option<(&[u8], &[u8])> {
-    static MARK: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(" connect to "));
-    MARK.find(rest)?;
-    let places = || {
-        let mut end = rest.len();
-        std::iter::from_fn(move || {
-            let at = memmem::rfind(rest.get(..end)?, b" connect to ")?;
-            end = at + 1;
-            rest.get(at + b" connect to ".len()..)
-        })
-        .take(16)
-    };
-    places()
-        .find_map(|tail| {
-            let run = tail.iter().position(|&byte| is_space(byte))?;
-            let host = tail.get(..run)?.strip_suffix(b":").filter(|host| !host.is_empty())?;
-            let why = tail.get(run..)?.strip_prefix(b" ")?;
-            let end = memchr(b';', why).filter(|&end| end > 0)?;
-            let address = why.get(end..)?.strip_prefix(b"; address ")?;
-            let run = address.iter().position(|&byte| is_space(byte)).filter(|&run| run > 0)?;
-            address.get(run..)?.starts_with(b" port").then_some((host, why.get(..end)?))
-        })
-        .or_else(|| {
-            places().find_map(|tail| {
-                let open = memchr(b'[', tail).filter(|&open| open > 0)?;
-                let close = find(tail.get(open + 2..)?, b"]: ")? + open + 2;
-                (!tail.get(open + 1..close)?.iter().any(|&byte| is_space(byte))).then_some(())?;
-                let why = tail.get(close + 3..)?;
-                let inner = why.strip_suffix(b")")?;
-                let port = inner.len() - inner.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-                let why = inner.get(..port).filter(|_| port < inner.len())?.strip_suffix(b" (port ")?;
-                (!why.is_empty()).then_some((tail.get(..open)?, why))
-            })
-        })
-}
-
-/// Where "; from=<...", with " from HOST" before it, cuts a cleanup verdict's text.
-fn end_of_content(text: &[u8]) -> usize {
-    let Some(mark) = find(text, b"; from=<") else { return text.len() };
-    let with_host = memmem::find_iter(text, b" from ").take(64).find(|&at| {
-        let run = text.get(at + 6..).unwrap_or_default();
-        let end = run.iter().position(|&byte| is_space(byte)).unwrap_or(run.len());
-        end > 1 && text.get(at + 6 + end - 1..).is_some_and(|tail| tail.starts_with(b"; from=<"))
-    });
-    with_host.map_or(mark, |at| at.min(mark))
-}
-
-/// The domain of a recipient; the whole address when it has none.
-fn domain_or_all(address: &[u8]) -> &[u8] {
-    match memchr(b'@', address) {
-        Some(at) if at > 0 => address.get(at + 1..).unwrap_or_default(),
-        _ => address,
-    }
-}
-
-/// The longer of two delays; a delay of 0 is none.
-fn longest(known: f64, delay: f64) -> f64 {
-    if known == 0.0 || delay > known { delay } else { known }
-}
-
-/// The number that a delay begins with.
-fn decimal(text: &[u8]) -> f64 {
-    let text = text.trim_ascii_start();
-    let whole = digits(text);
-    let fraction = match text.get(whole..) {
-        Some([b'.', rest @ ..]) => digits(rest),
-        _ => 0,
-    };
-    // Up to 15 digits both numbers are exact, and so their quotient is the nearest one, as the library's would be.
-    const POWERS: [f64; 15] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14];
-    if whole + fraction <= 15
-        && let Some(power) = POWERS.get(fraction)
-    {
-        let figures = text.iter().take(whole).chain(text.iter().skip(whole + 1).take(fraction));
-        return number(figures) as f64 / power;
-    }
-    let text = text.get(..whole + 1 + fraction).unwrap_or(text);
-    std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).unwrap_or(0.0)
-}
-
-fn number<'a>(digits: impl Iterator<Item = &'a u8>) -> u64 {
-    digits.fold(0, |value: u64, digit| value.saturating_mul(10).saturating_add(u64::from(digit.wrapping_sub(b'0'))))
-}
-
-/// Whether a text counts as given: the empty one and "0" do not.
-fn truth(text: &[u8]) -> bool {
-    !matches!(text, b"" | b"0")
-}
-
-/// Days since 1970-01-01 (proleptic Gregorian calendar).
-fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let shifted = if month <= 2 { year - 1 } else { year };
-    let era = shifted.div_euclid(400);
-    let year_of_era = shifted - era * 400;
-    let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_delivery_is_read_and_unknown_fields_hide_it() {
-        let line = b"a@b.c>, relay=mx[1.2.3.4]:25, conn_use=2, delay=1.5, delays=1/0/0/.5, dsn=2.0.0, status=sent (ok)";
-        let found = Delivery::read(line).unwrap();
-        assert_eq!((found.to, found.relay, found.delay), (&b"a@b.c"[..], &b"mx[1.2.3.4]:25"[..], &b"1.5"[..]));
-        assert_eq!((found.status, found.after), (&b"sent"[..], &b" (ok)"[..]));
-        assert!(Delivery::read(b"a@b.c>, relay=mx, tls=encrypt, delay=1, status=sent (ok)").is_none());
-    }
-
-    #[test]
-    fn old_connection_failures() {
-        let pair = |a: &'static str, b: &'static str| Some((a.as_bytes(), b.as_bytes()));
-        assert_eq!(
-            old_failure(b"postfix/smtp[1]: connect to mx.a.b: Connection refused; address 1.2.3.4 port 25"),
-            pair("mx.a.b", "Connection refused")
-        );
-        assert_eq!(
-            old_failure(b"postfix/smtp[1]: connect to mx.a.b[1.2.3.4]: Connection refused (port 25)"),
-            pair("mx.a.b", "Connection refused")
-        );
-        assert_eq!(old_failure(b"postfix/smtp[1]: connect to mx.a.b[1.2.3.4]:25: Connection timed out"), None);
     }
 }

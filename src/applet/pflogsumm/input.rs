@@ -7,7 +7,7 @@ use std::io::{self, Read};
 
 /// Bytes of a line that are looked at.
 pub const LONGEST: usize = 64 * 1024;
-const BUFFER: usize = 256 * 1024;
+const BUFFER: usize = 128 * 1024;
 
 /// Who takes lines.
 pub trait Lines {

@@ -209,11 +209,22 @@ impl<W: Write> Report<'_, W> {
         writeln!(self.out, " sent cnt  bytes   defers   avg dly max dly host/domain")?;
         writeln!(self.out, " -------- -------  -------  ------- ------- -----------")?;
         let list = sort::by_count_then_size(&self.tallies.recipient_domains, |of| (of.messages, of.bytes));
+        let mut line = Vec::new();
         for (domain, of) in list.into_iter().take(self.options.hosts.limit()) {
             let delay = if of.messages > 0 { of.delay / of.messages as f64 } else { 0.0 };
-            let [messages, bytes, deferrals] = [of.messages, of.bytes, of.deferrals].map(Column);
-            write!(self.out, " {messages}  {bytes}  {deferrals}  {}  {}  ", time(delay), time(of.longest))?;
-            self.line(&[domain])?;
+            line.clear();
+            for value in [of.messages, of.bytes, of.deferrals] {
+                line.push(b' ');
+                Column(value).push(&mut line);
+                line.push(b' ');
+            }
+            for value in [delay, of.longest] {
+                line.push(b' ');
+                time(value, &mut line);
+                line.push(b' ');
+            }
+            line.push(b' ');
+            self.line(&[&line, domain])?;
         }
         Ok(())
     }
@@ -224,9 +235,16 @@ impl<W: Write> Report<'_, W> {
         }
         writeln!(self.out, " msg cnt   bytes   host/domain\n -------- -------  -----------")?;
         let list = sort::by_count_then_size(&self.tallies.sender_domains, |of| (of.messages, of.bytes));
+        let mut line = Vec::new();
         for (domain, of) in list.into_iter().take(self.options.hosts.limit()) {
-            write!(self.out, " {}  {}  ", Column(of.messages), Column(of.bytes))?;
-            self.line(&[domain])?;
+            line.clear();
+            for value in [of.messages, of.bytes] {
+                line.push(b' ');
+                Column(value).push(&mut line);
+                line.push(b' ');
+            }
+            line.push(b' ');
+            self.line(&[&line, domain])?;
         }
         Ok(())
     }

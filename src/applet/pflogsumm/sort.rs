@@ -31,7 +31,7 @@ pub fn by_count(mut list: Vec<(u64, &[u8])>) -> Vec<(u64, &[u8])> {
 }
 
 /// The entries of a domain table by count and size, both descending.
-pub fn by_count_then_size<'a, V>(map: &'a Map<V>, sizes: impl Fn(&V) -> (u64, u64)) -> Vec<(&'a [u8], &'a V)> {
+pub fn by_count_then_size<V>(map: &Map<V>, sizes: impl Fn(&V) -> (u64, u64)) -> Vec<(&[u8], &V)> {
     let mut list: Vec<((u64, u64), &[u8], &V)> = map.iter().map(|(key, value)| (sizes(value), key, value)).collect();
     list.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
     list.into_iter().map(|(_, key, value)| (key, value)).collect()

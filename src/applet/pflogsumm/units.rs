@@ -41,16 +41,37 @@ impl std::fmt::Display for Column {
     }
 }
 
-/// A time in a column of five and its unit: "  1.5 m".
-pub fn time(seconds: f64) -> String {
+/// Appends a time in a column of five and its unit: "  1.5 m".
+pub fn time(seconds: f64, line: &mut Vec<u8>) {
     let (value, unit) = if seconds > 3600.0 {
-        (seconds / 3600.0, 'h')
+        (seconds / 3600.0, b'h')
     } else if seconds > 60.0 {
-        (seconds / 60.0, 'm')
+        (seconds / 60.0, b'm')
     } else {
-        (seconds, 's')
+        (seconds, b's')
     };
-    format!("{value:5.1} {unit}")
+    let tenths = value * 10.0;
+    let (whole, rest) = (tenths.floor(), tenths - tenths.floor());
+    // Away from the middle between two tenths the rounding is plain; near it, and for what is not a small positive
+    // number, the formatter decides by the exact value.
+    if (0.0..9_990.0).contains(&tenths) && !(0.499..0.501).contains(&rest) {
+        let mut left = whole as u64 + u64::from(rest > 0.5);
+        let mut digits = [b' '; 5];
+        digits[4] = b'0' + (left % 10) as u8;
+        digits[3] = b'.';
+        for place in digits[..3].iter_mut().rev() {
+            left /= 10;
+            *place = b'0' + (left % 10) as u8;
+            if left < 10 {
+                break;
+            }
+        }
+        line.extend_from_slice(&digits);
+    } else {
+        line.extend_from_slice(format!("{value:5.1}").as_bytes());
+    }
+    line.push(b' ');
+    line.push(unit);
 }
 
 /// "hh:mm:ss" with the hours in a column of two.
@@ -80,8 +101,16 @@ mod tests {
             Column(value).push(&mut pushed);
             assert_eq!(pushed, shown.as_bytes());
         }
-        assert_eq!(time(60.0), " 60.0 s");
-        assert_eq!(time(90.0), "  1.5 m");
+        for seconds in [0.0, 0.04, 0.05, 0.06, 0.25, 0.95, 9.96, 59.99, 60.0, 90.0, 3599.0, 5400.0, 4e6, 1e12, -36.0] {
+            let mut line = Vec::new();
+            time(seconds, &mut line);
+            let (value, unit) = match seconds {
+                seconds if seconds > 3600.0 => (seconds / 3600.0, 'h'),
+                seconds if seconds > 60.0 => (seconds / 60.0, 'm'),
+                seconds => (seconds, 's'),
+            };
+            assert_eq!(String::from_utf8(line).unwrap(), format!("{value:5.1} {unit}"));
+        }
         assert_eq!(clock(3725.0), " 1:02:05");
     }
 }

@@ -87,6 +87,7 @@ pub fn run(config: Option<&Path>, listeners: usize) -> io::Result<()> {
         .collect::<io::Result<_>>()?;
     let settings = Settings::read(config).map_err(io::Error::other)?;
     let log = Words::open(&settings.conf);
+    many_descriptors(settings.client_limit);
     give_up_privileges(&settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -101,6 +102,18 @@ pub fn run(config: Option<&Path>, listeners: usize) -> io::Result<()> {
         }
         answers(&shared).await
     })
+}
+
+/// A descriptor for each connection, as far as the system lets us; what is missing is missed at accept only.
+fn many_descriptors(connections: usize) {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let wanted = connections as u64 + 64;
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < wanted
+        && setrlimit(Resource::RLIMIT_NOFILE, wanted, hard.max(wanted)).is_err()
+    {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard.min(wanted), hard);
+    }
 }
 
 /// Becomes default_login_user, or nobody where there is no such user.

@@ -1,4 +1,4 @@
-//! A user's mbox as a maildrop: numbered messages with UIDs and the sizes that go over the wire. Opening reads only;
+//! A user's mailbox as a maildrop ([`Maildrop`]), and the mbox kind of it: numbered messages with UIDs and the sizes that go over the wire. Opening reads only;
 //! deletions happen in [`Maildrop::commit`], all at once. Mail that arrives meanwhile stays, what another program
 //! removed meanwhile is said to be gone.
 
@@ -22,27 +22,54 @@ pub struct Entry {
     pub uid: u32,
     pub size: u64,
     pub deleted: bool,
-    identity: u64,
+    /// Tells the message from others; see [`Known`].
+    pub identity: u64,
     /// Its place in the mailbox as it is now; None when another program removed it.
-    place: Option<usize>,
-    retrieved: bool,
+    pub place: Option<usize>,
+    pub retrieved: bool,
 }
 
-/// The maildrop of one session.
-pub struct Maildrop {
+/// The maildrop of one session, whatever the mailbox's format.
+pub trait Maildrop {
+    /// The messages, in the order of their numbers.
+    fn entries(&self) -> &[Entry];
+    fn entries_mut(&mut self) -> &mut [Entry];
+    fn validity(&self) -> u32;
+
+    /// Messages that are not deleted, and their size.
+    fn totals(&self) -> (usize, u64) {
+        let left = self.entries().iter().filter(|entry| !entry.deleted);
+        left.fold((0, 0), |(count, size), entry| (count + 1, size + entry.size))
+    }
+
+    /// Hands the message's bytes as they are sent (but for line ends) to `take`: the header, and of the body at most
+    /// `body_lines` lines. False when another program has removed the message.
+    fn read(
+        &mut self,
+        number: usize,
+        body_lines: Option<u64>,
+        take: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    ) -> Result<bool, MboxError>;
+
+    /// Removes the deleted messages for good.
+    fn commit(&mut self) -> Result<(), MboxError>;
+}
+
+/// An mbox.
+pub struct MboxDrop {
     /// None: there is no mailbox file, which is an empty maildrop.
     mbox: Option<Mbox>,
-    pub entries: Vec<Entry>,
-    pub validity: u32,
+    entries: Vec<Entry>,
+    validity: u32,
     last: u32,
     state_file: Option<PathBuf>,
     /// Retrieved messages are marked as read when the mailbox is rewritten anyway.
     mark_read: bool,
 }
 
-impl Maildrop {
+impl MboxDrop {
     /// Opens the mailbox; `state` is the user's directory for UIDs and journals.
-    pub fn open(path: &Path, state: Option<&Path>, mark_read: bool) -> Result<Maildrop, MboxError> {
+    pub fn open(path: &Path, state: Option<&Path>, mark_read: bool) -> Result<MboxDrop, MboxError> {
         let mut mbox = match Mbox::open(path, state) {
             Ok(mbox) => Some(mbox),
             Err(MboxError::Io(error)) if error.kind() == io::ErrorKind::NotFound => None,
@@ -52,7 +79,8 @@ impl Maildrop {
         let known = state_file.as_deref().map(Uids::read).unwrap_or_default();
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |now| now.as_secs());
         let (messages, base) = mbox.as_ref().map_or((&[][..], None), |mbox| (mbox.messages(), mbox.uid_base()));
-        let mut uids = known.assign(messages, base, u32::try_from(now).unwrap_or(u32::MAX));
+        let held: Vec<(u64, u32)> = messages.iter().map(|message| (message.identity, message.uid)).collect();
+        let mut uids = known.assign(&held, base, u32::try_from(now).unwrap_or(u32::MAX));
         let mut entries = Vec::with_capacity(messages.len());
         for (place, message) in messages.iter().enumerate() {
             let known = &mut uids.messages[place];
@@ -85,71 +113,7 @@ impl Maildrop {
                 mbox.rewrite(&fates)?;
             }
         }
-        Ok(Maildrop { mbox, entries, validity, last, state_file, mark_read })
-    }
-
-    /// Messages that are not deleted, and their size.
-    pub fn totals(&self) -> (usize, u64) {
-        let left = self.entries.iter().filter(|entry| !entry.deleted);
-        left.fold((0, 0), |(count, size), entry| (count + 1, size + entry.size))
-    }
-
-    /// Hands the message's bytes as they are sent (but for line ends) to `take`: the header, and of the body at most
-    /// `body_lines` lines. False when another program has removed the message.
-    pub fn read(
-        &mut self,
-        number: usize,
-        body_lines: Option<u64>,
-        take: &mut dyn FnMut(&[u8]) -> io::Result<()>,
-    ) -> Result<bool, MboxError> {
-        self.refresh()?;
-        let Some(entry) = self.entries.get_mut(number) else { return Ok(false) };
-        let (Some(place), Some(mbox)) = (entry.place, &self.mbox) else { return Ok(false) };
-        let Some(message) = mbox.messages().get(place) else { return Ok(false) };
-        if body_lines.is_none() {
-            entry.retrieved = true;
-        }
-        header(mbox, message, take)?;
-        let mut body = BufReader::with_capacity(64 * 1024, mbox.body(message));
-        let mut left = body_lines;
-        loop {
-            let buffer = body.fill_buf()?;
-            if buffer.is_empty() || left == Some(0) {
-                return Ok(true);
-            }
-            let length = match &mut left {
-                None => buffer.len(),
-                Some(left) => {
-                    // Up to the last line feed that is still wanted.
-                    let mut length = buffer.len();
-                    for at in memchr_iter(b'\n', buffer) {
-                        *left -= 1;
-                        if *left == 0 {
-                            length = at + 1;
-                            break;
-                        }
-                    }
-                    length
-                }
-            };
-            take(&buffer[..length])?;
-            body.consume(length);
-        }
-    }
-
-    /// Removes the deleted messages for good.
-    pub fn commit(&mut self) -> Result<(), MboxError> {
-        let deleted = self.entries.iter().any(|entry| entry.deleted);
-        self.refresh()?;
-        let Some(mbox) = self.mbox.as_mut().filter(|_| deleted) else { return Ok(()) };
-        let base = UidBase { validity: self.validity, last: self.last };
-        let fates = marks_for(mbox, &self.entries, base, |entry| entry.deleted, self.mark_read);
-        mbox.rewrite(&fates)?;
-        let left = self.entries.iter().filter(|entry| !entry.deleted && entry.place.is_some());
-        let messages =
-            left.map(|entry| Known { identity: entry.identity, uid: entry.uid, size: Some(entry.size) }).collect();
-        save(self.state_file.as_deref(), &Uids { validity: self.validity, last: self.last, messages });
-        Ok(())
+        Ok(MboxDrop { mbox, entries, validity, last, state_file, mark_read })
     }
 
     /// Finds the session's messages again after another program has changed the mailbox.
@@ -165,6 +129,84 @@ impl Maildrop {
             at = entry.place.map_or(at, |place| place + 1);
         }
         Ok(())
+    }
+}
+
+impl Maildrop for MboxDrop {
+    fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    fn entries_mut(&mut self) -> &mut [Entry] {
+        &mut self.entries
+    }
+
+    fn validity(&self) -> u32 {
+        self.validity
+    }
+
+    fn read(
+        &mut self,
+        number: usize,
+        body_lines: Option<u64>,
+        take: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    ) -> Result<bool, MboxError> {
+        self.refresh()?;
+        let Some(entry) = self.entries.get_mut(number) else { return Ok(false) };
+        let (Some(place), Some(mbox)) = (entry.place, &self.mbox) else { return Ok(false) };
+        let Some(message) = mbox.messages().get(place) else { return Ok(false) };
+        if body_lines.is_none() {
+            entry.retrieved = true;
+        }
+        header(mbox, message, take)?;
+        body(&mut BufReader::with_capacity(64 * 1024, mbox.body(message)), body_lines, take)?;
+        Ok(true)
+    }
+
+    fn commit(&mut self) -> Result<(), MboxError> {
+        let deleted = self.entries.iter().any(|entry| entry.deleted);
+        self.refresh()?;
+        let Some(mbox) = self.mbox.as_mut().filter(|_| deleted) else { return Ok(()) };
+        let base = UidBase { validity: self.validity, last: self.last };
+        let fates = marks_for(mbox, &self.entries, base, |entry| entry.deleted, self.mark_read);
+        mbox.rewrite(&fates)?;
+        let left = self.entries.iter().filter(|entry| !entry.deleted && entry.place.is_some());
+        let messages =
+            left.map(|entry| Known { identity: entry.identity, uid: entry.uid, size: Some(entry.size) }).collect();
+        save(self.state_file.as_deref(), &Uids { validity: self.validity, last: self.last, messages });
+        Ok(())
+    }
+}
+
+/// Hands over a body, or so many lines of it.
+pub fn body(
+    source: &mut impl BufRead,
+    lines: Option<u64>,
+    take: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut left = lines;
+    loop {
+        let buffer = source.fill_buf()?;
+        if buffer.is_empty() || left == Some(0) {
+            return Ok(());
+        }
+        let length = match &mut left {
+            None => buffer.len(),
+            Some(left) => {
+                // Up to the last line feed that is still wanted.
+                let mut length = buffer.len();
+                for at in memchr_iter(b'\n', buffer) {
+                    *left -= 1;
+                    if *left == 0 {
+                        length = at + 1;
+                        break;
+                    }
+                }
+                length
+            }
+        };
+        take(&buffer[..length])?;
+        source.consume(length);
     }
 }
 
@@ -228,38 +270,43 @@ fn is_hidden(line: &[u8]) -> bool {
 
 /// The message's bytes on the wire, without dot-stuffing.
 fn size_of(mbox: &Mbox, message: &Message) -> io::Result<u64> {
-    let (mut size, mut last) = (0, 0);
+    let mut counter = WireSize::default();
     let mut count = |bytes: &[u8]| {
-        size += bytes.len() as u64;
-        for at in memchr_iter(b'\n', bytes) {
-            let before = at.checked_sub(1).map_or(last, |before| bytes[before]);
-            size += u64::from(before != b'\r');
-        }
-        last = bytes.last().copied().unwrap_or(last);
+        counter.add(bytes);
         Ok(())
     };
     header(mbox, message, &mut count)?;
-    let mut body = BufReader::with_capacity(64 * 1024, mbox.body(message));
-    loop {
-        let buffer = body.fill_buf()?;
-        if buffer.is_empty() {
-            return Ok(size);
+    body(&mut BufReader::with_capacity(64 * 1024, mbox.body(message)), None, &mut count)?;
+    Ok(counter.size)
+}
+
+/// Counts bytes as if every line ended in CRLF.
+#[derive(Default)]
+pub struct WireSize {
+    pub size: u64,
+    last: u8,
+}
+
+impl WireSize {
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.size += bytes.len() as u64;
+        for at in memchr_iter(b'\n', bytes) {
+            let before = at.checked_sub(1).map_or(self.last, |before| bytes[before]);
+            self.size += u64::from(before != b'\r');
         }
-        count(buffer)?;
-        let length = buffer.len();
-        body.consume(length);
+        self.last = bytes.last().copied().unwrap_or(self.last);
     }
 }
 
 /// Without a place for it the UIDs are the mailbox's to keep (see [`Maildrop::open`]).
-fn save(file: Option<&Path>, uids: &Uids) {
+pub fn save(file: Option<&Path>, uids: &Uids) {
     if let Some(file) = file {
         let _ = uids.write(file);
     }
 }
 
 /// One file for each mailbox, by its path.
-fn state_name(path: &Path) -> String {
+pub fn state_name(path: &Path) -> String {
     let text = path.to_string_lossy();
     let name: String = text.chars().map(|c| if c.is_alphanumeric() || c == '.' { c } else { '-' }).collect();
     format!("uids{name}")
@@ -273,7 +320,7 @@ mod tests {
         format!("From a@b  Tue Nov 24 10:05:15 2026\nSubject: {name}\nStatus: O\n\nbody\n.dot\n\n")
     }
 
-    fn text(drop: &mut Maildrop, number: usize, lines: Option<u64>) -> String {
+    fn text(drop: &mut MboxDrop, number: usize, lines: Option<u64>) -> String {
         let mut text = Vec::new();
         let found = drop
             .read(number, lines, &mut |bytes| {
@@ -291,7 +338,7 @@ mod tests {
         std::fs::create_dir(&state).unwrap();
         let before = message("one") + &message("two") + &message("three");
         std::fs::write(&path, &before).unwrap();
-        let mut drop = Maildrop::open(&path, Some(&state), true).unwrap();
+        let mut drop = MboxDrop::open(&path, Some(&state), true).unwrap();
         assert_eq!(text(&mut drop, 0, None), "Subject: one\n\nbody\n.dot\n");
         assert_eq!(text(&mut drop, 0, Some(1)), "Subject: one\n\nbody\n");
         assert_eq!(drop.entries[0].size, 28);
@@ -303,7 +350,7 @@ mod tests {
             after.contains(&format!("X-IMAPbase: {:10} 0000000003\nX-UID: 2\nStatus: O\n", drop.validity)),
             "{after}"
         );
-        let again = Maildrop::open(&path, Some(&state), true).unwrap();
+        let again = MboxDrop::open(&path, Some(&state), true).unwrap();
         assert_eq!(again.validity, drop.validity);
         assert_eq!(again.entries.iter().map(|entry| entry.uid).collect::<Vec<_>>(), [2, 3]);
     }
@@ -313,9 +360,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("box");
         std::fs::write(&path, message("one") + &message("two")).unwrap();
-        let first = Maildrop::open(&path, None, true).unwrap();
+        let first = MboxDrop::open(&path, None, true).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(1100));
-        let second = Maildrop::open(&path, None, true).unwrap();
+        let second = MboxDrop::open(&path, None, true).unwrap();
         assert_eq!(first.validity, second.validity);
         assert_eq!(second.entries[1].uid, 2);
     }
@@ -325,7 +372,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("box");
         std::fs::write(&path, message("one") + &message("two") + &message("three")).unwrap();
-        let (mut a, mut b) = (Maildrop::open(&path, None, true).unwrap(), Maildrop::open(&path, None, true).unwrap());
+        let (mut a, mut b) = (MboxDrop::open(&path, None, true).unwrap(), MboxDrop::open(&path, None, true).unwrap());
         b.entries[1].deleted = true;
         b.commit().unwrap();
         assert_eq!(text(&mut a, 1, None), "(gone)");
@@ -340,7 +387,7 @@ mod tests {
     #[test]
     fn no_mailbox_is_an_empty_one() {
         let dir = tempfile::tempdir().unwrap();
-        let drop = Maildrop::open(&dir.path().join("none"), Some(dir.path()), true).unwrap();
+        let drop = MboxDrop::open(&dir.path().join("none"), Some(dir.path()), true).unwrap();
         assert_eq!(drop.totals(), (0, 0));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }

@@ -14,7 +14,9 @@
 mod keeper;
 /// Connections before their login.
 mod login;
-/// An mbox as numbered messages.
+/// A maildir as numbered messages.
+mod maildir;
+/// A mailbox as numbered messages, and the mbox kind.
 mod maildrop;
 /// One client after its login.
 mod session;

@@ -1,7 +1,8 @@
 //! The session after the login: this process is the user, has one client on a socket and one mailbox, and ends with
 //! either. Reads and writes block, with a time limit on each.
 
-use super::maildrop::Maildrop;
+use super::maildir::MaildirDrop;
+use super::maildrop::{Maildrop, MboxDrop};
 use super::wire::{MESSAGE, Start};
 use super::words::Words;
 use crate::mailbox::mbox::MboxError;
@@ -61,7 +62,12 @@ pub fn run() -> io::Result<()> {
     }
     let state = state.filter(|state| state.is_dir());
     let mut session = Session { client, out: Vec::new(), traffic: Traffic::default(), uidl_format: &start.uidl_format };
-    let drop = match Maildrop::open(path, state, start.flags != "n") {
+    let opened: Result<Box<dyn Maildrop>, MboxError> = if start.kind == "maildir" {
+        MaildirDrop::open(path, state).map(|drop| Box::new(drop) as _).map_err(MboxError::from)
+    } else {
+        MboxDrop::open(path, state, start.flags != "n").map(|drop| Box::new(drop) as _)
+    };
+    let mut drop = match opened {
         Ok(drop) => drop,
         Err(error) => {
             log.error(&who, &format!("Couldn't open INBOX {}: {error}", path.display()));
@@ -70,10 +76,9 @@ pub fn run() -> io::Result<()> {
         }
     };
     session.say("+OK Logged in.");
-    let mut drop = drop;
-    let messages = drop.entries.len();
-    let size: u64 = drop.entries.iter().map(|entry| entry.size).sum();
-    let end = session.serve(&mut drop, &start.rest, &log, &who);
+    let messages = drop.entries().len();
+    let size: u64 = drop.entries().iter().map(|entry| entry.size).sum();
+    let end = session.serve(drop.as_mut(), &start.rest, &log, &who);
     let reason = match end {
         End::LoggedOut => "Disconnected: Logged out",
         End::Closed => "Disconnected: Connection closed",
@@ -145,13 +150,13 @@ impl Session<'_> {
 
     /// Answers commands until the end. Replies are sent when no whole command is left to read, so that pipelined
     /// commands cost one packet.
-    fn serve(&mut self, drop: &mut Maildrop, rest: &[u8], log: &Words, who: &str) -> End {
+    fn serve(&mut self, drop: &mut dyn Maildrop, rest: &[u8], log: &Words, who: &str) -> End {
         let mut lines = Lines::default();
         lines.push(rest);
         let mut mistakes = 0;
         let mut buffer = [0; 8192];
         loop {
-            while let Some(line) = lines.next() {
+            while let Some(line) = lines.next_line() {
                 if line.len() > SESSION_LINE {
                     return End::LineTooLong;
                 }
@@ -201,9 +206,9 @@ impl Session<'_> {
     }
 
     /// The message of this number in the list; otherwise the complaint is said.
-    fn place(&mut self, drop: &Maildrop, number: Number) -> Option<usize> {
+    fn place(&mut self, drop: &dyn Maildrop, number: Number) -> Option<usize> {
         let place = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
-        match place.and_then(|place| drop.entries.get(place)) {
+        match place.and_then(|place| drop.entries().get(place)) {
             None => {
                 self.say(&format!("-ERR There's no message {number}."));
                 None
@@ -216,7 +221,7 @@ impl Session<'_> {
         }
     }
 
-    fn answer(&mut self, command: Command, drop: &mut Maildrop) -> Result<(), MboxError> {
+    fn answer(&mut self, command: Command, drop: &mut dyn Maildrop) -> Result<(), MboxError> {
         match command {
             Command::Capa => self.out.extend(session_capabilities()),
             Command::Stat => {
@@ -234,18 +239,18 @@ impl Session<'_> {
             }
             Command::List(Some(number)) => {
                 if let Some(place) = self.place(drop, number) {
-                    self.say(&format!("+OK {number} {}", drop.entries[place].size));
+                    self.say(&format!("+OK {number} {}", drop.entries()[place].size));
                 }
             }
             Command::Uidl(Some(number)) => {
                 if let Some(place) = self.place(drop, number) {
-                    let uid = uidl(self.uidl_format, drop.entries[place].uid, drop.validity);
+                    let uid = uidl(self.uidl_format, drop.entries()[place].uid, drop.validity());
                     self.say(&format!("+OK {number} {uid}"));
                 }
             }
             Command::Retr(number) => {
                 if let Some(place) = self.place(drop, number) {
-                    let head = format!("+OK {} octets", drop.entries[place].size);
+                    let head = format!("+OK {} octets", drop.entries()[place].size);
                     let sent = self.send(drop, place, None, &head)?;
                     self.traffic.retrieved.0 += u64::from(sent > 0);
                     self.traffic.retrieved.1 += sent;
@@ -260,12 +265,12 @@ impl Session<'_> {
             }
             Command::Dele(number) => {
                 if let Some(place) = self.place(drop, number) {
-                    drop.entries[place].deleted = true;
+                    drop.entries_mut()[place].deleted = true;
                     self.say("+OK Marked to be deleted.");
                 }
             }
             Command::Rset => {
-                drop.entries.iter_mut().for_each(|entry| entry.deleted = false);
+                drop.entries_mut().iter_mut().for_each(|entry| entry.deleted = false);
                 self.say("+OK");
             }
             Command::Noop => self.say("+OK"),
@@ -274,16 +279,22 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn list(&mut self, drop: &Maildrop, value: impl Fn(&super::maildrop::Entry, u32) -> String) {
-        for (place, entry) in drop.entries.iter().enumerate().filter(|(_, entry)| !entry.deleted) {
-            let line = format!("{} {}", place + 1, value(entry, drop.validity));
+    fn list(&mut self, drop: &dyn Maildrop, value: impl Fn(&super::maildrop::Entry, u32) -> String) {
+        for (place, entry) in drop.entries().iter().enumerate().filter(|(_, entry)| !entry.deleted) {
+            let line = format!("{} {}", place + 1, value(entry, drop.validity()));
             self.say(&line);
         }
         self.say(".");
     }
 
     /// Sends a message; the bytes that were sent (without the last dot), 0 if there is none any more.
-    fn send(&mut self, drop: &mut Maildrop, place: usize, lines: Option<u64>, head: &str) -> Result<u64, MboxError> {
+    fn send(
+        &mut self,
+        drop: &mut dyn Maildrop,
+        place: usize,
+        lines: Option<u64>,
+        head: &str,
+    ) -> Result<u64, MboxError> {
         let mut encoder = Encoder::default();
         let (out, client) = (&mut self.out, &mut self.client);
         let before = out.len();
@@ -308,8 +319,8 @@ impl Session<'_> {
         Ok(total.saturating_sub(before as u64 + b".\r\n".len() as u64))
     }
 
-    fn quit(&mut self, drop: &mut Maildrop, log: &Words, who: &str) -> End {
-        let count = drop.entries.iter().filter(|entry| entry.deleted).count();
+    fn quit(&mut self, drop: &mut dyn Maildrop, log: &Words, who: &str) -> End {
+        let count = drop.entries().iter().filter(|entry| entry.deleted).count();
         match drop.commit() {
             Ok(()) => {
                 self.traffic.deleted = count;

@@ -11,7 +11,6 @@
 //! that was seen before is not read through again.
 
 use crate::mailbox::marks::UidBase;
-use crate::mailbox::scan::Message;
 use crate::sys::files::write_atomically;
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -73,7 +72,8 @@ impl Uids {
 
     /// The UIDs of the messages that are there now: those that the mailbox holds, those that were remembered, new ones
     /// for the rest. They ascend through the mailbox, as every client expects.
-    pub fn assign(&self, messages: &[Message], base: Option<UidBase>, now: u32) -> Uids {
+    /// Each message is given as its identity and the UID that the mailbox holds for it, 0 for none.
+    pub fn assign(&self, messages: &[(u64, u32)], base: Option<UidBase>, now: u32) -> Uids {
         let same = base.is_none_or(|base| base.validity == self.validity) && self.validity != 0;
         let validity = base.map_or(if same { self.validity } else { now.max(1) }, |base| base.validity);
         let mut last = base.map_or(0, |base| base.last).max(if same { self.last } else { 0 });
@@ -83,14 +83,14 @@ impl Uids {
         }
         let mut assigned = Vec::with_capacity(messages.len());
         let mut previous = 0;
-        for message in messages {
-            let known = remembered.get_mut(&message.identity).and_then(VecDeque::pop_front);
-            let own = (base.is_some() && message.uid != 0).then_some(message.uid);
+        for &(identity, held) in messages {
+            let known = remembered.get_mut(&identity).and_then(VecDeque::pop_front);
+            let own = (base.is_some() && held != 0).then_some(held);
             let uid = own.or_else(|| known.filter(|_| same).map(|known| known.uid)).filter(|&uid| uid > previous);
             let uid = uid.unwrap_or_else(|| last.max(previous).saturating_add(1));
             last = last.max(uid);
             previous = uid;
-            assigned.push(Known { identity: message.identity, uid, size: known.and_then(|known| known.size) });
+            assigned.push(Known { identity, uid, size: known.and_then(|known| known.size) });
         }
         Uids { validity, last, messages: assigned }
     }
@@ -99,20 +99,9 @@ impl Uids {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mailbox::marks::Flags;
 
-    fn message(identity: u64, uid: u32) -> Message {
-        Message {
-            offset: 0,
-            length: 0,
-            header: 0,
-            identity,
-            lines: 0,
-            uid,
-            from_line: 0,
-            separator: 0,
-            flags: Flags::NONE,
-        }
+    fn message(identity: u64, uid: u32) -> (u64, u32) {
+        (identity, uid)
     }
 
     fn uids(of: &Uids) -> Vec<u32> {
