@@ -99,8 +99,9 @@ pub fn run(call: &Invocation, program: Program) -> Result<Exit, Failure> {
     cf.notes().iter().for_each(|note| log.warning(note.to_string()));
     let warnings = log.clone();
     job.options.warn = Some(Arc::new(move |text: &str| warnings.warning(text)));
-    job.options.utf8 = job.utf8.unwrap_or(text("smtputf8_enable")? == "yes");
-    let default_type = text("default_database_type")?;
+    job.options.utf8 = job.utf8.unwrap_or_else(|| cf.smtputf8_enable());
+    text("default_database_type")?;
+    let default_type = cf.default_database_type();
     match work(&job, &default_type, &cf) {
         Ok(exit) => Ok(exit),
         Err(End::Fatal(text)) => {
