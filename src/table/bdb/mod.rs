@@ -109,6 +109,15 @@ mod tests {
     }
 
     #[test]
+    fn one_entry_may_be_nearly_the_whole_file() {
+        let entries = BTreeMap::from([(vec![b'k'; 300_000], vec![b'v'; 10])]);
+        for kind in [Kind::Hash, Kind::Btree] {
+            let db = Db::open(built(kind, &entries)).unwrap();
+            assert_eq!(db.get(&[b'k'; 300_000]).unwrap(), Some(vec![b'v'; 10]));
+        }
+    }
+
+    #[test]
     fn other_files_are_refused() {
         for content in [&b""[..], b"text", &[0; 4096], &[0xff; 8192]] {
             let mut file = file();
