@@ -98,7 +98,8 @@ pub fn verify(cf: &MainCf) -> Result<(), ConfError> {
     // The reference's words for a macro that cannot be read; the caller warns with the macro's own first.
     let text = |name: &str| cf.text(name);
     let set = |name: &str| cf.settings().contains_key(name);
-    if let Err(fault) = expand::level(text("compatibility_level")?.trim()) {
+    text("compatibility_level")?;
+    if let Err(fault) = expand::level(cf.compatibility_level().trim()) {
         return Err(ConfError::Plain(fault.to_string()));
     }
     for name in NOT_EMPTY.iter().filter(|name| set(name)) {

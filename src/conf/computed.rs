@@ -106,7 +106,7 @@ pub fn interfaces() -> Vec<Interface> {
 
 /// mynetworks by mynetworks_style: host, subnet, class.
 fn networks(cf: &MainCf) -> String {
-    let style = cf.text("mynetworks_style").unwrap_or_default();
+    let style = cf.mynetworks_style();
     let protocols = cf.text("inet_protocols").unwrap_or_default();
     let wants = |version: &str| protocols.contains("all") || protocols.contains(version);
     let mut networks: Vec<String> = Vec::new();

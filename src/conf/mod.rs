@@ -1,5 +1,7 @@
 //! main.cf, master.cf, the parameter table.
 
+/// The texts of notices.
+pub mod bounce_template;
 /// `postfix check`.
 pub mod check;
 /// What every program reads when it starts.

@@ -120,7 +120,7 @@ params! {
     command_execution_directory: Raw = "" ignored;
     command_expansion_filter: Text = "1234567890!@%-_=+:,./abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
     command_time_limit: Time = "1000s";
-    compatibility_level: Text = "0" ignored;
+    compatibility_level: Text = "0";
     config_directory: Text = "/etc/postfix" ignored;
     confirm_delay_cleared: Bool = "no" ignored;
     connection_cache_protocol_timeout: Time = "5s" ignored;
@@ -129,14 +129,14 @@ params! {
     connection_cache_ttl_limit: Time = "2s" ignored;
     content_filter: Text = "" ignored;
     cyrus_sasl_config_path: Text = "" ignored;
-    daemon_directory: Text = "/usr/lib/postfix/sbin" ignored;
+    daemon_directory: Text = "/usr/lib/postfix/sbin";
     daemon_table_open_error_is_fatal: Bool = "no" ignored;
     daemon_timeout: Time = "18000s" ignored;
-    data_directory: Text = "/var/lib/postfix" ignored;
+    data_directory: Text = "/var/lib/postfix";
     debug_peer_level: Int = "2" ignored;
     debug_peer_list: Text = "" ignored;
     debugger_command: Text = "" ignored;
-    default_database_type: Text = "hash" ignored;
+    default_database_type: Text = "hash";
     default_delivery_slot_cost: Int = "5" ignored;
     default_delivery_slot_discount: Int = "50" ignored;
     default_delivery_slot_loan: Int = "3" ignored;
@@ -407,7 +407,7 @@ params! {
     mydomain: Text = "localdomain";
     myhostname: Text = "";
     mynetworks: Text = "";
-    mynetworks_style: Text = "${{$compatibility_level} <level {2} ? {subnet} : {host}}" ignored;
+    mynetworks_style: Text = "${{$compatibility_level} <level {2} ? {subnet} : {host}}";
     myorigin: Text = "$myhostname";
     nested_header_checks: Text = "$header_checks" ignored;
     newaliases_path: Text = "/usr/bin/newaliases" ignored;
@@ -760,7 +760,7 @@ params! {
     smtpd_upstream_proxy_timeout: Time = "5s" ignored;
     smtpd_use_tls: Bool = "no" ignored;
     smtputf8_autodetect_classes: Text = "sendmail, verify" ignored;
-    smtputf8_enable: Bool = "${{$compatibility_level} <level {1} ? {no} : {yes}}" ignored;
+    smtputf8_enable: Bool = "${{$compatibility_level} <level {1} ? {no} : {yes}}";
     soft_bounce: Bool = "no";
     stale_lock_time: Time = "500s";
     stress: Text = "" ignored;

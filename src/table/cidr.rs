@@ -94,7 +94,7 @@ impl Test {
 struct Cidr(Rules<Test, Value>);
 
 pub fn open(kind: &str, name: &str, options: &Options) -> Result<Opened, TableError> {
-    let mut rules = Rules::new();
+    let mut rules = Rules::default();
     rules::read(kind, name, options, |line, text| {
         if let Err(fault) = rule(&mut rules, line, text) {
             options.warn(format_args!("cidr map {name}, line {line}: {fault}: skipping this rule"));

@@ -11,16 +11,25 @@ struct Record {
     value: u32,
 }
 
-const EMPTY: u32 = u32::MAX;
+/// A slot: the position in `records`, and the upper half of the key's hash above it, so that a search reads the memory
+/// of another key almost never.
+type Slot = u64;
+const EMPTY: Slot = Slot::MAX;
 /// A slot whose entry was removed: a search goes on past it.
-const REMOVED: u32 = u32::MAX - 1;
+const REMOVED: Slot = Slot::MAX - 1;
+const POSITION: Slot = 0xffff_ffff;
+
+fn slot(hash: u64, position: usize) -> Slot {
+    // Never EMPTY or REMOVED: there are fewer than 2^32 - 2 entries.
+    hash & !POSITION | position as Slot & POSITION
+}
 
 /// A set of entries.
 pub struct Entries {
     bytes: Vec<u8>,
     records: Vec<Record>,
     /// Positions in `records` by key, open addressing. At most half full, counting removed ones.
-    slots: Vec<u32>,
+    slots: Vec<Slot>,
     used: usize,
     /// Seeded: a hostile source (mail addresses of users) cannot choose keys that meet in one slot.
     hasher: RandomState,
@@ -54,8 +63,9 @@ impl Entries {
         if (self.used + 1) * 2 > self.slots.len() {
             self.grow();
         }
-        let slot = self.slot_of(key);
-        let known = self.slots[slot];
+        let hash = self.hasher.hash_one(key);
+        let at = self.slot_of(key, hash);
+        let known = self.slots[at];
         if known < REMOVED && !replace {
             return false;
         }
@@ -63,9 +73,9 @@ impl Entries {
         self.bytes.extend_from_slice(key);
         self.bytes.extend_from_slice(value);
         if known < REMOVED {
-            self.records[known as usize] = record;
+            self.records[(known & POSITION) as usize] = record;
         } else {
-            self.slots[slot] = self.records.len() as u32;
+            self.slots[at] = slot(hash, self.records.len());
             self.used += 1;
             self.records.push(record);
         }
@@ -74,49 +84,58 @@ impl Entries {
 
     /// Takes a key out; false when it is not there.
     pub fn remove(&mut self, key: &[u8]) -> bool {
-        let slot = self.slot_of(key);
-        let position = self.slots[slot];
-        if position >= REMOVED {
+        let hash = self.hasher.hash_one(key);
+        let at = self.slot_of(key, hash);
+        if self.slots[at] >= REMOVED {
             return false;
         }
-        self.slots[slot] = REMOVED;
-        self.records.swap_remove(position as usize);
-        // The last entry has moved to the free position: its slot follows.
-        let last = self.records.len();
-        if position as usize != last
-            && let Some(moved) = self.slots.iter_mut().find(|slot| **slot as usize == last)
-        {
-            *moved = position;
+        let position = (self.slots[at] & POSITION) as usize;
+        self.slots[at] = REMOVED;
+        // The last entry moves to the free position: its slot follows.
+        let last = self.records.len() - 1;
+        if position != last {
+            let moved = self.hasher.hash_one(self.at(last).0);
+            let its = self.slot_of(self.at(last).0, moved);
+            self.slots[its] = slot(moved, position);
         }
+        self.records.swap_remove(position);
         true
     }
 
+    /// Gives the memory of the search back: nothing is added any more.
+    pub fn close(&mut self) {
+        self.slots = Vec::new();
+    }
+
     /// The slot of a key, or the empty one where it would go.
-    fn slot_of(&self, key: &[u8]) -> usize {
+    fn slot_of(&self, key: &[u8], hash: u64) -> usize {
         let mask = self.slots.len() - 1;
-        let mut slot = self.hasher.hash_one(key) as usize & mask;
+        let mut at = hash as usize & mask;
         // Ends: at least half of the slots are empty.
         loop {
-            match self.slots[slot] {
-                EMPTY => return slot,
-                REMOVED => {}
-                position if self.at(position as usize).0 == key => return slot,
-                _ => {}
+            let slot = self.slots[at];
+            if slot == EMPTY
+                || slot < REMOVED
+                    && slot & !POSITION == hash & !POSITION
+                    && self.at((slot & POSITION) as usize).0 == key
+            {
+                return at;
             }
-            slot = (slot + 1) & mask;
+            at = (at + 1) & mask;
         }
     }
 
     fn grow(&mut self) {
-        self.slots = vec![EMPTY; self.slots.len() * 2];
+        let size = (self.slots.len() * 2).max(64);
+        self.slots = vec![EMPTY; size];
         self.used = self.records.len();
-        let mask = self.slots.len() - 1;
         for position in 0..self.records.len() {
-            let mut slot = self.hasher.hash_one(self.at(position).0) as usize & mask;
-            while self.slots[slot] != EMPTY {
-                slot = (slot + 1) & mask;
+            let hash = self.hasher.hash_one(self.at(position).0);
+            let mut at = hash as usize & (size - 1);
+            while self.slots[at] != EMPTY {
+                at = (at + 1) & (size - 1);
             }
-            self.slots[slot] = position as u32;
+            self.slots[at] = slot(hash, position);
         }
     }
 }

@@ -31,7 +31,7 @@ struct State {
 
 /// What changes when a file is replaced or written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
+pub(super) struct Stamp {
     device: u64,
     inode: u64,
     size: u64,
@@ -40,7 +40,7 @@ struct Stamp {
 }
 
 impl Stamp {
-    fn of(data: &Metadata) -> Stamp {
+    pub(super) fn of(data: &Metadata) -> Stamp {
         Stamp {
             device: data.dev(),
             inode: data.ino(),
@@ -108,7 +108,7 @@ impl Indexed {
 }
 
 /// Text ends at its NUL.
-fn text(mut bytes: Vec<u8>) -> Vec<u8> {
+pub(super) fn text(mut bytes: Vec<u8>) -> Vec<u8> {
     if let Some(end) = memchr::memchr(0, &bytes) {
         bytes.truncate(end);
     }

@@ -4,6 +4,8 @@
 pub mod alias_source;
 /// Berkeley DB files (hash, btree) without Berkeley DB.
 pub mod bdb;
+/// cdb: constant databases.
+pub mod cdb;
 /// cidr: address patterns.
 pub mod cidr;
 /// unionmap, pipemap, randmap: tables made of tables.

@@ -1,6 +1,6 @@
 //! [`Table`], what every lookup table can do; [`TYPES`], the one list of table types; [`open`].
 
-use super::{cidr, compose, fixed, indexed, memory, regexp, unix};
+use super::{cdb, cidr, compose, fixed, indexed, memory, regexp, unix};
 use std::fmt;
 use std::sync::Arc;
 
@@ -129,6 +129,7 @@ pub type Opened = Box<dyn Table + Send + Sync>;
 /// The file formats that postmap and postalias write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Build {
+    Cdb,
     Hash,
     Btree,
 }
@@ -144,6 +145,7 @@ pub struct TableType {
 /// Every table type, in postconf -m's order.
 pub const TYPES: &[TableType] = &[
     TableType { name: "btree", open: indexed::open, build: Some(Build::Btree) },
+    TableType { name: "cdb", open: cdb::open, build: Some(Build::Cdb) },
     TableType { name: "cidr", open: cidr::open, build: None },
     TableType { name: "environ", open: fixed::environ, build: None },
     TableType { name: "fail", open: fixed::fail, build: None },

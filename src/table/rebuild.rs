@@ -17,13 +17,15 @@ use std::path::{Path, PathBuf};
 pub struct Rebuild {
     table: String,
     path: PathBuf,
-    kind: Kind,
+    build: Build,
     options: Options,
     entries: Entries,
     /// Whether keys and values get a trailing NUL, as the reference has it on Debian.
     nul: bool,
     /// The old file, locked, for a change of single entries.
     old: Option<File>,
+    /// The key and value that are being added, as they are stored.
+    scratch: (Vec<u8>, Vec<u8>),
 }
 
 /// Where the new file's owner and mode come from.
@@ -39,25 +41,43 @@ pub struct Ownership<'a> {
 
 impl Rebuild {
     /// A new, empty table in place of `kind:name`.
-    pub fn new(kind: &str, name: &str, options: &Options, nul: bool) -> Result<Rebuild, TableError> {
+    pub fn new(kind: &str, name: &str, options: &Options, nul: Option<bool>) -> Result<Rebuild, TableError> {
         let table = format!("{kind}:{name}");
         let row = find(kind).ok_or_else(|| TableError::new(&table, format!("unsupported dictionary type: {kind}")))?;
         let build = row.build.ok_or_else(|| {
             let reason = format!("unsupported dictionary type: {kind} does not support bulk-mode creation.");
             TableError::new(&table, reason)
         })?;
-        let kind = match build {
-            Build::Hash => Kind::Hash,
-            Build::Btree => Kind::Btree,
-        };
-        let path = PathBuf::from(format!("{name}.db"));
-        Ok(Rebuild { table, path, kind, options: options.clone(), entries: Entries::default(), nul, old: None })
+        let suffix = if build == Build::Cdb { "cdb" } else { "db" };
+        let path = PathBuf::from(format!("{name}.{suffix}"));
+        Ok(Rebuild {
+            table,
+            path,
+            build,
+            options: options.clone(),
+            entries: Entries::default(),
+            nul: nul.unwrap_or(build != Build::Cdb),
+            old: None,
+            scratch: Default::default(),
+        })
     }
 
     /// The entries of the file as it is now, to be changed; `create` allows it to be missing. The file stays locked
     /// until the end.
-    pub fn change(kind: &str, name: &str, options: &Options, nul: bool, create: bool) -> Result<Rebuild, TableError> {
+    pub fn change(
+        kind: &str,
+        name: &str,
+        options: &Options,
+        nul: Option<bool>,
+        create: bool,
+    ) -> Result<Rebuild, TableError> {
         let mut made = Rebuild::new(kind, name, options, nul)?;
+        if made.build == Build::Cdb {
+            let reason = "dict_cdb_open: inappropriate open flags for cdb database - specify O_RDONLY or \
+                          O_WRONLY|O_CREAT|O_TRUNC";
+            return Err(TableError::new(format!("{kind}:{name}"), reason));
+        }
+        let wanted = if made.build == Build::Btree { Kind::Btree } else { Kind::Hash };
         let failed = |path: &Path, text: String| {
             TableError::new(format!("{kind}:{name}"), format!("open database {}: {text}", path.display()))
         };
@@ -76,7 +96,7 @@ impl Rebuild {
             }
             let copy = file.try_clone().map_err(|error| failed(&made.path, reason(&error)))?;
             let db = Db::open(copy).map_err(|fault| failed(&made.path, fault.to_string()))?;
-            if db.kind != made.kind {
+            if db.kind != wanted {
                 return Err(failed(&made.path, "Invalid argument".into()));
             }
             let entries = &mut made.entries;
@@ -97,26 +117,33 @@ impl Rebuild {
 
     /// Adds an entry as the options say about case and doubles.
     pub fn add(&mut self, key: &[u8], value: &[u8]) -> Result<(), TableError> {
-        let key = self.options.folded(key);
+        let lower = self.options.fold && (!key.is_ascii() || key.iter().any(u8::is_ascii_uppercase));
+        if lower {
+            let key = self.options.folded(key);
+            return self.store(&key, value, self.options.duplicates);
+        }
         self.store(key, value, self.options.duplicates)
     }
 
     /// Adds an entry as it is, unless the key is there.
     pub fn add_quietly(&mut self, key: &[u8], value: &[u8]) -> Result<(), TableError> {
-        self.store(key.to_owned(), value, Duplicates::Ignore)
+        self.store(key, value, Duplicates::Ignore)
     }
 
-    fn store(&mut self, mut key: Vec<u8>, value: &[u8], duplicates: Duplicates) -> Result<(), TableError> {
-        let mut value = value.to_owned();
-        if self.nul {
-            key.push(0);
-            value.push(0);
+    fn store(&mut self, key: &[u8], value: &[u8], duplicates: Duplicates) -> Result<(), TableError> {
+        let (stored_key, stored_value) = (&mut self.scratch.0, &mut self.scratch.1);
+        for (stored, given) in [(&mut *stored_key, key), (&mut *stored_value, value)] {
+            stored.clear();
+            stored.extend_from_slice(given);
+            if self.nul {
+                stored.push(0);
+            }
         }
-        if self.entries.insert(&key, &value, duplicates == Duplicates::Replace) {
+        if self.entries.insert(stored_key, stored_value, duplicates == Duplicates::Replace) {
             return Ok(());
         }
-        let shown = String::from_utf8_lossy(key.strip_suffix(&[0]).unwrap_or(&key)).into_owned();
-        let text = format!("{}: duplicate entry: \"{shown}\"", self.path.display());
+        let shown = String::from_utf8_lossy(key).into_owned();
+        let text = format!("{}: duplicate entry: \"{shown}\"", self.duplicate_name());
         match duplicates {
             Duplicates::Warn => self.options.warn(text),
             Duplicates::Fatal => return Err(TableError::new(&self.table, text)),
@@ -183,15 +210,22 @@ impl Rebuild {
         self.add_quietly(b"YP_MASTER_NAME", host.as_bytes())
     }
 
+    /// What the reference calls the table when an entry is there twice: the file, of a cdb table its source.
+    fn duplicate_name(&self) -> String {
+        let path = if self.build == Build::Cdb { self.path.with_extension("") } else { self.path.clone() };
+        path.display().to_string()
+    }
+
     fn read_error(&self, name: &str, error: &std::io::Error) -> TableError {
         TableError::new(&self.table, format!("read {name}: {}", reason(error)))
     }
 
     /// Writes the file and puts it in place: the rename is the commit point.
-    pub fn commit(self, ownership: Ownership<'_>) -> Result<(), TableError> {
+    pub fn commit(mut self, ownership: Ownership<'_>) -> Result<(), TableError> {
         let path = self.path.clone();
+        let table = self.table.clone();
         let failed = |error: std::io::Error| {
-            TableError::new(&self.table, format!("open database {}: {}", path.display(), reason(&error)))
+            TableError::new(&table, format!("open database {}: {}", path.display(), reason(&error)))
         };
         let old = std::fs::metadata(&path).ok();
         let mode = match (&old, ownership.source) {
@@ -207,7 +241,13 @@ impl Rebuild {
             (None, Some(source)) if ownership.inherit_owner => new.own_as(source),
             (None, _) => {}
         }
-        bdb::build::write(self.kind, &self.entries, new.file()).map_err(|error| {
+        self.entries.close();
+        let written = match self.build {
+            Build::Hash => bdb::build::write(Kind::Hash, &self.entries, new.file()),
+            Build::Btree => bdb::build::write(Kind::Btree, &self.entries, new.file()),
+            Build::Cdb => super::cdb::write(&self.entries, new.file()),
+        };
+        written.map_err(|error| {
             TableError::new(&self.table, format!("table {}: write error: {}", self.table, reason(&error)))
         })?;
         new.commit().map_err(failed)
@@ -220,7 +260,7 @@ pub fn aliases(spec: &str, host: &str, options: &Options) -> Result<(), TableErr
     let (kind, name) = spec.split_once(':').ok_or_else(|| {
         TableError::new(spec, format!("open dictionary: expecting \"type:name\" form instead of \"{spec}\""))
     })?;
-    let mut table = Rebuild::new(kind, name, options, true)?;
+    let mut table = Rebuild::new(kind, name, options, None)?;
     let open = |error: &std::io::Error| TableError::new(spec, format!("open {name}: {}", reason(error)));
     let file = File::open(name).map_err(|error| open(&error))?;
     let data = file.metadata().map_err(|error| open(&error))?;

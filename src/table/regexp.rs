@@ -26,7 +26,7 @@ struct Test {
 struct Regexp(Rules<Test, Vec<Piece>>);
 
 pub fn open(kind: &str, name: &str, options: &Options) -> Result<Opened, TableError> {
-    let mut rules = Rules::new();
+    let mut rules = Rules::default();
     rules::read(kind, name, options, |line, text| {
         let say = |text: &str| options.warn(format_args!("regexp map {name}, line {line}: {text}"));
         match rule(&mut rules, line, text, &say, options) {

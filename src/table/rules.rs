@@ -25,11 +25,13 @@ pub struct Rules<Test, Outcome> {
     open: Vec<(usize, usize)>,
 }
 
-impl<Test, Outcome> Rules<Test, Outcome> {
-    pub fn new() -> Self {
+impl<Test, Outcome> Default for Rules<Test, Outcome> {
+    fn default() -> Self {
         Rules { rules: Vec::new(), open: Vec::new() }
     }
+}
 
+impl<Test, Outcome> Rules<Test, Outcome> {
     pub fn start_if(&mut self, test: Test, line: usize) {
         self.open.push((self.rules.len(), line));
         self.rules.push(Rule::If { test, end: usize::MAX });

@@ -8,6 +8,8 @@ mod options;
 mod services;
 /// Parameters of main.cf.
 mod show;
+/// The texts of notices.
+mod templates;
 
 use super::{Applet, Invocation, Purpose};
 use crate::conf::{ConfError, MainCf, main_cf};
@@ -62,10 +64,7 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
                 }
             };
         }
-        Subject::Templates => {
-            return Err(Failure::fatal("-b and -t: bounce templates are not shown by this program"));
-        }
-        Subject::Main | Subject::Services | Subject::Fields | Subject::Overrides => {}
+        Subject::Templates | Subject::Main | Subject::Services | Subject::Fields | Subject::Overrides => {}
     }
     let mut said = |text: &str| warn(call, text);
     let directory = main_cf::directory(options.config.as_deref());
@@ -74,6 +73,7 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
         return Ok(Exit::OK);
     }
     match options.subject {
+        Subject::Templates => templates::run(&options, &directory, &mut out)?,
         Subject::Main => show::run(&options, &directory, &mut out, &mut said)?,
         _ => services::run(&options, &directory, &mut out, &mut said)?,
     }

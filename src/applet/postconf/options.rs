@@ -48,6 +48,8 @@ pub struct Options {
     pub hide_value: bool,
     pub expand: bool,
     pub quiet: bool,
+    /// -b: notices with their names filled in.
+    pub fill_in: bool,
     pub overrides: Vec<(String, String)>,
     pub operands: Vec<String>,
 }
@@ -81,6 +83,7 @@ pub fn parse(call: &Invocation) -> Result<Options, Failure> {
         hide_value: false,
         expand: false,
         quiet: false,
+        fill_in: false,
         overrides: Vec::new(),
         operands: parsed.operands.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
     };
@@ -90,7 +93,10 @@ pub fn parse(call: &Invocation) -> Result<Options, Failure> {
         match option.letter {
             'a' => options.subject = Subject::SaslServer,
             'A' => options.subject = Subject::SaslClient,
-            'b' | 't' => options.subject = Subject::Templates,
+            'b' | 't' => {
+                options.subject = Subject::Templates;
+                options.fill_in = option.letter == 'b';
+            }
             'c' => options.config = option.value.clone().map(PathBuf::from),
             'C' => options.classes = classes(&value)?,
             'd' => options.defaults = true,

@@ -4,6 +4,7 @@ use super::options::Options;
 use super::{line, macro_failure, read_main, read_services};
 use crate::conf::MainCf;
 use crate::conf::expand::ExpandError;
+use crate::conf::main_cf::DEFAULT_DIRECTORY;
 use crate::conf::master_text::Entry;
 use crate::conf::scope::{Class, Scope};
 use crate::exit::Failure;
@@ -18,7 +19,7 @@ pub fn run(
 ) -> Result<(), Failure> {
     if options.defaults {
         let services = read_services(directory, warn)?;
-        let cf = MainCf::parse(directory, "").map_err(Failure::fatal)?;
+        let cf = MainCf::parse(Path::new(DEFAULT_DIRECTORY), "").map_err(Failure::fatal)?;
         return parameters(options, &cf, &Scope::defaults(&services), out, warn);
     }
     let cf = read_main(options, directory)?;

@@ -85,7 +85,12 @@ pub fn run(call: &Invocation, program: Program) -> Result<Exit, Failure> {
     };
     let directory = main_cf::directory(job.config.as_deref());
     let cf = MainCf::read(&directory).map_err(Failure::fatal)?;
-    crate::conf::common::verify(&cf).map_err(|error| macro_warning(&call.program, &error))?;
+    crate::conf::common::verify(&cf).map_err(|error| {
+        for note in cf.notes() {
+            let _ = writeln!(std::io::stderr(), "{}: warning: {note}", call.program);
+        }
+        macro_warning(&call.program, &error)
+    })?;
     let text = |name: &str| cf.text(name).map_err(|error| macro_warning(&call.program, &error));
     let log = Arc::new(
         Log::open(&text("syslog_name")?, &call.name, &text("syslog_facility")?, &text("maillog_file")?)
@@ -94,8 +99,9 @@ pub fn run(call: &Invocation, program: Program) -> Result<Exit, Failure> {
     cf.notes().iter().for_each(|note| log.warning(note.to_string()));
     let warnings = log.clone();
     job.options.warn = Some(Arc::new(move |text: &str| warnings.warning(text)));
-    job.options.utf8 = job.utf8.unwrap_or(text("smtputf8_enable")? == "yes");
-    let default_type = text("default_database_type")?;
+    job.options.utf8 = job.utf8.unwrap_or_else(|| cf.smtputf8_enable());
+    text("default_database_type")?;
+    let default_type = cf.default_database_type();
     match work(&job, &default_type, &cf) {
         Ok(exit) => Ok(exit),
         Err(End::Fatal(text)) => {
@@ -193,7 +199,7 @@ fn work(job: &Job, default_type: &str, cf: &MainCf) -> Result<Exit, End> {
 }
 
 fn build(job: &Job, kind: &str, name: &str, cf: &MainCf) -> Result<(), End> {
-    let nul = job.options.nul.unwrap_or(true);
+    let nul = job.options.nul;
     let source = if job.incremental {
         None
     } else {
@@ -359,7 +365,7 @@ fn delete(job: &Job, tables: &[(String, String)], key: &[u8]) -> Result<Exit, En
         if row.is_some_and(|row| row.build.is_none()) {
             return Err(End::Fatal(format!("{kind}:{name} map requires O_RDONLY access mode")));
         }
-        let mut table = Rebuild::change(kind, name, &job.options, true, false)?;
+        let mut table = Rebuild::change(kind, name, &job.options, None, false)?;
         let mut changed = false;
         for key in &keys {
             changed |= table.remove(key);
@@ -400,7 +406,8 @@ fn list(job: &Job, tables: &[(String, String)]) -> Result<Exit, End> {
     });
     listed.map_err(|error| {
         if error.table.is_empty() {
-            End::Fatal(format!("table {spec}: sequence operation is not supported"))
+            let file = if kind == "cdb" { ".cdb" } else { "" };
+            End::Fatal(format!("table {spec}{file}: sequence operation is not supported"))
         } else {
             let reason = error.reason.rsplit(": query error: ").next().unwrap_or_default();
             End::Fatal(format!("table {spec}: sequence error: {reason}"))

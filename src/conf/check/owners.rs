@@ -49,7 +49,7 @@ pub fn check(cf: &MainCf, found: &mut Vec<Finding>) {
     }
     owners.tree(&cf.directory().join("."), owners.root, "root", true);
     let mail_owner = owners.mail_owner.clone();
-    owners.tree(&PathBuf::from(text("data_directory")).join("."), owners.mail_uid, &mail_owner, true);
+    owners.tree(&PathBuf::from(cf.data_directory()).join("."), owners.mail_uid, &mail_owner, true);
     for name in OWNED {
         owners.tree(&queue.join(name), owners.mail_uid, &mail_owner, false);
     }

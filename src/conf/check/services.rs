@@ -42,7 +42,7 @@ pub const COMMANDS: &[&str] = &[
 
 pub fn check(cf: &MainCf, services: &[Service], commands: &[&str], found: &mut Vec<Finding>) {
     let file = cf.directory().join("master.cf");
-    let daemons = cf.text("daemon_directory").unwrap_or_default();
+    let daemons = cf.daemon_directory();
     for service in services {
         let command = service.command.as_str();
         if commands.contains(&command) {

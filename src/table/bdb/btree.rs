@@ -10,19 +10,25 @@ const OVERFLOW_ITEM: u8 = 3;
 const DELETED: u8 = 0x80;
 
 pub fn get(db: &Db, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
-    let mut budget = db.budget();
+    // One long key may be met on the way down, in the leaf's search and once more when it is found.
+    let mut budget = db.budget().saturating_mul(64);
     let page = leaf(db, Some(key), &mut budget)?;
-    let entries = page.entries()?;
-    for at in (0..entries.saturating_sub(1)).step_by(2) {
-        let Some(found) = load(db, &page, at, &mut budget)? else { continue };
-        match found.as_ref().cmp(key) {
-            Ordering::Less => {}
-            Ordering::Greater => break,
-            Ordering::Equal => {
-                if let Some(value) = load(db, &page, at + 1, &mut budget)? {
-                    return Ok(Some(value.into_owned()));
-                }
-            }
+    // Keys of deleted pairs still stand in order, so they part the page like the others.
+    let (mut low, mut high) = (0, page.entries()? / 2);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match any(db, &page, 2 * middle, &mut budget)?.as_ref().cmp(key) {
+            Ordering::Less => low = middle + 1,
+            Ordering::Greater | Ordering::Equal => high = middle,
+        }
+    }
+    // The first that is not less; after a deleted pair its successor may have the same key.
+    for at in (2 * low..page.entries()?.saturating_sub(1)).step_by(2) {
+        if any(db, &page, at, &mut budget)?.as_ref() != key {
+            break;
+        }
+        if let (Some(_), Some(value)) = (load(db, &page, at, &mut budget)?, load(db, &page, at + 1, &mut budget)?) {
+            return Ok(Some(value.into_owned()));
         }
     }
     Ok(None)
@@ -110,20 +116,23 @@ fn internal(page: &Page, at: usize) -> Result<&[u8], Fault> {
 
 /// Item `at` of a leaf; None when it is deleted.
 fn load<'a>(db: &Db, page: &'a Page, at: usize, budget: &mut u64) -> Result<Option<Cow<'a, [u8]>>, Fault> {
+    let kind = page.bytes.get(page.offset(at) + 2).copied().unwrap_or(0);
+    if kind & DELETED != 0 { Ok(None) } else { any(db, page, at, budget).map(Some) }
+}
+
+/// Item `at` of a leaf, deleted or not.
+fn any<'a>(db: &Db, page: &'a Page, at: usize, budget: &mut u64) -> Result<Cow<'a, [u8]>, Fault> {
     let start = page.offset(at);
     let head = page.bytes.get(start..start + 3).ok_or(Fault::Damaged("item outside its page"))?;
-    if head[2] & DELETED != 0 {
-        return Ok(None);
-    }
-    match head[2] {
+    match head[2] & !DELETED {
         KEYDATA => {
             let length = usize::from(u16_at(head, 0));
             let data = page.bytes.get(start + 3..start + 3 + length).ok_or(Fault::Damaged("item outside its page"))?;
-            Ok(Some(Cow::Borrowed(data)))
+            Ok(Cow::Borrowed(data))
         }
         OVERFLOW_ITEM => {
             let item = page.bytes.get(start..start + 12).ok_or(Fault::Damaged("item outside its page"))?;
-            Ok(Some(Cow::Owned(db.overflow(u32_at(item, 4), u32_at(item, 8), budget)?)))
+            Ok(Cow::Owned(db.overflow(u32_at(item, 4), u32_at(item, 8), budget)?))
         }
         _ => Err(Fault::Damaged("item of an unknown type")),
     }

@@ -18,3 +18,111 @@ pub mod file;
 mod hash;
 
 pub use file::{Db, Fault, Kind};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::entries::Entries;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+    use std::fs::File;
+    use std::io::Write;
+
+    fn file() -> File {
+        tempfile::tempfile().unwrap()
+    }
+
+    fn built(kind: Kind, entries: &BTreeMap<Vec<u8>, Vec<u8>>) -> File {
+        let mut set = Entries::default();
+        for (key, value) in entries {
+            set.insert(key, value, false);
+        }
+        let file = file();
+        build::write(kind, &set, &file).unwrap();
+        file
+    }
+
+    fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
+        // Long runs are cheap to make and as good as any long text.
+        prop_oneof![
+            prop::collection::vec(any::<u8>(), 0..40),
+            (any::<u8>(), 0..most, prop::collection::vec(any::<u8>(), 0..6)).prop_map(|(byte, length, tail)| {
+                let mut text = vec![byte; length];
+                text.extend(tail);
+                text
+            })
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
+        #[test]
+        fn what_is_written_is_read(entries in prop::collection::btree_map(bytes(9000), bytes(9000), 0..300)) {
+            for kind in [Kind::Hash, Kind::Btree] {
+                let db = Db::open(built(kind, &entries)).unwrap();
+                let mut found = BTreeMap::new();
+                db.each(&mut |key, value| found.insert(key.to_vec(), value.to_vec()).is_none()).unwrap();
+                prop_assert_eq!(&found, &entries);
+                for (key, value) in &entries {
+                    let answer = db.get(key).unwrap();
+                    prop_assert_eq!(answer.as_ref(), Some(value));
+                }
+                prop_assert_eq!(db.get(b"no such key").unwrap(), entries.get(&b"no such key"[..]).cloned());
+            }
+        }
+
+        #[test]
+        fn a_damaged_file_is_an_error_or_an_answer_and_ends(
+            entries in prop::collection::btree_map(bytes(3000), bytes(3000), 0..80),
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..200),
+            cut in any::<prop::sample::Index>(),
+            truncate in any::<bool>(),
+        ) {
+            for kind in [Kind::Hash, Kind::Btree] {
+                use std::os::unix::fs::FileExt;
+                let whole = built(kind, &entries);
+                let mut content = vec![0; whole.metadata().unwrap().len() as usize];
+                whole.read_exact_at(&mut content, 0).unwrap();
+                for (at, byte) in &damage {
+                    let at = at.index(content.len());
+                    content[at] = *byte;
+                }
+                if truncate {
+                    content.truncate(cut.index(content.len()));
+                }
+                let mut bad = file();
+                bad.write_all(&content).unwrap();
+                let Ok(db) = Db::open(bad) else { continue };
+                let mut read = 0usize;
+                let _ = db.each(&mut |key, value| {
+                    read += key.len() + value.len();
+                    true
+                });
+                // Each page is visited once and overflow pages are paid for once.
+                prop_assert!(read <= 3 * content.len());
+                for key in entries.keys().take(10) {
+                    let _ = db.get(key);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn one_entry_may_be_nearly_the_whole_file() {
+        let entries = BTreeMap::from([(vec![b'k'; 300_000], vec![b'v'; 10])]);
+        for kind in [Kind::Hash, Kind::Btree] {
+            let db = Db::open(built(kind, &entries)).unwrap();
+            assert_eq!(db.get(&[b'k'; 300_000]).unwrap(), Some(vec![b'v'; 10]));
+        }
+    }
+
+    #[test]
+    fn other_files_are_refused() {
+        for content in [&b""[..], b"text", &[0; 4096], &[0xff; 8192]] {
+            let mut file = file();
+            file.write_all(content).unwrap();
+            assert!(Db::open(file).is_err());
+        }
+    }
+}

@@ -1,0 +1,22 @@
+# postconf: changing main.cf and master.cf
+e "$F" "$W" postconf -# biff myorigin
+e "$F" "$W" postconf -X biff myorigin nope
+e "$F" "$W" postconf 'mail_name=q'
+e "$F" "$W" postconf -e 'myorigin = $x  y'
+e "$F" "$W" postconf -M 'smtp/inet = smtp inet n - n - - smtpd -o q=r'
+e "$F" "$W" postconf -Me 'new/unix = new unix n - n - - smtpd -o { q = r s }'
+e "$F" "$W" postconf -MX 'smtp/inet'
+e "$F" "$W" postconf '-M#' 'smtp/inet'
+e "$F" "$W" postconf -Fe 'smtp/inet/chroot=n'
+e "$F" "$W" postconf -F '*/*/chroot=n'
+e "$F" "$W" postconf -F 'smtp/inet/command=smtpd -v'
+e "$F" "$W" postconf -F 'smtp/inet/chroot=q'
+e "$F" "$W" postconf -F 'nope/inet/chroot=n'
+e "$F" "$W" postconf -P 'smtp/inet/a=z z' 'smtp/inet/new=1'
+e "$F" "$W" postconf -PX 'smtp/inet/a' 'smtp/inet/new'
+e "$F" "$W" postconf -Me 'bad'
+e "$F" "$W" postconf -Me 'new/unix = other unix n - n - - smtpd'
+e "$F" "$W" postconf -Me 'new/unix = new unix n - n - -'
+e "$F" "$W" postconf -Me 'new/unix=new unix n - n - - smtpd\n -v'
+e "$F" "$W" postconf -e 'mydomain=  '
+e "$F" "$W" postconf -e 'biff=x y' 'new = 1'
