@@ -1,4 +1,4 @@
-//! POSIX extended regular expressions of the C library, without regard to case.
+//! POSIX extended regular expressions of the C library, with or without regard to case.
 
 use std::ffi::CString;
 
@@ -9,10 +9,11 @@ pub struct Regex {
 
 impl Regex {
     /// None when it is no pattern.
-    pub fn new(pattern: &str) -> Option<Regex> {
+    pub fn new(pattern: &str, ignore_case: bool) -> Option<Regex> {
         let pattern = CString::new(pattern).ok()?;
         let mut compiled = Box::new(std::mem::MaybeUninit::<libc::regex_t>::zeroed());
-        let flags = libc::REG_EXTENDED | libc::REG_ICASE | libc::REG_NOSUB;
+        let case = if ignore_case { libc::REG_ICASE } else { 0 };
+        let flags = libc::REG_EXTENDED | case | libc::REG_NOSUB;
         // SAFETY: the pattern is terminated, and regcomp initialises the structure when it returns 0.
         if unsafe { libc::regcomp(compiled.as_mut_ptr(), pattern.as_ptr(), flags) } != 0 {
             return None;

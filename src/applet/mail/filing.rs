@@ -60,7 +60,12 @@ pub fn delete_print(session: &mut Session, line: &Line) -> Done {
 }
 
 pub fn undelete(session: &mut Session, line: &Line) -> Done {
-    change(session, line.typed, &line.words, Scope::All, |state| state.deleted = false)?;
+    // An undeleted message counts as read: whoever took it back has made up his mind about it.
+    let chosen = change(session, line.typed, &line.words, Scope::All, |state| {
+        state.shown |= state.deleted;
+        state.deleted = false;
+    })?;
+    set_cursor(session, &chosen);
     Ok(Next::Go)
 }
 

@@ -271,7 +271,7 @@ fn parts(text: &str) -> Option<(Vec<usize>, &str)> {
     path.is_empty().then_some((path, rest))
 }
 
-/// What `/.../` looks for, without regard to case: a plain text, or with `regex` a pattern of the C library.
+/// What `/.../` looks for: with `regex` a pattern of the C library, else a text without regard to case.
 pub struct Pattern {
     plain: String,
     compiled: Option<crate::sys::regex::Regex>,
@@ -279,8 +279,7 @@ pub struct Pattern {
 
 impl Pattern {
     pub fn new(pattern: &str, regex: bool) -> Pattern {
-        let special = pattern.contains(['^', '$', '.', '[', '*', '\\', '+', '?', '|', '(']);
-        let compiled = (regex && special).then(|| crate::sys::regex::Regex::new(pattern)).flatten();
+        let compiled = regex.then(|| crate::sys::regex::Regex::new(pattern, false)).flatten();
         Pattern { plain: pattern.to_lowercase(), compiled }
     }
 
@@ -301,7 +300,7 @@ mod tests {
         assert_eq!(parts("[2[1]] x"), Some((vec![2, 1], " x")));
         assert_eq!(parts(" x"), Some((vec![], " x")));
         assert_eq!(parts("[0]"), None);
-        assert!(Pattern::new("^re:.*x$", true).matches("Re: a x"));
-        assert!(!Pattern::new("^re:", false).matches("Re: a"));
+        assert!(Pattern::new("^Re:.*x$", true).matches("Re: a x"));
+        assert!(!Pattern::new("^Re:", false).matches("Re: a"));
     }
 }

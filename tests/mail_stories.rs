@@ -1,0 +1,484 @@
+//! mail(1) as a black box: each story runs in a home of its own, with a mailbox of four messages and a sendmail that
+//! writes down what it was given. `UNDER_TEST=reference` runs the stories that the reference shares on
+//! /usr/bin/mail.mailutils.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+const REFERENCE: &str = "/usr/bin/mail.mailutils";
+
+fn on_reference() -> bool {
+    std::env::var("UNDER_TEST").is_ok_and(|value| value == "reference")
+}
+
+/// A home with a mailbox and a sendmail of its own.
+struct Home {
+    dir: tempfile::TempDir,
+    variables: Vec<(String, String)>,
+}
+
+/// What a run left.
+#[derive(Debug)]
+struct Outcome {
+    out: String,
+    err: String,
+    status: i32,
+}
+
+fn message(from: &str, subject: &str, body: &str, date: &str, more: &str) -> String {
+    format!(
+        "From {from}  {date}\nReturn-Path: <{from}>\nReceived: by vm\n\tid 1; x\nTo: toto@vm\nSubject: {subject}\n\
+         Date: Tue, 24 Nov 2026 10:05:15 +0000\nMessage-Id: <{}@vm>\nFrom: {from}\n{more}\n{body}\n\n",
+        subject.split(' ').next().unwrap()
+    )
+}
+
+fn four_messages() -> String {
+    let day = "Tue Nov 24 10:05:15 2026";
+    message("titi@vm", "bonjour toto", "Salut toto,\nceci est un essai.", day, "")
+        + &message("eleve@vm", "deuxieme message avec un sujet tres long qui depasse", "deux\nlignes", "Mon Nov  2 09:00:00 2026", "")
+        + &message("Jean Dupont <jean@example.org>", "=?utf-8?Q?H=C3=A9t=C3=A9rog=C3=A8ne?=", "corps", day, "")
+        + &message("root@vm", "re x", "lu", day, "Status: RO\n")
+}
+
+impl Home {
+    fn new() -> Home {
+        let home = Home { dir: tempfile::tempdir().unwrap(), variables: Vec::new() };
+        home.write("box", &four_messages());
+        let script = format!(
+            "#!/bin/sh\n{{ printf 'ARGV'; for a in \"$@\"; do printf ' [%s]' \"$a\"; done; echo; cat; echo '--END'; }} >> {}/sent\n",
+            home.path("").display()
+        );
+        home.write("sendmail", &script);
+        std::fs::set_permissions(home.path("sendmail"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        home.write(
+            ".mailrc",
+            &format!(
+                "set sendmail=sendmail:{}\nset ask askcc append dot save\nignore Received Message-Id Status Return-Path Via Delivered-To\n",
+                home.path("sendmail").display()
+            ),
+        );
+        home
+    }
+
+    fn with(mut self, name: &str, value: &str) -> Home {
+        self.variables.push((name.into(), value.into()));
+        self
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read(self.path(name)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = if on_reference() {
+            Command::new(REFERENCE)
+        } else {
+            Command::new(env!("CARGO_BIN_EXE_pillarbox"))
+        };
+        std::os::unix::process::CommandExt::arg0(&mut command, "mail");
+        command.args([OsStr::new("-n")]).args(args).current_dir(self.dir.path()).env_clear();
+        command
+            .env("HOME", self.dir.path())
+            .env("MAIL", self.path("box"))
+            .env("PATH", "/usr/bin:/bin")
+            .env("TERM", "dumb")
+            .env("TZ", "UTC")
+            .env("LC_ALL", "C.UTF-8");
+        command.envs(self.variables.iter().map(|(name, value)| (name.clone(), value.clone())));
+        command
+    }
+
+    fn run(&self, args: &[&str], input: &str) -> Outcome {
+        let mut child = self
+            .command(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        Outcome {
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+            status: output.status.code().unwrap_or(-1),
+        }
+    }
+
+    /// What sendmail was given, dates and programs' names made equal.
+    fn sent(&self) -> String {
+        let mut text = String::new();
+        for line in self.read("sent").lines() {
+            let line = if line.starts_with("User-Agent: ") {
+                "User-Agent: X"
+            } else if line.starts_with("Date: ") {
+                "Date: X"
+            } else {
+                line
+            };
+            // The sender is user@host of whoever runs the tests.
+            let line = line.split(" [-f] ").next().map_or(line.to_owned(), |head| {
+                if line.starts_with("ARGV") { format!("{head} [-t]") } else { line.to_owned() }
+            });
+            text.push_str(&line);
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// Commands, and what they print on standard output.
+fn reading(commands: &str, expected: &str) {
+    let home = Home::new();
+    let outcome = home.run(&["-N"], commands);
+    assert_eq!(outcome.out, expected, "{commands:?}: {outcome:?}");
+}
+
+/// Commands, and the complaint.
+fn complaint(commands: &str, expected: &str) {
+    let outcome = Home::new().run(&["-N"], commands);
+    assert_eq!(outcome.err, expected, "{commands:?}: {outcome:?}");
+}
+
+const LINE1: &str = "N   1 titi@vm            Tue Nov 24 10:05  11/191   bonjour toto\n";
+const LINE2: &str = "N   2 eleve@vm           Mon Nov  2 09:00  11/215   deuxieme message avec un \n";
+const LINE3: &str = "N   3 Jean Dupont        Tue Nov 24 10:05  10/267   Hétérogène\n";
+const LINE4: &str = "    4 root@vm            Tue Nov 24 10:05  11/161   re x\n";
+const SHOWN1: &str = "To: toto@vm\nSubject: bonjour toto\nDate: Tue, 24 Nov 2026 10:05:15 +0000\nFrom: titi@vm\n\nSalut toto,\nceci est un essai.\n";
+const SHOWN4: &str = "To: toto@vm\nSubject: re x\nDate: Tue, 24 Nov 2026 10:05:15 +0000\nFrom: root@vm\n\nlu\n";
+
+#[test]
+fn the_first_screen_and_leaving_at_the_end_of_input() {
+    let home = Home::new();
+    let outcome = home.run(&[], "");
+    let name = home.path("box");
+    let expected = format!(
+        "\"{0}\": 4 messages 3 new\n>{LINE1} {LINE2} {LINE3} {LINE4}\nHeld 4 messages in {0}\n",
+        name.display()
+    );
+    assert_eq!(outcome.out, expected);
+    assert_eq!(outcome.status, 0);
+}
+
+#[test]
+fn message_lists() {
+    for (list, lines) in [
+        ("1-2", vec![1, 2]),
+        ("1,3", vec![1, 3]),
+        ("1 3", vec![1, 3]),
+        ("3 1", vec![3, 1]),
+        ("*", vec![1, 2, 3, 4]),
+        (":n", vec![1, 2, 3]),
+        (":r", vec![4]),
+        (":o", vec![4]),
+        (":u", vec![1, 2, 3]),
+        ("/toto/", vec![1]),
+        ("titi@vm", vec![1]),
+        (".", vec![1]),
+        ("$", vec![4]),
+        ("^", vec![1]),
+        ("{1 3}", vec![1, 3]),
+        ("from:/titi/", vec![1]),
+        ("subject:/essage/", vec![2]),
+        ("^-2", vec![1, 2]),
+        ("3-$", vec![3, 4]),
+    ] {
+        let all = [LINE1, LINE2, LINE3, LINE4];
+        let expected: String = lines.iter().map(|&n| format!("{}{}", if n == 1 { ">" } else { " " }, all[n - 1])).collect();
+        reading(&format!("f {list}\nx\n"), &expected);
+    }
+}
+
+#[test]
+fn message_lists_that_are_none() {
+    for (command, say) in [
+        ("t 9", "mail: 9: invalid message number\n"),
+        ("t 0", "mail: No applicable messages\n"),
+        ("f :d", "mail: No messages satisfy :d\n"),
+        ("f :t", "mail: No messages satisfy :t\n"),
+        ("f :x", "mail: f: unknown message type near end\n"),
+        ("f *:n", "mail: f: syntax error near end\n"),
+        ("f nobody", "mail: No applicable messages from {nobody}\n"),
+        ("f /zz/", "mail: No applicable messages from {/zz}\n"),
+        ("t 4-2", "mail: t: range error near end\nmail: No applicable messages\n"),
+        ("foo", "mail: Unknown command: foo\n"),
+        ("1 3", "mail: Unknown command: 1\n"),
+        ("zzz", "mail: Bad arguments for the scrolling command\n"),
+        ("d 1\nd 1", "mail: 1: Inappropriate message (has been deleted)\n"),
+        ("reply 1 2", "mail: Can't reply to multiple messages at once\n"),
+        ("fi #", "mail: No previous file\n"),
+        ("folders", "mail: No value set for \"folder\"\n"),
+        ("else", "mail: else without matching if\n"),
+        ("endif", "mail: endif without matching if\n"),
+        ("if", "mail: if requires an argument: s | r | t\n"),
+        ("if q", "mail: Valid if arguments are: s | r | t\n"),
+        ("source", "mail: source requires a single argument\n"),
+        ("alias nn", "mail: \"nn\": not a group\n"),
+        ("-", "mail: No applicable message\n"),
+    ] {
+        complaint(&format!("{command}\nx\n"), say);
+    }
+}
+
+#[test]
+fn showing_messages() {
+    reading("t 1\nx\n", SHOWN1);
+    reading("p 4\n=\nx\n", &format!("{SHOWN4}4\n"));
+    reading("1\nx\n", SHOWN1);
+    reading("$\nx\n", SHOWN4);
+    reading("n\n=\nx\n", &format!("{SHOWN1}1\n"));
+    reading("t 1\nh\nx\n", &format!("{SHOWN1}>R{} {LINE2} {LINE3} {LINE4}", &LINE1[1..]));
+    reading("si 1 2\nx\n", "> 1  11/191  \n  2  11/215  \n");
+    reading("to 1\nx\n", "Return-Path: <titi@vm>\nReceived: by vm\n\tid 1; x\nTo: toto@vm\nSubject: bonjour toto\n");
+    reading("st 1\nx\n", "1                text/plain                 191\n");
+}
+
+#[test]
+fn every_field_and_chosen_fields() {
+    let home = Home::new();
+    assert!(home.run(&["-N"], "P 1\nx\n").out.starts_with("Return-Path: <titi@vm>\nReceived: by vm\n\tid 1; x\nTo: toto@vm\n"));
+    let home = Home::new();
+    assert_eq!(home.run(&["-N"], "retain subject\nt 1\nx\n").out, "Subject: bonjour toto\n\nSalut toto,\nceci est un essai.\n");
+    let home = Home::new();
+    assert_eq!(home.run(&["-N"], "ignore to date from\nt 1\nx\n").out, "Subject: bonjour toto\n\nSalut toto,\nceci est un essai.\n");
+}
+
+#[test]
+fn deleting_moves_on_and_undelete_takes_back() {
+    reading("d\nf *\nx\n", &format!(">{LINE2} {LINE3} {LINE4}"));
+    reading("d 3\nf *\nx\n", &format!(">{LINE1} {LINE2} {LINE4}"));
+    reading("d *\nu 2\nf *\nx\n", &format!(">R{}", &LINE2[1..]));
+}
+
+
+#[test]
+fn quitting_saves_what_was_read_and_holds_the_rest() {
+    let home = Home::new();
+    let outcome = home.run(&["-N"], "t 1\nd 2\nq\n");
+    let expected = format!(
+        "{SHOWN1}Saved 1 message in {}\nHeld 2 messages in {}\n",
+        home.path("mbox").display(),
+        home.path("box").display()
+    );
+    assert_eq!(outcome.out, expected);
+    let (mbox, rest) = (home.read("mbox"), home.read("box"));
+    assert!(mbox.starts_with("From titi@vm Tue Nov 24 10:05:15 2026\n") && mbox.contains("\nStatus: R\n"), "{mbox}");
+    assert!(rest.contains("jean@example.org") && !rest.contains("bonjour toto") && !rest.contains("deuxieme"), "{rest}");
+    assert_eq!(std::fs::metadata(home.path("mbox")).unwrap().permissions().mode() & 0o777, 0o600);
+    // The second time they are no news.
+    assert!(home.run(&["-H"], "").out.contains("U   1 Jean Dupont"));
+}
+
+#[test]
+fn marks_decide_where_messages_go() {
+    for (commands, saved, held) in [
+        ("hold 1\nt 1\nt 4\nq\n", 1, 3),
+        ("touch 1\nq\n", 1, 3),
+        ("mb 3\nq\n", 1, 3),
+        ("set hold\nt *\nq\n", 0, 4),
+        ("t *\nq\n", 4, 0),
+        ("w 1 ww\nq\n", 0, 3),
+        ("s 1 sv\nq\n", 0, 3),
+        ("c 1 cp\nq\n", 0, 4),
+        ("set keepsave\ns 1 sv\nq\n", 0, 4),
+    ] {
+        let home = Home::new();
+        let out = home.run(&["-N"], commands).out;
+        let plural = |count: usize| if count == 1 { "" } else { "s" };
+        assert!(out.ends_with(&format!("Held {held} message{} in {}\n", plural(held), home.path("box").display())), "{commands:?}: {out}");
+        assert_eq!(out.contains(&format!("Saved {saved} message{} in ", plural(saved))), saved > 0, "{commands:?}: {out}");
+        assert_eq!(home.read("mbox").matches("\nSubject: ").count(), saved, "{commands:?}");
+        assert_eq!(home.read("box").matches("\nSubject: ").count(), held, "{commands:?}");
+    }
+}
+
+#[test]
+fn exit_changes_nothing_and_neither_does_looking() {
+    if on_reference() {
+        return eprintln!("skipped: the reference writes Status lines here");
+    }
+    let home = Home::new();
+    for (args, input) in [(vec!["-N"], "t *\nd *\nx\n"), (vec!["-p"], ""), (vec!["-e"], "")] {
+        assert_eq!(home.run(&args, input).status, 0);
+        assert_eq!(home.read("box"), four_messages(), "{args:?}");
+    }
+}
+
+#[test]
+fn a_summary_never_writes() {
+    if on_reference() {
+        return eprintln!("skipped: the reference rewrites the mailbox here");
+    }
+    let home = Home::new();
+    home.run(&["-H"], "");
+    assert_eq!(home.read("box"), four_messages());
+}
+
+#[test]
+fn saving_copying_and_writing() {
+    let home = Home::new();
+    let out = home.run(&["-N"], "s 1 sv\nc 1 cp\nw 3 wf\nS 1\nC 2\nx\n").out;
+    let dir = std::fs::canonicalize(home.path("")).unwrap();
+    let line = |name: &str, size: &str| format!("\"{}\" {size}\n", dir.join(name).display());
+    let expected = line("sv", " 13/230  ") + &line("cp", " 13/230  ") + &line("wf", "  1/6    ") + &line("titi", " 13/230  ") + &line("eleve", " 13/255  ");
+    assert_eq!(out, expected);
+    assert_eq!(home.read("wf"), "corps\n");
+    assert!(home.read("sv").starts_with("From titi@vm Tue Nov 24"));
+}
+
+#[test]
+fn no_mail_and_its_statuses() {
+    let user = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
+    let home = Home::new();
+    home.write("empty", "");
+    let empty = home.path("empty").display().to_string();
+    let home = home.with("MAIL", &empty);
+    let outcome = home.run(&[], "");
+    assert_eq!((outcome.out, outcome.status), (format!("No mail for {user}"), 1));
+    assert_eq!(home.run(&["-e"], "").status, 1);
+    let outcome = home.run(&["-f", "empty"], "");
+    assert_eq!((outcome.out, outcome.status), (format!("\"{empty}\": 0 messages\n"), 1));
+}
+
+#[test]
+fn a_mailbox_that_is_not_there() {
+    if on_reference() {
+        return eprintln!("skipped: the reference makes the file where it can");
+    }
+    let home = Home::new();
+    let missing = home.path("missing").display().to_string();
+    let home = home.with("MAIL", &missing);
+    let outcome = home.run(&[], "");
+    assert_eq!(outcome.err, format!("mail: Cannot open mailbox {missing}: No such file or directory\n"));
+    assert_eq!(outcome.status, 1);
+    assert!(!home.path("missing").exists());
+    let french = home.with("LC_ALL", "fr_FR.UTF-8").run(&[], "");
+    assert_eq!(french.err, format!("mail: Impossible d'ouvrir la boîte aux lettres {missing}\u{a0}: Aucun fichier ou dossier de ce type\n"));
+    assert!(french.out.starts_with("Pas de courrier pour "), "{french:?}");
+}
+
+#[test]
+fn letters_have_their_header_in_the_known_order() {
+    for (args, input, expected) in [
+        (vec!["-s", "sujet", "toto"], "corps\n", "Subject: sujet\nTo: toto\nUser-Agent: X\nDate: X\n\ncorps\n"),
+        (vec!["toto", "-s", "x"], "c", "Subject: x\nTo: toto\nUser-Agent: X\nDate: X\n\nc\n"),
+        (vec!["a@b.c"], "c\n", "To: <a@b.c>\nUser-Agent: X\nDate: X\n\nc\n"),
+        (vec!["-s", "x", "A B <a@b.c>"], "c\n", "Subject: x\nTo: \"A B\" <a@b.c>\nUser-Agent: X\nDate: X\n\nc\n"),
+        (vec!["-s", "x", "toto"], "~s y\n~~\n", "Subject: x\nTo: toto\nUser-Agent: X\nDate: X\n\n~s y\n~~\n"),
+        (vec!["-a", "X-T: 1", "-a", "From: me@x", "-s", "x", "toto"], "c\n", "X-T: 1\nFrom: me@x\nSubject: x\nTo: toto\nUser-Agent: X\nDate: X\n\nc\n"),
+        (vec!["-s", "x", "-a", "Cc: k", "toto"], "c\n", "Subject: x\nCc: k\nTo: toto\nUser-Agent: X\nDate: X\n\nc\n"),
+        (vec!["-E", "set nouseragent", "-s", "x", "toto"], "c\n", "Subject: x\nTo: toto\nDate: X\n\nc\n"),
+        (vec!["-E", "alias toto a@b, c@d", "-s", "k", "toto"], "c\n", "Subject: k\nTo: <a@b>,<c@d>\nUser-Agent: X\nDate: X\n\nc\n"),
+        (vec!["--subject=k", "--append=X: y", "-i", "toto"], "c\n", "Subject: k\nX: y\nTo: toto\nUser-Agent: X\nDate: X\n\nc\n"),
+        (vec!["-t"], "To: a@b\nCc: c@d\nBcc: e@f\nSubject: hi\n\nbody\n", "To: <a@b>\nCc: <c@d>\nBcc: <e@f>\nSubject: hi\nUser-Agent: X\nDate: X\n\nbody\n"),
+        (vec!["-t", "x@y", "-s", "other"], "To: a@b\nSubject: hi\n\nbody\n", "To: <a@b>\nSubject: other\nUser-Agent: X\nDate: X\n\nbody\n"),
+        (vec!["-s", "x", "--mime", "toto"], "c\n", "MIME-Version: 1.0\nContent-Type: text/plain; charset=UTF-8\nContent-Transfer-Encoding: 8bit\nSubject: x\nTo: toto\nUser-Agent: X\nDate: X\n\nc\n"),
+        (vec!["-s", "x", "--content-type=text/html", "toto"], "c\n", "MIME-Version: 1.0\nContent-Type: text/html; charset=UTF-8\nContent-Transfer-Encoding: 8bit\nSubject: x\nTo: toto\nUser-Agent: X\nDate: X\n\nc\n"),
+    ] {
+        let home = Home::new();
+        let outcome = home.run(&args, input);
+        assert_eq!(home.sent(), format!("ARGV [-oi] [-t]\n{expected}--END\n"), "{args:?}: {outcome:?}");
+        assert_eq!((outcome.status, outcome.out.as_str()), (0, ""), "{args:?}");
+    }
+}
+
+#[test]
+fn senders_of_letters() {
+    for (args, sender) in [
+        (vec!["-r", "me@x.y", "toto"], "[-f] [me@x.y]"),
+        (vec!["-a", "From: you@x", "toto"], "[-f] [you@x]"),
+        (vec!["-E", "set return-address=z@z", "toto"], "[-f] [z@z]"),
+    ] {
+        let home = Home::new();
+        home.run(&args, "c\n");
+        assert!(home.read("sent").contains(sender), "{args:?}: {}", home.read("sent"));
+    }
+}
+
+#[test]
+fn letters_that_are_not_sent() {
+    for (args, input, say) in [
+        (vec!["-s", "x", "-A", "/nonexistent", "toto"], "c\n", "mail: /nonexistent: file does not exist\n"),
+        (vec!["-s", "k", "-E", "set nonullbody", "toto"], "", ""),
+        (vec!["-t"], "nothing\n", "mail: 1: not a header line\nmail: Errors parsing message\n"),
+        (vec!["-Z"], "", "mail: unrecognized option '-Z'\n"),
+        (vec!["-s"], "", "mail: option '-s' requires an argument\n"),
+        (vec!["--attach"], "", "mail: option '--attach' requires an argument\n"),
+        (vec!["--headers=3"], "", "mail: option '--headers' doesn't allow an argument\n"),
+        (vec!["-f", "a", "b"], "", "mail: -f requires at most one command line argument\n"),
+        (vec!["-u", "root", "-s", "x"], "", "mail: No recipients specified\n"),
+    ] {
+        let home = Home::new();
+        let outcome = home.run(&args, input);
+        assert_eq!((outcome.err.as_str(), outcome.status), (say, 1), "{args:?}: {outcome:?}");
+        assert_eq!(home.sent(), "", "{args:?}");
+    }
+}
+
+#[test]
+fn an_empty_letter_is_sent_with_a_word() {
+    let home = Home::new();
+    let outcome = home.run(&["-s", "vide", "toto"], "");
+    assert_eq!((outcome.err.as_str(), outcome.status), ("mail: Null message body; hope that's ok\n", 0));
+    assert!(home.sent().contains("Subject: vide\n"));
+    let french = Home::new().with("LC_ALL", "fr_FR.UTF-8").run(&["-s", "vide", "toto"], "");
+    if !on_reference() {
+        assert_eq!(french.err, "mail: Corps du message vide; en espérant que cela soit correct\n");
+    }
+}
+
+#[test]
+fn attachments() {
+    let home = Home::new();
+    home.write("pj.txt", "piece\n");
+    home.run(&["-s", "att", "-A", "pj.txt", "toto"], "c\n");
+    let sent = home.sent();
+    for part in [
+        "\nContent-Type: multipart/mixed; boundary=\"",
+        "\nContent-Type: text/plain; charset=UTF-8\nContent-Disposition: inline\nContent-Transfer-Encoding: 8bit\n",
+        "\nContent-Type: application/octet-stream; name=\"pj.txt\"\nContent-Disposition: attachment; filename=\"pj.txt\"\nContent-Transfer-Encoding: base64\n",
+        "\n\ncGllY2UK\n",
+    ] {
+        assert!(sent.contains(part), "{part}: {sent}");
+    }
+}
+
+#[test]
+fn answers() {
+    let home = Home::new();
+    let outcome = home.run(&["-N"], "r 1\nbody\n.\nR 2\nbody2\n.\nF 1 2\nb3\n.\nx\n");
+    assert_eq!(
+        outcome.out,
+        "To: <titi@vm>,<toto@vm>\nSubject: Re: bonjour toto\n\n\
+         To: <eleve@vm>\nSubject: Re: deuxieme message avec un sujet tres long qui depasse\n\n\
+         To: <titi@vm>,<eleve@vm>\nSubject: Re: bonjour toto\n\n"
+    );
+    assert!(home.sent().starts_with(
+        "ARGV [-oi] [-t]\nTo: <titi@vm>,<toto@vm>\nSubject: Re: bonjour toto\n\
+         In-Reply-To: Your message of Tue, 24 Nov 2026 10:05:15 +0000\n\t<bonjour@vm>\nReferences: <bonjour@vm>\n"
+    ));
+}
+
+#[test]
+fn settings_and_words() {
+    let home = Home::new();
+    let out = home.run(&["-N"], "echo a b  \"c d\"\necho $HOME\nx\n").out;
+    assert_eq!(out, format!("a b c d\n{}\n", home.path("").display().to_string().trim_end_matches('/')));
+    reading("alias a b c\nalias a\nalt x y\nalt\nsender\nx\n", "a    b c \nx y \nmail-followup-to\nreply-to\nfrom\n");
+    reading("if r\necho yes\nelse\necho no\nendif\nif s\necho no\nelse\necho yes\nendif\nif t\necho no\nendif\nx\n", "yes\nyes\n");
+    reading("? t\n? foo\nx\n", "t[ype] [msglist]\nUnknown command: foo\n");
+    reading("!echo hi\nsh echo hey\npipe 1 \"grep -c essai\"\nx\n", "hi\nhey\n1\n");
+    reading("set headline=\"%a|%3m|%-10f|%L|%s\"\nf 1 3\nx\n", "N|  1|titi@vm   |11|bonjour toto\nN|  3|Jean Dupon|10|Hétérogène\n");
+}
