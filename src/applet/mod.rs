@@ -49,7 +49,7 @@ pub struct Invocation {
 }
 
 /// Every applet.
-pub const APPLETS: &[&Applet] = &[&mail::APPLET, &postconf::APPLET];
+pub const APPLETS: &[&Applet] = &[&mail::APPLET, &mail::FRM, &mail::FROM, &postconf::APPLET];
 
 /// The applet of this exact name.
 pub fn find(name: &str) -> Option<&'static Applet> {

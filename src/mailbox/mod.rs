@@ -2,6 +2,8 @@
 
 /// Adding one message to the end of an mbox.
 pub mod append;
+/// What a scan found, for the next program.
+mod index;
 /// The copy that makes rewriting in place survive a kill, where no file can be made beside the mailbox.
 mod journal;
 /// What an mbox notes about a message in its header: read, old, answered, UIDs.

@@ -192,6 +192,9 @@ fn one(session: &mut Session, line: &str) -> Done {
         let shown = if digits > 0 { &word[..digits] } else { word };
         return Err(session.trouble("Unknown command: {}", &[shown]));
     };
+    if session.starting && !command.startup {
+        return Err(Trouble::Say(format!("{}: not in a start-up file", command.name)));
+    }
     let words = words::split(rest, &|name| session.expand(name));
     session.last_command = line.to_owned();
     (command.run)(session, &Line { name: command.name, typed: word, words, rest: rest.trim() })

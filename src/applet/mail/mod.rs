@@ -11,6 +11,8 @@ mod escapes;
 mod filing;
 /// Mailboxes by name.
 mod folder;
+/// frm(1) and from(1).
+mod frm;
 /// Lines from a person or a file.
 mod input;
 /// A letter on its way out.
@@ -43,6 +45,8 @@ mod writing;
 use super::{Applet, Invocation, Purpose};
 use crate::exit::{Exit, Failure};
 use crate::message::{charset, header};
+pub use frm::{FRM, FROM};
+
 use compose::{Manner, Outcome};
 use letter::{Attachment, Letter};
 use options::{Asked, What};
@@ -254,6 +258,7 @@ fn operands(session: &mut Session, asked: &Asked) -> Vec<String> {
 
 /// Start-up files, then -E.
 fn start_up(session: &mut Session, wishes: &Wishes) -> Result<(), Trouble> {
+    session.starting = true;
     if !wishes.no_rc {
         settings::read_file(session, Path::new("/etc/mail.rc"))?;
     }
@@ -261,6 +266,7 @@ fn start_up(session: &mut Session, wishes: &Wishes) -> Result<(), Trouble> {
     if !own.is_empty() {
         settings::read_file(session, Path::new(&own))?;
     }
+    session.starting = false;
     // Nobody sits there to be asked, or to turn pages.
     if !session.interactive() {
         for name in ["ask", "askcc", "askbcc", "crt"] {
@@ -268,9 +274,8 @@ fn start_up(session: &mut Session, wishes: &Wishes) -> Result<(), Trouble> {
         }
     }
     for line in &wishes.commands {
-        match command::run_line(session, line) {
-            Err(trouble) => session.tell(trouble)?,
-            Ok(_) => {}
+        if let Err(trouble) = command::run_line(session, line) {
+            session.tell(trouble)?
         }
     }
     Ok(())

@@ -139,10 +139,13 @@ impl Format {
                         ('s' | 'S', None) => (cut(&value, room), None),
                         (_, width) => (value, width),
                     };
-                    let text = width.map_or_else(
-                        || text.clone(),
-                        |width| pad(&cut(&text, width), width, *left || !"mloL".contains(*letter)),
-                    );
+                    // A number that is longer than its column is shown all the same.
+                    let numeric = "mloL".contains(*letter);
+                    let text = match width {
+                        None => text,
+                        Some(width) if numeric => pad(&text, width, *left),
+                        Some(width) => pad(&cut(&text, width), width, true),
+                    };
                     used += width_of(&text);
                     out.push_str(&text);
                 }
