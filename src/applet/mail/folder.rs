@@ -138,7 +138,11 @@ pub fn quit(session: &mut Session) -> Result<(), Trouble> {
         let message = &open.mbox.messages()[index];
         let moves = !state.deleted
             && (state.mboxed
-                || (open.system && !hold && (state.shown || state.touched) && !state.preserved && !state.saved));
+                || (open.system
+                    && !hold
+                    && !state.preserved
+                    && (state.saved && (keep_saved || state.touched)
+                        || !state.saved && (state.shown || state.touched))));
         let goes = state.deleted || moves || (open.system && state.saved && !keep_saved && !hold && !state.preserved);
         if moves {
             moving.push(index);
@@ -198,7 +202,7 @@ pub fn copy_messages(session: &Session, indices: &[usize], target: &Path, mark: 
             MboxError::Io(io) => session.texts.reason(io),
             other => other.to_string(),
         };
-        Trouble::Say(format!("{}: {reason}", target.display()))
+        session.trouble("Cannot open output file {}: {}", &[&target.to_string_lossy(), &reason])
     };
     let mut gathered = Vec::new();
     let (mut lines, mut bytes) = (0, 0);

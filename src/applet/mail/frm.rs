@@ -21,7 +21,8 @@ pub const FRM: Applet = Applet {
     about: "list senders and subjects",
     cli: || {
         use clap::{Arg, ArgAction};
-        let flag = |id: &'static str, letter, help| Arg::new(id).short(letter).long(id).action(ArgAction::SetTrue).help(help);
+        let flag =
+            |id: &'static str, letter, help| Arg::new(id).short(letter).long(id).action(ArgAction::SetTrue).help(help);
         clap::Command::new("frm").args([
             Arg::new("field").short('f').long("field").help("this header field instead of sender and subject"),
             Arg::new("status").short('s').long("status").help("new, unread, old or read messages only"),
@@ -85,7 +86,16 @@ fn value(options: &[Opt], letter: char) -> Option<String> {
 }
 
 fn frm(call: &Invocation) -> Result<Exit, Failure> {
-    let longs = [("field", 'f'), ("to", 'l'), ("number", 'n'), ("Quiet", 'Q'), ("query", 'q'), ("summary", 'S'), ("status", 's'), ("align", 't')];
+    let longs = [
+        ("field", 'f'),
+        ("to", 'l'),
+        ("number", 'n'),
+        ("Quiet", 'Q'),
+        ("query", 'q'),
+        ("summary", 'S'),
+        ("status", 's'),
+        ("align", 't'),
+    ];
     let (options, operands) = options(call, "df:lnQqSs:t", &longs)?;
     let status = match value(&options, 's') {
         None => None,
@@ -122,7 +132,12 @@ fn frm(call: &Invocation) -> Result<Exit, Failure> {
 }
 
 /// Lines of one mailbox: (whether it has messages, whether it has some of that status).
-fn one_mailbox(session: &mut Session, path: &std::path::Path, options: &[Opt], status: Option<char>) -> Result<(bool, bool), Trouble> {
+fn one_mailbox(
+    session: &mut Session,
+    path: &std::path::Path,
+    options: &[Opt],
+    status: Option<char>,
+) -> Result<(bool, bool), Trouble> {
     // A mailbox that was not made yet is an empty one.
     if path.exists() {
         session.open = Some(folder::open(session, path)?);
@@ -177,7 +192,11 @@ fn one_mailbox(session: &mut Session, path: &std::path::Path, options: &[Opt], s
             (messages.iter().filter(|m| m.flags.has(Flags::READ)).count(), "read"),
         ];
         let plural = |count: usize| if count == 1 { "message" } else { "messages" };
-        let parts: Vec<String> = counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word} {}", plural(*count))).collect();
+        let parts: Vec<String> = counts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, word)| format!("{count} {word} {}", plural(*count)))
+            .collect();
         session.screen.line(&format!("Folder contains {}.", parts.join(", ")))?;
     }
     Ok((true, matched))

@@ -122,6 +122,9 @@ fn serve(session: &mut Session, asked: &Asked) -> Result<Exit, Trouble> {
         || wishes.print
         || wishes.count;
     let operands = operands(session, asked);
+    if wishes.subject && reading && (wishes.file.is_some() || wishes.headers || wishes.exist || wishes.print) {
+        return Err("conflicting options".into());
+    }
     session.sending = !reading && (wishes.to || wishes.subject || !operands.is_empty() || !letter.headers().is_empty());
     if wishes.subject && wishes.file.is_none() {
         session.sending = true;
@@ -415,6 +418,9 @@ fn read(session: &mut Session, operands: &[String], wishes: &Wishes) -> Result<E
     }
     let all: Vec<usize> = (0..count).collect();
     if wishes.headers {
+        if let Some(open) = &mut session.open {
+            open.cursor = 0;
+        }
         if wishes.json {
             json(session)?
         } else {

@@ -2,6 +2,7 @@
 //! senders, `{groups}`, and parts as `4[2[1]]`.
 
 use super::session::{OpenBox, Session, Trouble};
+use super::summary;
 use super::texts::Texts;
 use crate::message::{address, charset, header};
 
@@ -22,6 +23,12 @@ pub enum Scope {
     All,
 }
 
+/// So much of a text is searched.
+const BODY_LIMIT: u64 = 64 << 20;
+
+/// Stands for a blank inside a word.
+const QUOTED_BLANK: &str = "\u{1}";
+
 /// Part paths deeper than this are no paths.
 const DEPTH: usize = 16;
 
@@ -39,6 +46,11 @@ pub fn choose_parts(
 ) -> Result<Vec<Chosen>, Trouble> {
     let texts = session.texts;
     let none = || Trouble::Say(texts.say("No applicable messages", &[]));
+    let Some(open) = session.open.as_mut() else { return Err(none()) };
+    // A current message that was deleted is left only when somebody asks for it.
+    if words.is_empty() || words.iter().any(|word| word.contains(['.', '+', '-'])) {
+        open.current();
+    }
     let Some(open) = session.open.as_ref() else { return Err(none()) };
     if open.count() == 0 {
         return Err(none());
@@ -49,10 +61,19 @@ pub fn choose_parts(
         }
         return Ok(vec![Chosen { index: open.cursor, part: Vec::new() }]);
     }
-    let text = words.join(" ");
+    // A blank that was quoted belongs to its word.
+    let text = words.iter().map(|word| word.replace(' ', QUOTED_BLANK)).collect::<Vec<_>>().join(" ");
     let reader = Reader { open, texts, command, scope, regex: session.variables.is_set("regex") };
     let mut chosen = Vec::new();
-    reader.list(&text, 0, &mut chosen)?;
+    if let Err(trouble) = reader.list(&text, 0, &mut chosen) {
+        if chosen.is_empty() || !matches!(trouble, Trouble::Say(_)) {
+            return Err(trouble);
+        }
+        session.afterthought = Some(trouble);
+    }
+    // Each message once, where it came first.
+    let mut seen = std::collections::HashSet::new();
+    chosen.retain(|one| seen.insert((one.index, one.part.clone())));
     if chosen.is_empty() { Err(none()) } else { Ok(chosen) }
 }
 
@@ -83,8 +104,16 @@ impl Reader<'_> {
         if first == '{' {
             let end =
                 text.rfind('}').filter(|_| depth < DEPTH).ok_or_else(|| self.error("{}: syntax error near end"))?;
+            if text[1..end].trim().is_empty() {
+                return Err(self.error("{}: syntax error near end"));
+            }
             self.list(&text[1..end], depth + 1, chosen)?;
             return Ok(&text[end + 1..]);
+        }
+        if let Some(rest) = text.strip_prefix(":/") {
+            let (pattern, rest) = pattern(rest);
+            self.by_body(pattern, chosen)?;
+            return Ok(rest);
         }
         if first == ':' {
             let letter = text[1..].chars().next().ok_or_else(|| self.error("{}: unknown message type near end"))?;
@@ -122,10 +151,16 @@ impl Reader<'_> {
             if last < first {
                 return Err(self.error("{}: range error near end").and(&self.texts.say("No applicable messages", &[])));
             }
-            if last > self.open.count() {
-                return Err(self.invalid(last));
+            let before = chosen.len();
+            let there = last.min(self.open.count());
+            chosen
+                .extend((first.max(1)..=there).map(|number| number - 1).filter(|&index| self.takes(index)).map(plain));
+            if last > there {
+                return Err(self.invalid(first.max(there + 1)));
             }
-            chosen.extend((first.max(1)..=last).map(|number| number - 1).filter(|&index| self.takes(index)).map(plain));
+            if chosen.len() == before && last > 0 {
+                return Err(self.inappropriate(last));
+            }
             return Ok(rest);
         }
         if first == 0 {
@@ -137,8 +172,7 @@ impl Reader<'_> {
         }
         let (part, rest) = parts(rest).ok_or_else(|| self.error("{}: syntax error near end"))?;
         if !self.takes(index) {
-            let say = self.texts.say("{}: Inappropriate message (has been deleted)", &[&first.to_string()]);
-            return Err(Trouble::Say(say));
+            return Err(self.inappropriate(first));
         }
         chosen.push(Chosen { index, part });
         Ok(rest)
@@ -192,17 +226,38 @@ impl Reader<'_> {
     }
 
     fn by_header(&self, name: &str, pattern: &str, spelled: &str, chosen: &mut Vec<Chosen>) -> Result<(), Trouble> {
-        let pattern = Pattern::new(pattern, self.regex);
+        let pattern = Pattern::new(&pattern.replace(QUOTED_BLANK, " "), self.regex);
         self.by(spelled, chosen, |block| {
             header::find(block, name).is_some_and(|value| pattern.matches(&charset::decode_words(&value)))
         })
     }
 
+    /// Messages whose text holds the pattern.
+    fn by_body(&self, pattern: &str, chosen: &mut Vec<Chosen>) -> Result<(), Trouble> {
+        let spelled = format!(":/{}", pattern.replace(QUOTED_BLANK, " "));
+        let pattern = Pattern::new(&pattern.replace(QUOTED_BLANK, " "), self.regex);
+        let before = chosen.len();
+        for index in self.living() {
+            let mut body = Vec::new();
+            let message = &self.open.mbox.messages()[index];
+            std::io::Read::read_to_end(&mut std::io::Read::take(self.open.mbox.body(message), BODY_LIMIT), &mut body)?;
+            if pattern.matches(&String::from_utf8_lossy(&body)) {
+                chosen.push(plain(index));
+            }
+        }
+        if chosen.len() == before {
+            return Err(Trouble::Say(self.texts.say("No applicable messages from {{}}", &[&spelled])));
+        }
+        Ok(())
+    }
+
     fn by_sender(&self, sender: &str, chosen: &mut Vec<Chosen>) -> Result<(), Trouble> {
+        let sender = &sender.replace(QUOTED_BLANK, " ");
         self.by(sender, chosen, |block| {
             let from = header::find(block, "From").unwrap_or_default();
-            address::parse(&String::from_utf8_lossy(&from))
-                .is_ok_and(|all| all.iter().any(|one| one.mailbox.eq_ignore_ascii_case(sender)))
+            summary::short_name(&from) == *sender
+                || address::parse(&String::from_utf8_lossy(&from))
+                    .is_ok_and(|all| all.iter().any(|one| one.mailbox.eq_ignore_ascii_case(sender)))
         })
     }
 
@@ -230,6 +285,10 @@ impl Reader<'_> {
 
     fn error(&self, english: &str) -> Trouble {
         Trouble::Say(self.texts.say(english, &[self.command]))
+    }
+
+    fn inappropriate(&self, number: usize) -> Trouble {
+        Trouble::Say(self.texts.say("{}: Inappropriate message (has been deleted)", &[&number.to_string()]))
     }
 
     fn invalid(&self, number: usize) -> Trouble {

@@ -103,6 +103,15 @@ impl OpenBox {
         !self.is_new(index) && !self.is_read(index)
     }
 
+    /// The current message: when it was deleted, the next one that is there, or the one before.
+    pub fn current(&mut self) -> usize {
+        if self.states.get(self.cursor).is_some_and(|state| state.deleted) {
+            let there = self.next_from(self.cursor).or_else(|| self.previous_from(self.cursor));
+            self.cursor = there.unwrap_or(self.cursor);
+        }
+        self.cursor
+    }
+
     pub fn count(&self) -> usize {
         self.states.len()
     }
@@ -149,6 +158,8 @@ pub struct Session {
     /// Arguments for sendmail that followed "--" in the old way.
     pub sendmail_arguments: Vec<String>,
     pub exit: u8,
+    /// What is still to be said about a message list, after its good part was done.
+    pub afterthought: Option<Trouble>,
 }
 
 impl Session {
@@ -183,6 +194,7 @@ impl Session {
             escapes,
             sendmail_arguments: Vec::new(),
             exit: 0,
+            afterthought: None,
         }
     }
 
@@ -251,7 +263,12 @@ impl Session {
 
     /// A variable or one of the environment.
     pub fn expand(&self, name: &str) -> Option<String> {
-        self.variables.text(name).or_else(|| std::env::var(name).ok()).or_else(|| {
+        self.variables.text(name).or_else(|| self.environment(name))
+    }
+
+    /// One of the environment, or what mail takes for it.
+    pub fn environment(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok().or_else(|| {
             let home = self.home();
             Some(match name {
                 "DEAD" => home.join("dead.letter").to_string_lossy().into_owned(),

@@ -4,7 +4,7 @@ use super::msglist::Chosen;
 use super::screen;
 use super::session::{Session, Trouble};
 use crate::message::mime::{Part, html_to_text};
-use crate::message::{charset, header, quote};
+use crate::message::{charset, date, header, quote};
 use std::io::Read;
 
 /// Messages longer than this are shown up to here; `save` and `pipe` give all.
@@ -35,6 +35,8 @@ pub fn mark_shown(session: &mut Session, index: usize) {
     {
         state.shown = true;
         state.unread = false;
+        // Looked at again after it was saved: it goes the way of what was read.
+        state.touched |= state.saved;
         open.cursor = index;
     }
 }
@@ -51,7 +53,8 @@ pub fn render(session: &Session, chosen: &Chosen, manner: Manner) -> Result<Vec<
     if session.variables.is_set("showenvelope")
         && let Some(open) = &session.open
     {
-        out.extend(open.mbox.from_line(&open.mbox.messages()[chosen.index])?);
+        let line = open.mbox.from_line(&open.mbox.messages()[chosen.index])?;
+        out.extend(format!("From {} {}\n", date::from_line_sender(&line), date::from_line_rest(&line)).into_bytes());
     }
     out.extend(render_header(session, &block, manner));
     out.push(b'\n');

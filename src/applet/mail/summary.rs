@@ -37,9 +37,12 @@ pub fn print(session: &mut Session, indices: &[usize]) -> Result<(), Trouble> {
         session.complain(&format!("unknown format specifier: %{specifier}"));
     }
     let columns = usize::try_from(session.variables.number("columns").unwrap_or(80)).unwrap_or(80);
+    if let Some(open) = &mut session.open {
+        open.current();
+    }
     for &index in indices {
         let Some(open) = session.open.as_ref() else { break };
-        let mut line = format.line(session, open, index, columns)?;
+        let mut line = cut(&format.line(session, open, index, columns)?, columns.saturating_sub(2));
         line.push('\n');
         session.screen.message(line.as_bytes())?;
     }
@@ -127,10 +130,10 @@ impl Format {
                         '<' => if index == open.cursor { "<" } else { " " }.to_owned(),
                         'f' => sender(session, open, index, &block)?,
                         's' => subject(&block),
-                        'S' => format!(
-                            "\"{}\"",
-                            cut(&subject(&block), width.unwrap_or(columns.saturating_sub(used + 2)).saturating_sub(2))
-                        ),
+                        'S' if width.is_none() => {
+                            format!("\"{}\"", cut(&subject(&block), columns.saturating_sub(used + 4)))
+                        }
+                        'S' => format!("\"{}\"", subject(&block)),
                         _ => when(session, open, index, &block, date.as_deref())?,
                     };
                     // The last screen columns stay free: the two that a terminal wraps at.
@@ -139,11 +142,12 @@ impl Format {
                         ('s' | 'S', None) => (cut(&value, room), None),
                         (_, width) => (value, width),
                     };
-                    // A number that is longer than its column is shown all the same.
+                    // A message's number is shown even when it is longer than its column.
                     let numeric = "mloL".contains(*letter);
                     let text = match width {
                         None => text,
-                        Some(width) if numeric => pad(&text, width, *left),
+                        Some(width) if *letter == 'm' => pad(&text, width, *left),
+                        Some(width) if numeric => pad(&cut(&text, width), width, *left),
                         Some(width) => pad(&cut(&text, width), width, true),
                     };
                     used += width_of(&text);
@@ -179,7 +183,7 @@ fn state_letter(open: &OpenBox, index: usize) -> char {
     }
 }
 
-/// The sender's name, or the address; with `showto` "To NAME" of one's own letters.
+/// The sender's name, or the address; with `showto` the recipient of one's own letters.
 pub fn sender(session: &Session, open: &OpenBox, index: usize, block: &[u8]) -> Result<String, Trouble> {
     if !session.variables.is_set("fromfield") {
         let line = open.mbox.from_line(&open.mbox.messages()[index])?;
@@ -190,7 +194,7 @@ pub fn sender(session: &Session, open: &OpenBox, index: usize, block: &[u8]) -> 
         && address::parse(&String::from_utf8_lossy(&from)).is_ok_and(|all| all.iter().any(|one| session.is_own(one)))
         && let Some(to) = header::find(block, "To")
     {
-        return Ok(format!("To {}", short_name(&to)));
+        return Ok(short_name(&to));
     }
     Ok(short_name(&from))
 }

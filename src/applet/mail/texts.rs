@@ -63,6 +63,8 @@ const FRENCH: &[(&str, &str)] = &[
     ("Cannot open mailbox {}: {}", "Impossible d'ouvrir la boîte aux lettres {}\u{a0}: {}"),
     ("Cannot create mailbox {}: {}", "Impossible de créer la boîte aux lettres {}\u{a0}: {}"),
     ("Cannot open file {}: {}", "Impossible d'ouvrir le fichier {}\u{a0}: {}"),
+    ("Cannot open output file {}: {}", "Impossible d'ouvrir le fichier de sortie {}\u{a0}: {}"),
+    ("can't open {}: {}", "impossible d'ouvrir {}\u{a0}: {}"),
     ("Requested item not found", "Élément demandé non trouvé"),
     ("No such file or directory", "Aucun fichier ou dossier de ce type"),
     ("Permission denied", "Permission non accordée"),
