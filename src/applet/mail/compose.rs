@@ -184,7 +184,7 @@ fn sendmail_program(session: &Session) -> String {
     value
 }
 
-/// A recipient line with its aliases followed: one local name stays as it is, all else becomes `<a@b>,<c@d>`.
+/// A recipient line with its aliases followed: local names stay as they are, all else becomes `<a@b>,<c@d>`.
 pub fn recipients(session: &Session, value: &str) -> Result<String, Trouble> {
     let malformed = |text: &str| {
         let reason = session.texts.say("Malformed email address", &[]);
@@ -198,12 +198,26 @@ pub fn recipients(session: &Session, value: &str) -> Result<String, Trouble> {
     if let Some(bad) = all.iter().find(|one| one.mailbox.starts_with(['|', '/'])) {
         return Err(malformed(&bad.mailbox));
     }
-    if let [one] = all.as_slice()
-        && one.name.is_none()
-        && !one.mailbox.contains('@')
-        && !one.mailbox.starts_with('-')
-    {
-        return Ok(one.mailbox.clone());
+    let written = |one: Address| {
+        let local = one.name.is_none()
+            && !one.mailbox.contains('@')
+            && !one.mailbox.starts_with('-')
+            && !one.mailbox.contains(' ');
+        if local { one.mailbox } else { one.qualified(&session.host).to_string() }
+    };
+    Ok(all.into_iter().map(written).collect::<Vec<_>>().join(","))
+}
+
+/// Several lists as one: its local names get their domain, as mailutils gives it to them.
+pub fn joined(session: &Session, lists: &[String]) -> Result<String, Trouble> {
+    let lists: Vec<&String> = lists.iter().filter(|list| !list.trim().is_empty()).collect();
+    if let [one] = lists.as_slice() {
+        return Ok((*one).clone());
+    }
+    let mut all = Vec::new();
+    for list in lists {
+        let written = recipients(session, list)?;
+        all.extend(address::parse(&written).unwrap_or_default());
     }
     let all: Vec<Address> = all.into_iter().map(|one| one.qualified(&session.host)).collect();
     Ok(address::join(&all))

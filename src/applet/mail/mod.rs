@@ -151,7 +151,9 @@ fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Result<W
             What::Bcc => letter.put("Bcc", &joined(letter.header("Bcc"), value)),
             What::AppendOrAttach if options::is_header(value) => {
                 let (name, value) = value.split_once(':').unwrap_or((value, ""));
-                letter.add(name, value.trim());
+                if !value.trim().is_empty() {
+                    letter.add(name, value.trim());
+                }
             }
             What::AppendOrAttach if !Path::new(value).is_file() => {
                 let say = session.texts.say("Invalid header: {}", &[value]);
@@ -159,6 +161,9 @@ fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Result<W
             }
             What::Attach | What::AppendOrAttach | What::AttachDescriptor => {
                 let path = if *what == What::AttachDescriptor { format!("/dev/fd/{value}") } else { value.clone() };
+                if Path::new(&path).is_dir() {
+                    return Err(Trouble::Say(format!("{value}: not a regular file or FIFO")));
+                }
                 let content = escapes::read_limited(Path::new(&path)).map_err(|error| match error.kind() {
                     std::io::ErrorKind::NotFound => session.trouble("{}: file does not exist", &[value]),
                     _ => Trouble::Say(format!("{value}: {}", session.texts.reason(&error))),
@@ -167,7 +172,7 @@ fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Result<W
                 let base = base.filter(|_| *what != What::AttachDescriptor);
                 letter.attachments.push(Attachment {
                     content,
-                    name: name.take().or_else(|| base.clone()),
+                    name: name.take().or_else(|| file_name.clone()).or_else(|| base.clone()),
                     content_type: kind.clone().or_else(|| type_by_name(value)),
                     file_name: file_name.take().or(base),
                     encoding: encoding.clone(),
@@ -199,13 +204,20 @@ fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Result<W
             What::ReadOnly => wishes.commands.push("set readonly".into()),
             What::Verbose => wishes.commands.push("set verbose".into()),
             What::ReturnAddress => {
-                crate::message::address::parse(value).map_err(|_| malformed(session, value))?;
-                session.variables.set("return-address", Value::Text(letter::one_line(value)));
+                let all = crate::message::address::parse(value).map_err(|_| malformed(session, value))?;
+                if let Some(one) = all.into_iter().next() {
+                    session.variables.set("return-address", Value::Text(letter::one_line(&one.mailbox)));
+                }
             }
             What::Variable => session.variables.assign(value),
             What::Tilde | What::Interactive => session.escapes = true,
             What::Help | What::Usage | What::Version | What::Nothing => {}
         }
+    }
+    const ENCODINGS: [&str; 5] = ["7bit", "8bit", "binary", "base64", "quoted-printable"];
+    if encoding.as_ref().is_some_and(|name| !ENCODINGS.contains(&name.to_ascii_lowercase().as_str())) {
+        let reason = session.texts.say("Requested item not found", &[]);
+        return Err(Trouble::Say(format!("cannot attach (body): {reason}")));
     }
     letter.content_type = kind;
     letter.encoding = encoding;
@@ -291,8 +303,13 @@ fn send(session: &mut Session, mut letter: Letter, operands: &[String], wishes: 
         from_text(session, &mut letter, &text)?;
         return finish(session, letter, Manner { skip_empty: wishes.skip_empty, ..Manner::default() }, true);
     }
+    for (name, value) in session.send_headers.clone() {
+        letter.put(&name, &value);
+    }
     if !operands.is_empty() {
-        let to = joined(letter.header("To"), &join_recipients(operands));
+        let mut lists = operands.to_vec();
+        lists.splice(0..0, letter.header("To").map(str::to_owned));
+        let to = compose::joined(session, &lists)?;
         letter.put("To", &to);
     }
     if letter.header("To").is_none()
@@ -320,11 +337,6 @@ fn finish(session: &mut Session, letter: Letter, manner: Manner, complete: bool)
     }
 }
 
-/// Operands as one list; words of a name stay together as they were quoted.
-fn join_recipients(words: &[String]) -> String {
-    words.join(",")
-}
-
 /// `-t`: the header that begins the text is the letter's.
 fn from_text(session: &mut Session, letter: &mut Letter, text: &[u8]) -> Result<(), Trouble> {
     let (block, body) = header::split(text);
@@ -336,8 +348,9 @@ fn from_text(session: &mut Session, letter: &mut Letter, text: &[u8]) -> Result<
             && header::fields(&[line, b"\n"].concat()).next().is_none()
     });
     if let Some(line) = first_bad.filter(|_| complete) {
-        session.complain(&format!("{}: not a header line", line + 1));
-        return Err("Errors parsing message".into());
+        let say = session.texts.say("{}: not a header line", &[&(line + 1).to_string()]);
+        session.complain(&say);
+        return Err(session.trouble("Errors parsing message", &[]));
     }
     let own = letter.clone();
     let mut merged = Letter::default();
@@ -364,7 +377,7 @@ fn from_text(session: &mut Session, letter: &mut Letter, text: &[u8]) -> Result<
 /// A mailbox.
 fn read(session: &mut Session, operands: &[String], wishes: &Wishes) -> Result<Exit, Trouble> {
     if operands.len() > 1 {
-        return Err("-f requires at most one command line argument".into());
+        return Err(session.trouble("-f requires at most one command line argument", &[]));
     }
     let named = wishes
         .file

@@ -63,10 +63,18 @@ pub fn choose_parts(
     }
     // A blank that was quoted belongs to its word.
     let text = words.iter().map(|word| word.replace(' ', QUOTED_BLANK)).collect::<Vec<_>>().join(" ");
-    let reader = Reader { open, texts, command, scope, regex: session.variables.is_set("regex") };
+    let reader = Reader {
+        open,
+        texts,
+        command,
+        scope,
+        regex: session.variables.is_set("regex"),
+        missing: std::cell::Cell::new(false),
+    };
     let mut chosen = Vec::new();
     if let Err(trouble) = reader.list(&text, 0, &mut chosen) {
-        if chosen.is_empty() || !matches!(trouble, Trouble::Say(_)) {
+        // A message that is not there ends the list; a list that cannot be read is none.
+        if chosen.is_empty() || !reader.missing.get() {
             return Err(trouble);
         }
         session.afterthought = Some(trouble);
@@ -83,6 +91,8 @@ struct Reader<'s> {
     command: &'s str,
     scope: Scope,
     regex: bool,
+    /// The trouble is a message that is not there.
+    missing: std::cell::Cell<bool>,
 }
 
 impl Reader<'_> {
@@ -288,10 +298,12 @@ impl Reader<'_> {
     }
 
     fn inappropriate(&self, number: usize) -> Trouble {
+        self.missing.set(true);
         Trouble::Say(self.texts.say("{}: Inappropriate message (has been deleted)", &[&number.to_string()]))
     }
 
     fn invalid(&self, number: usize) -> Trouble {
+        self.missing.set(true);
         Trouble::Say(self.texts.say("{}: invalid message number", &[&number.to_string()]))
     }
 }

@@ -79,7 +79,8 @@ pub fn render_header(session: &Session, block: &[u8], manner: Manner) -> Vec<u8>
         } else {
             out.extend_from_slice(field.name);
             out.extend_from_slice(b": ");
-            out.extend_from_slice(charset::decode_words(&header::unfold(field.value)).as_bytes());
+            let text = super::summary::plain(session, charset::decode_words(&header::unfold(field.value)));
+            out.extend_from_slice(text.as_bytes());
             out.push(b'\n');
         }
     }

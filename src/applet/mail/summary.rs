@@ -128,12 +128,12 @@ impl Format {
                         'o' => message.size().to_string(),
                         '>' => if index == open.cursor { ">" } else { " " }.to_owned(),
                         '<' => if index == open.cursor { "<" } else { " " }.to_owned(),
-                        'f' => sender(session, open, index, &block)?,
-                        's' => subject(&block),
+                        'f' => plain(session, sender(session, open, index, &block)?),
+                        's' => plain(session, subject(&block)),
                         'S' if width.is_none() => {
-                            format!("\"{}\"", cut(&subject(&block), columns.saturating_sub(used + 4)))
+                            format!("\"{}\"", cut(&plain(session, subject(&block)), columns.saturating_sub(used + 4)))
                         }
-                        'S' => format!("\"{}\"", subject(&block)),
+                        'S' => format!("\"{}\"", plain(session, subject(&block))),
                         _ => when(session, open, index, &block, date.as_deref())?,
                     };
                     // The last screen columns stay free: the two that a terminal wraps at.
@@ -157,6 +157,16 @@ impl Format {
         }
         Ok(out)
     }
+}
+
+/// In a locale of ASCII alone other characters are shown as the octal numbers of their bytes.
+pub fn plain(session: &Session, text: String) -> String {
+    if text.is_ascii() || !session.texts.ascii {
+        return text;
+    }
+    text.bytes()
+        .map(|byte| if byte.is_ascii() { char::from(byte).to_string() } else { format!("\\{byte:03o}") })
+        .collect()
 }
 
 /// The status letter.
@@ -235,7 +245,7 @@ fn when(
 /// strftime in the user's language.
 fn format_date(texts: Texts, time: &DateTime, format: &str) -> String {
     let mut format = format.to_owned();
-    if texts.is_french() {
+    if texts.has_french_dates() {
         let day = FRENCH_DAYS[usize::try_from(time.weekday().to_monday_zero_offset()).unwrap_or(0) % 7];
         let month = FRENCH_MONTHS[usize::try_from(time.month() - 1).unwrap_or(0) % 12];
         format = format.replace("%a", day).replace("%b", month);
