@@ -948,3 +948,129 @@ fn killed_at_any_system_call_the_mailbox_is_old_or_new() {
     }
     assert!(seen_old > 5 && seen_new > 5, "{seen_old} {seen_new}");
 }
+
+/// Sessions recorded from the reference (`expected`), with our own outcome where it differs on purpose (`ours`).
+/// RECORD=1 writes what the program under test does into the file.
+#[test]
+fn recorded_sessions() {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/mail/recorded.json");
+    let mut cases: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let record = std::env::var_os("RECORD").is_some();
+    let mut wrong = Vec::new();
+    for case in cases.as_array_mut().unwrap() {
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        let args: Vec<String> = case["args"].as_array().unwrap().iter().map(text).collect();
+        let environment: Vec<(String, String)> = case
+            .get("env")
+            .and_then(|env| env.as_object())
+            .map(|env| env.iter().map(|(name, value)| (name.clone(), text(value))).collect())
+            .unwrap_or_default();
+        let found = recorded(&args, &text(&case["input"]), &environment);
+        let expected = case.get("expected").map(text).unwrap_or_default();
+        if record && on_reference() {
+            case["expected"] = found.into();
+            continue;
+        }
+        if record {
+            case.as_object_mut().unwrap().remove("ours");
+            if found != expected {
+                case["ours"] = found.into();
+            }
+            continue;
+        }
+        let wanted = case.get("ours").filter(|_| !on_reference()).map(text).unwrap_or(expected);
+        if found != wanted {
+            wrong.push(format!("{} {}\n--- expected\n{wanted}--- found\n{found}", case["args"], case["input"]));
+        }
+    }
+    if record {
+        let lines: Vec<String> = cases.as_array().unwrap().iter().map(|case| case.to_string()).collect();
+        std::fs::write(&file, format!("[\n{}\n]\n", lines.join(",\n"))).unwrap();
+    }
+    assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), cases.as_array().unwrap().len(), wrong.join("\n"));
+}
+
+/// A home as the recorded sessions know it, and what one of them leaves: output, status, letters, files.
+fn recorded(args: &[String], input: &str, environment: &[(String, String)]) -> String {
+    let day = "Tue Nov 24 10:05:15 2026";
+    let long = "ligne\n".repeat(30);
+    let four = |first: &str| {
+        message("titi@ex.org", "bonjour toto", "Salut toto,\nceci est un essai.", day, first)
+            + &message(
+                "eleve@ex.org",
+                "deuxieme message avec un sujet tres long qui depasse",
+                &long,
+                "Mon Nov  2 09:00:00 2026",
+                "",
+            )
+            + &message("Jean Dupont <jean@example.org>", "=?utf-8?Q?H=C3=A9t=C3=A9rog=C3=A8ne?=", "corps", day, "")
+            + &message("root@ex.org", "re x", "lu", day, "Status: RO\n")
+    };
+    let mut home = Home::new();
+    let root = home.dir.path().display().to_string();
+    home.write("box", &four("").replace("@vm", "@ex.org"));
+    home.write("box2", &four("Status: RO\n").replace("@vm", "@ex.org"));
+    home.write("multi", "From a@b Tue Nov 24 10:05:15 2026\nFrom: a@b\nSubject: multi\nContent-Type: multipart/mixed; boundary=\"x\"\n\npre\n--x\nContent-Type: text/plain; charset=utf-8\n\ncafe\n--x\nContent-Type: application/octet-stream; name=\"f.bin\"\nContent-Transfer-Encoding: base64\n\nAAEC\n--x--\n\nFrom a@b Tue Nov 24 10:05:15 2026\nFrom: a@b\nSubject: qp\nContent-Type: text/plain; charset=iso-8859-1\n\nx\n\n");
+    home.write("pj.txt", "piece\n");
+    home.write("empty", "");
+    std::fs::create_dir(home.path("home")).unwrap();
+    let rc = home.read(".mailrc").replace("append dot save", "append dot save crt");
+    home.write(".mailrc", &rc);
+    home.write("home/.mailrc", "");
+    for (name, value) in environment {
+        home = home.with(name, &value.replace("@HOME@", &root));
+    }
+    let args: Vec<String> = args.iter().map(|arg| arg.replace("@HOME@", &root)).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    // One file for both streams, so that their order shows.
+    let out = std::fs::OpenOptions::new().append(true).create(true).open(home.path("out")).unwrap();
+    let mut child =
+        home.command(&args).stdin(Stdio::piped()).stdout(out.try_clone().unwrap()).stderr(out).spawn().unwrap();
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let status = child.wait().unwrap().code().unwrap_or(-1);
+    let mut text = format!("{}[status {status}]\n", home.read("out"));
+    for name in ["sent", "mbox", "dead.letter"] {
+        let content = home.read(name);
+        if !content.is_empty() {
+            text.push_str(&format!("--{name}\n{content}"));
+        }
+    }
+    made_equal(&text, &root)
+}
+
+/// Names of this machine, moments and numbers of processes out of the way.
+fn made_equal(text: &str, root: &str) -> String {
+    let user = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
+    let (user, host) = (user.trim(), pillarbox::sys::host::canonical_name());
+    let own = format!("{user}@{host}");
+    let mut out = String::new();
+    for line in text.replace(root, "@HOME@").lines() {
+        let line = line.replace(&own, "@OWN@").replace(&format!("@{host}"), "@HOST@");
+        let line = line
+            .replace(&format!("No mail for {user}"), "No mail for USER")
+            .replace(&format!("Pas de courrier pour {user}"), "Pas de courrier pour USER");
+        if line.starts_with("X-IMAPbase: ") || line.starts_with("X-UID: ") {
+            continue;
+        }
+        if line.starts_with("User-Agent: mail (") {
+            out.push_str("User-Agent: X");
+        } else if line.starts_with("Date: ") && !line.contains(" 10:05:15 +0000") && !line.contains("2024") {
+            out.push_str("Date: X");
+        } else if line.starts_with("Content-ID: ") {
+            out.push_str("Content-ID: X");
+        } else if line.starts_with("From @OWN@ ") {
+            out.push_str("From @OWN@ NOW");
+        } else if line.starts_with("PID=") {
+            out.push_str("PID");
+        } else if let Some(at) = line.find("=:") {
+            let start = line[..at].rfind(|c: char| !c.is_ascii_digit() && c != '-').map_or(0, |start| start + 1);
+            let end = line[at + 2..].find(|c: char| !c.is_ascii_digit()).map_or(line.len(), |end| at + 2 + end);
+            let dashes = line[start..].len() - line[start..].trim_start_matches('-').len();
+            out.push_str(&format!("{}BOUNDARY{}", &line[..start + dashes], &line[end..]));
+        } else {
+            out.push_str(&line);
+        }
+        out.push('\n');
+    }
+    out
+}

@@ -195,9 +195,15 @@ fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Result<W
             What::File => wishes.file = Some(value.clone()),
             What::User => wishes.user = Some(value.clone()),
             What::To => wishes.to = true,
-            What::NoRc => wishes.no_rc = true,
+            What::NoRc => {
+                wishes.no_rc = true;
+                session.variables.unset("rc");
+            }
             // After the start-up files, so that these do not undo the command line.
-            What::ByName => wishes.commands.push("set record=".into()),
+            What::ByName => {
+                wishes.subject = true;
+                wishes.commands.push("set record=".into());
+            }
             What::IgnoreInterrupts => wishes.commands.push("set ignore".into()),
             What::NoSummary => wishes.commands.push("set noheader".into()),
             What::Quit => wishes.commands.push("set quit".into()),

@@ -107,7 +107,6 @@ impl Variables {
         for name in [
             "append",
             "autoinc",
-            "dot",
             "fromfield",
             "fullnames",
             "header",
