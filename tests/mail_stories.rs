@@ -593,6 +593,22 @@ fn crlf_mailboxes_are_read_and_rewritten_as_they_are() {
 }
 
 #[test]
+fn maildirs_are_read_and_changed_too() {
+    if !ours_only() {
+        return;
+    }
+    let home = Home::new();
+    for part in ["Maildir/cur", "Maildir/new", "Maildir/tmp"] {
+        std::fs::create_dir_all(home.path(part)).unwrap();
+    }
+    home.write("Maildir/new/1.a.h", "From: a@b\nSubject: un\n\n>From x\n");
+    home.write("Maildir/new/2.b.h", "From: a@b\nSubject: deux\n\ndeux\n");
+    let outcome = home.run(&["-N", "-f", "Maildir"], "t 1\nd 2\nq\n");
+    assert!(outcome.out.starts_with("From: a@b\nSubject: un\n\n>From x\nHeld 1 message in "), "{outcome:?}");
+    assert!(home.path("Maildir/cur/1.a.h:2,S").exists() && !home.path("Maildir/new/2.b.h").exists());
+}
+
+#[test]
 fn what_is_no_mailbox_is_left_alone() {
     if !ours_only() {
         return;

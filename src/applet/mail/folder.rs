@@ -3,8 +3,9 @@
 use super::session::{OpenBox, Session, State, Trouble};
 use crate::mailbox::append;
 use crate::mailbox::marks::{self, Flags, Marks};
-use crate::mailbox::mbox::{Mbox, MboxError, News};
+use crate::mailbox::mbox::{MboxError, News};
 use crate::mailbox::rewrite::Fate;
+use crate::mailbox::store::Store;
 use crate::message::{address, date, header};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,10 @@ pub fn path_of(session: &Session, name: &str) -> Result<PathBuf, Trouble> {
             scheme.trim_end_matches("://")
         )));
     }
-    let name = name.strip_prefix("mbox://").or_else(|| name.strip_prefix("mbox:")).unwrap_or(name);
+    let name = ["mbox://", "mbox:", "maildir://", "maildir:"]
+        .iter()
+        .find_map(|scheme| name.strip_prefix(scheme))
+        .unwrap_or(name);
     Ok(match name {
         "%" | "%%" => system_mailbox(session, None),
         "&" => mbox_path(session),
@@ -72,7 +76,7 @@ pub fn open(session: &mut Session, path: &Path) -> Result<OpenBox, Trouble> {
     let path = std::path::absolute(path)?;
     let system = path == std::path::absolute(system_mailbox(session, None))?;
     let name = path.to_string_lossy().into_owned();
-    match Mbox::open(&path, Some(&session.journal_dir())) {
+    match Store::open(&path, Some(&session.journal_dir())) {
         Ok(mbox) => {
             let mut open = OpenBox::new(mbox, system, name);
             let first = (0..open.count()).find(|&index| !open.is_read(index));
@@ -238,7 +242,9 @@ fn as_mbox_message(session: &Session, index: usize, mark: bool) -> Result<Vec<u8
     } else {
         out.extend(block);
     }
-    open.mbox.body(message).read_to_end(&mut out)?;
+    let mut body = Vec::new();
+    open.mbox.body(message)?.read_to_end(&mut body)?;
+    out.extend(if open.mbox.quotes() { body } else { crate::message::quote::quote(&body) });
     if !out.ends_with(b"\n") {
         out.push(b'\n');
     }

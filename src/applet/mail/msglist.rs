@@ -250,7 +250,7 @@ impl Reader<'_> {
         for index in self.living() {
             let mut body = Vec::new();
             let message = &self.open.mbox.messages()[index];
-            std::io::Read::read_to_end(&mut std::io::Read::take(self.open.mbox.body(message), BODY_LIMIT), &mut body)?;
+            std::io::Read::read_to_end(&mut std::io::Read::take(self.open.mbox.body(message)?, BODY_LIMIT), &mut body)?;
             if pattern.matches(&String::from_utf8_lossy(&body)) {
                 chosen.push(plain(index));
             }

@@ -2,7 +2,7 @@
 
 use super::command::Line;
 use super::msglist::{self, Chosen, Scope};
-use super::session::{Done, Next, Session, Trouble};
+use super::session::{Done, Next, Session};
 use super::show::{self, Manner};
 use super::summary;
 use crate::message::date;

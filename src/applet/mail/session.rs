@@ -5,7 +5,7 @@ use super::screen::Screen;
 use super::texts::Texts;
 use super::variables::Variables;
 use crate::mailbox::marks::Flags;
-use crate::mailbox::mbox::Mbox;
+use crate::mailbox::store::Store;
 use crate::message::address::Address;
 use crate::sys::accounts::{self, Account};
 use std::collections::BTreeMap;
@@ -69,7 +69,7 @@ pub struct State {
 
 /// The mailbox that is open.
 pub struct OpenBox {
-    pub mbox: Mbox,
+    pub mbox: Store,
     pub states: Vec<State>,
     /// The current message, from 0.
     pub cursor: usize,
@@ -80,7 +80,7 @@ pub struct OpenBox {
 }
 
 impl OpenBox {
-    pub fn new(mbox: Mbox, system: bool, name: String) -> OpenBox {
+    pub fn new(mbox: Store, system: bool, name: String) -> OpenBox {
         let states = vec![State::default(); mbox.messages().len()];
         OpenBox { mbox, states, cursor: 0, system, name }
     }
