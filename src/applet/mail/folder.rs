@@ -140,13 +140,9 @@ pub fn quit(session: &mut Session) -> Result<(), Trouble> {
     let mut moving = Vec::new();
     for (index, state) in open.states.iter().enumerate() {
         let message = &open.mbox.messages()[index];
-        let moves = !state.deleted
-            && (state.mboxed
-                || (open.system
-                    && !hold
-                    && !state.preserved
-                    && (state.saved && (keep_saved || state.touched)
-                        || !state.saved && (state.shown || state.touched))));
+        let looked_at = state.shown || state.touched;
+        let ripe = if state.saved { keep_saved || state.touched } else { looked_at };
+        let moves = !state.deleted && (state.mboxed || (open.system && !hold && !state.preserved && ripe));
         let goes = state.deleted || moves || (open.system && state.saved && !keep_saved && !hold && !state.preserved);
         if moves {
             moving.push(index);

@@ -80,6 +80,9 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
         return Ok(Exit::OK);
     }
     let mut session = Session::new(&call.program);
+    if ["bsd-mailx", "Mail"].contains(&call.program.as_str()) {
+        session.variables.set("prompt", Value::Text("& ".into()));
+    }
     let done = serve(&mut session, &asked);
     let flushed = session.screen.flush();
     match done {
