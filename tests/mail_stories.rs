@@ -1090,3 +1090,111 @@ fn made_equal(text: &str, root: &str) -> String {
     }
     out
 }
+
+#[test]
+fn what_other_programs_call() {
+    // smartd, fail2ban, unattended-upgrades, logwatch, a backup script, mdadm's fallback, certbot hooks: their own lines.
+    for (args, header) in [
+        (
+            vec!["-s", "SMART error (CurrentPendingSector) detected on host: vm", "root"],
+            "Subject: SMART error (CurrentPendingSector) detected on host: vm\nTo: root\n",
+        ),
+        (
+            vec!["-E", "set escape", "-s", "[Fail2Ban] sshd: banned 192.0.2.1 from vm", "root"],
+            "Subject: [Fail2Ban] sshd: banned 192.0.2.1 from vm\nTo: root\n",
+        ),
+        (
+            vec!["-s", "unattended-upgrades result for vm: SUCCESS", "root@example.org"],
+            "Subject: unattended-upgrades result for vm: SUCCESS\nTo: <root@example.org>\n",
+        ),
+        (
+            vec!["-s", "Logwatch for vm (Linux)", "admin@example.org"],
+            "Subject: Logwatch for vm (Linux)\nTo: <admin@example.org>\n",
+        ),
+        (
+            vec!["-a", "From: backup@example.org", "-s", "Backup OK", "ops@example.org"],
+            "From: backup@example.org\nSubject: Backup OK\nTo: <ops@example.org>\n",
+        ),
+        (vec!["-s", "certbot: renewed", "-r", "certbot@example.org", "root"], "Subject: certbot: renewed\nTo: root\n"),
+    ] {
+        let home = Home::new();
+        let outcome = home.run(&args, "~!touch pwned\ntext of the report\n");
+        assert_eq!((outcome.status, outcome.err.as_str()), (0, ""), "{args:?}");
+        let sent = home.sent();
+        assert!(sent.starts_with(&format!("ARGV [-oi] [-t]\n{header}")), "{sent}");
+        assert!(sent.ends_with("\n\n~!touch pwned\ntext of the report\n--END\n"), "{sent}");
+        assert!(!home.path("pwned").exists());
+    }
+}
+
+mod any_bytes {
+    use pillarbox::mailbox::scan::scan;
+    use pillarbox::message::{address, charset, date, header, mime, quote};
+    use proptest::prelude::*;
+    use std::io::Write;
+
+    /// Pieces that mean something to the parsers, and anything between.
+    fn mail() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            Just(b"From a@b Tue Nov 24 10:05:15 2026\n".to_vec()),
+            Just(b"\n".to_vec()),
+            Just(b"\r\n".to_vec()),
+            Just(b"Subject: =?utf-8?Q?=C3=A9?= x\n".to_vec()),
+            Just(b"Content-Type: multipart/mixed; boundary=\"b\"\n".to_vec()),
+            Just(b"Content-Transfer-Encoding: base64\n".to_vec()),
+            Just(b"--b\n".to_vec()),
+            Just(b"--b--\n".to_vec()),
+            Just(b"Status: RO\nX-UID: 4294967296\n".to_vec()),
+            Just(b">From x\n".to_vec()),
+            proptest::collection::vec(any::<u8>(), 0..40),
+        ];
+        proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn messages_tile_the_mailbox(bytes in mail()) {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&bytes).unwrap();
+            let found = scan(&file, 0).unwrap();
+            if !found.foreign {
+                prop_assert_eq!(found.end, bytes.len() as u64);
+                for pair in found.messages.windows(2) {
+                    prop_assert_eq!(pair[0].end(), pair[1].offset);
+                }
+                for message in &found.messages {
+                    prop_assert!(message.body_at() + u64::from(message.separator) <= message.end());
+                    prop_assert!(bytes[usize::try_from(message.offset).unwrap()..].starts_with(b"From "));
+                }
+            }
+        }
+
+        #[test]
+        fn no_parser_panics(bytes in mail()) {
+            let (block, body) = header::split(&bytes);
+            let part = mime::Part::parse(block, body);
+            let _ = (part.text(), part.file_name(), part.decoded());
+            let text = charset::decode_words(&bytes);
+            let _ = (address::parse(&text), date::of_header(&text), mime::html_to_text(&text));
+            let _ = (date::of_from_line(&bytes), date::from_line_sender(&bytes), date::from_line_rest(&bytes));
+            prop_assert_eq!(quote::unquote(&quote::quote(body)).len() <= quote::quote(body).len(), true);
+        }
+
+        #[test]
+        fn encoded_words_come_back(text in "\\PC{0,120}") {
+            let encoded = charset::encode_words(&text);
+            prop_assert!(text.is_ascii() || encoded.is_ascii());
+            if !text.is_ascii() {
+                prop_assert_eq!(charset::decode_words(encoded.as_bytes()), text);
+            }
+        }
+
+        #[test]
+        fn addresses_that_are_written_can_be_read(name in "[a-zA-Z ,\"\\\\é]{1,12}", mailbox in "[a-z]{1,8}@[a-z]{1,8}") {
+            let one = address::Address { name: Some(name.clone()), mailbox: mailbox.clone() };
+            let read = address::parse(&one.to_string()).unwrap();
+            prop_assert_eq!(read.len(), 1);
+            prop_assert_eq!(&read[0].mailbox, &mailbox);
+        }
+    }
+}

@@ -162,10 +162,14 @@ fn finish(session: &mut Session, mut letter: Letter, manner: Manner) -> Result<O
     let of_header = || {
         address::parse(letter.header("From")?).ok()?.into_iter().next().map(|one| one.qualified(&session.host).mailbox)
     };
-    let sender = session.variables.text("return-address").or_else(of_header).unwrap_or_else(|| session.own_address());
+    let chosen = session.variables.text("return-address").or_else(of_header);
+    let sender = chosen.clone().unwrap_or_else(|| session.own_address());
+    // An instance of its own configuration knows itself what its users are called.
+    let own_instance = std::env::var_os("MAIL_CONFIG").is_some();
+    let envelope = chosen.or_else(|| (!own_instance).then(|| sender.clone()));
     let program = sendmail_program(session);
     session.screen.flush()?;
-    if let Err(reason) = letter::send(&program, Some(&sender), &message, &session.sendmail_arguments) {
+    if let Err(reason) = letter::send(&program, envelope.as_deref(), &message, &session.sendmail_arguments) {
         let say = session.texts.say("cannot send message: {}", &[&reason]);
         session.complain(&say);
         dead_letter(session, &letter);
