@@ -102,6 +102,8 @@ pub const APPLETS: &[&Applet] = &[
     &lab::APPLET,
     &install::INSTALL,
     &install::UNINSTALL,
+    &mail::FRM,
+    &mail::FROM,
 ];
 
 /// The applet of this exact name.

@@ -21,6 +21,14 @@ impl Flags {
         self.0 & other.0 == other.0
     }
 
+    pub(super) fn bits(self) -> u8 {
+        self.0
+    }
+
+    pub(super) fn from_bits(bits: u8) -> Flags {
+        Flags(bits & 63)
+    }
+
     pub fn without(self, other: Flags) -> Flags {
         Flags(self.0 & !other.0)
     }

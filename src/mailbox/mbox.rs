@@ -3,7 +3,7 @@
 
 use super::marks::UidBase;
 use super::scan::{Message, scan};
-use super::{journal, rewrite};
+use super::{index, journal, rewrite};
 use crate::sys::lock::{self, Kind, Patience};
 use std::fs::File;
 use std::io::{self, Read};
@@ -68,8 +68,8 @@ pub enum News {
 }
 
 impl Mbox {
-    /// Opens and scans. `journal_dir` is the user's own directory for the journal of changes in place, needed only
-    /// where the mailbox's directory takes no new files (/var/mail for a user outside group mail).
+    /// Opens and scans. `journal_dir` is the user's own directory: for the index of large mailboxes, and for the journal
+    /// of changes in place where the mailbox's directory takes no new files (/var/mail for a user outside group mail).
     pub fn open(path: &Path, journal_dir: Option<&Path>) -> Result<Mbox, MboxError> {
         // The file itself: a rename must not put a file in a symbolic link's place.
         let path = std::fs::canonicalize(path)?;
@@ -114,14 +114,22 @@ impl Mbox {
     /// Reads everything again, from the file that has the name now.
     fn rescan(&mut self) -> Result<(), MboxError> {
         let locked = lock::fcntl(&self.file, Kind::Shared, PATIENCE).unwrap_or(false);
-        self.seen = Stamp::of(&self.file.metadata()?);
-        let found = scan(&self.file, 0);
+        let data = self.file.metadata()?;
+        self.seen = Stamp::of(&data);
+        let indexed = self.journal_dir.as_deref().and_then(|dir| index::load(&self.path, dir, &data));
+        let is_indexed = indexed.is_some();
+        let found = indexed.map_or_else(|| scan(&self.file, 0), Ok);
+        // Programs that take no lock may have written meanwhile.
+        let same = self.file.metadata().is_ok_and(|now| Stamp::of(&now) == self.seen);
         if locked {
             let _ = lock::unlock(&self.file);
         }
         let found = found?;
         if found.foreign {
             return Err(MboxError::NotMbox);
+        }
+        if let Some(dir) = self.journal_dir.as_deref().filter(|_| same && !is_indexed) {
+            index::store(&self.path, dir, &data, &found);
         }
         self.messages = found.messages;
         self.base = found.base;

@@ -4,8 +4,12 @@
 pub mod append;
 /// Putting a message in, for delivery agents.
 pub mod deliver;
+/// What a scan found, for the next program.
+mod index;
 /// The copy that makes rewriting in place survive a kill, where no file can be made beside the mailbox.
 mod journal;
+/// One file a message.
+pub mod maildir;
 /// What an mbox notes about a message in its header: read, old, answered, UIDs.
 pub mod marks;
 /// One mbox: open, read, see what arrived.
@@ -14,3 +18,5 @@ pub mod mbox;
 pub mod rewrite;
 /// Where messages begin and end in an mbox.
 pub mod scan;
+/// A mailbox of whatever kind.
+pub mod store;

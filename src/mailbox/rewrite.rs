@@ -51,7 +51,7 @@ pub(super) fn rewrite(mbox: &Mbox, fates: &[Fate]) -> Result<bool, MboxError> {
         return Ok(true);
     }
     let dir = mbox.journal_dir.as_deref().ok_or(MboxError::NoSafePlace)?;
-    journal::rewrite_in_place(&mbox.path, &locked.file, dir, content.from_offset(), |out| content.write_changed(out))?;
+    journal::rewrite_in_place(&mbox.path, &locked.file, dir, content.start(), |out| content.write_changed(out))?;
     Ok(true)
 }
 
@@ -99,13 +99,13 @@ struct Content<'m> {
 }
 
 impl Content<'_> {
-    fn from_offset(&self) -> u64 {
+    fn start(&self) -> u64 {
         self.messages[self.first].offset
     }
 
     /// Everything from the first change on.
     fn write_changed(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut run = (self.from_offset(), self.from_offset());
+        let mut run = (self.start(), self.start());
         for (message, fate) in self.messages.iter().zip(self.fates).skip(self.first) {
             match fate {
                 Fate::Mark(marks) if changes(fate, message) && message.header <= HEADER_LIMIT => {
@@ -149,7 +149,7 @@ fn beside(path: &Path, old: &File, content: &Content) -> Result<bool, MboxError>
     }
     {
         let mut out = BufWriter::with_capacity(256 * 1024, new.file());
-        copy(old, (0, content.from_offset()), &mut out)?;
+        copy(old, (0, content.start()), &mut out)?;
         content.write_changed(&mut out)?;
         out.flush()?;
     }

@@ -321,10 +321,10 @@ pub fn html_to_text(html: &str) -> String {
                 };
                 rest = rest.match_indices("</").map(|(at, _)| at).find(closes).map_or("", |at| &rest[at..]);
             }
-            "br" | "br/" | "/p" | "p" | "/div" | "/tr" | "/li" | "/h1" | "/h2" | "/h3" | "/table" => {
-                if !out.ends_with("\n\n") {
-                    out.push('\n');
-                }
+            "br" | "br/" | "/p" | "p" | "/div" | "/tr" | "/li" | "/h1" | "/h2" | "/h3" | "/table"
+                if !out.ends_with("\n\n") =>
+            {
+                out.push('\n');
             }
             _ => {}
         }

@@ -21,13 +21,13 @@ fn lookup(name: &str) -> Option<String> {
     }
     // SAFETY: on success the list has a first element; its canonical name is null or a terminated string. It is freed
     // once, after the copy was made.
-    let canonical = unsafe {
+
+    unsafe {
         let text = (*found).ai_canonname;
         let copy = (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned());
         libc::freeaddrinfo(found);
         copy
-    };
-    canonical
+    }
 }
 
 /// (columns, lines) of the terminal on standard output or input.

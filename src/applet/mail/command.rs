@@ -192,7 +192,10 @@ fn one(session: &mut Session, line: &str) -> Done {
         let shown = if digits > 0 { &word[..digits] } else { word };
         return Err(session.trouble("Unknown command: {}", &[shown]));
     };
-    let words = words::split(rest, &|name| session.expand(name));
+    if session.starting && !command.startup {
+        return Err(Trouble::Say(format!("{}: not in a start-up file", command.name)));
+    }
+    let words = words::split(rest, &|name| session.environment(name));
     session.last_command = line.to_owned();
     (command.run)(session, &Line { name: command.name, typed: word, words, rest: rest.trim() })
 }
@@ -252,6 +255,9 @@ pub fn converse(session: &mut Session) -> Result<Next, Trouble> {
                     },
                     Ok(Next::Exit) => return Ok(Next::Exit),
                     Err(trouble) => session.tell(trouble)?,
+                }
+                if let Some(trouble) = session.afterthought.take() {
+                    session.tell(trouble)?;
                 }
                 folder::look_for_news(session)?;
             }

@@ -162,10 +162,14 @@ fn finish(session: &mut Session, mut letter: Letter, manner: Manner) -> Result<O
     let of_header = || {
         address::parse(letter.header("From")?).ok()?.into_iter().next().map(|one| one.qualified(&session.host).mailbox)
     };
-    let sender = session.variables.text("return-address").or_else(of_header).unwrap_or_else(|| session.own_address());
+    let chosen = session.variables.text("return-address").or_else(of_header);
+    let sender = chosen.clone().unwrap_or_else(|| session.own_address());
+    // An instance of its own configuration knows itself what its users are called.
+    let own_instance = std::env::var_os("MAIL_CONFIG").is_some();
+    let envelope = chosen.or_else(|| (!own_instance).then(|| sender.clone()));
     let program = sendmail_program(session);
     session.screen.flush()?;
-    if let Err(reason) = letter::send(&program, Some(&sender), &message, &session.sendmail_arguments) {
+    if let Err(reason) = letter::send(&program, envelope.as_deref(), &message, &session.sendmail_arguments) {
         let say = session.texts.say("cannot send message: {}", &[&reason]);
         session.complain(&say);
         dead_letter(session, &letter);
@@ -184,7 +188,7 @@ fn sendmail_program(session: &Session) -> String {
     value
 }
 
-/// A recipient line with its aliases followed: one local name stays as it is, all else becomes `<a@b>,<c@d>`.
+/// A recipient line with its aliases followed: local names stay as they are, all else becomes `<a@b>,<c@d>`.
 pub fn recipients(session: &Session, value: &str) -> Result<String, Trouble> {
     let malformed = |text: &str| {
         let reason = session.texts.say("Malformed email address", &[]);
@@ -198,12 +202,26 @@ pub fn recipients(session: &Session, value: &str) -> Result<String, Trouble> {
     if let Some(bad) = all.iter().find(|one| one.mailbox.starts_with(['|', '/'])) {
         return Err(malformed(&bad.mailbox));
     }
-    if let [one] = all.as_slice()
-        && one.name.is_none()
-        && !one.mailbox.contains('@')
-        && !one.mailbox.starts_with('-')
-    {
-        return Ok(one.mailbox.clone());
+    let written = |one: Address| {
+        let local = one.name.is_none()
+            && !one.mailbox.contains('@')
+            && !one.mailbox.starts_with('-')
+            && !one.mailbox.contains(' ');
+        if local { one.mailbox } else { one.qualified(&session.host).to_string() }
+    };
+    Ok(all.into_iter().map(written).collect::<Vec<_>>().join(","))
+}
+
+/// Several lists as one: its local names get their domain, as mailutils gives it to them.
+pub fn joined(session: &Session, lists: &[String]) -> Result<String, Trouble> {
+    let lists: Vec<&String> = lists.iter().filter(|list| !list.trim().is_empty()).collect();
+    if let [one] = lists.as_slice() {
+        return Ok((*one).clone());
+    }
+    let mut all = Vec::new();
+    for list in lists {
+        let written = recipients(session, list)?;
+        all.extend(address::parse(&written).unwrap_or_default());
     }
     let all: Vec<Address> = all.into_iter().map(|one| one.qualified(&session.host)).collect();
     Ok(address::join(&all))

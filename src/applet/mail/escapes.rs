@@ -91,9 +91,9 @@ fn one(session: &mut Session, letter: &mut Letter, manner: Manner, text: &str) -
             command::run_line(session, rest)?;
         }
         's' => letter.put("Subject", rest),
-        't' => add_recipients(letter, "To", rest),
-        'c' => add_recipients(letter, "Cc", rest),
-        'b' => add_recipients(letter, "Bcc", rest),
+        't' => add_recipients(session, letter, "To", rest)?,
+        'c' => add_recipients(session, letter, "Cc", rest)?,
+        'b' => add_recipients(session, letter, "Bcc", rest)?,
         'h' => ask_headers(session, letter)?,
         'p' => print(session, letter)?,
         'f' | 'F' | 'm' | 'M' => interpolate(session, letter, manner, name, &words)?,
@@ -155,14 +155,17 @@ fn go_on(session: &mut Session) -> Result<(), Trouble> {
     Ok(session.screen.line(&say)?)
 }
 
-fn add_recipients(letter: &mut Letter, header: &str, more: &str) {
-    let more = more.split([' ', ',']).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(",");
-    let value = match letter.header(header) {
-        Some(old) if !old.is_empty() && !more.is_empty() => format!("{old},{more}"),
-        Some(old) => old.to_owned(),
-        None => more,
-    };
-    letter.put(header, &value);
+/// More recipients, separated by blanks or commas.
+fn add_recipients(session: &Session, letter: &mut Letter, header: &str, more: &str) -> Result<(), Trouble> {
+    let mut lists: Vec<String> = letter.header(header).map(str::to_owned).into_iter().collect();
+    let quoted = more.contains(['"', '<', '(']);
+    if quoted {
+        lists.push(more.to_owned());
+    } else {
+        lists.extend(more.split([' ', ',', '\t']).filter(|word| !word.is_empty()).map(str::to_owned));
+    }
+    letter.put(header, &compose::joined(session, &lists)?);
+    Ok(())
 }
 
 fn ask_headers(session: &mut Session, letter: &mut Letter) -> Result<(), Trouble> {

@@ -27,25 +27,15 @@ fn change(
 
 pub fn delete(session: &mut Session, line: &Line) -> Done {
     change(session, line.typed, &line.words, Scope::Living, |state| state.deleted = true)?;
-    leave_deleted(session)?;
     if session.variables.is_set("autoprint") {
         print_current(session)?;
     }
     Ok(Next::Go)
 }
 
-/// The current message is one that is there, when there is one.
-fn leave_deleted(session: &mut Session) -> Result<(), Trouble> {
-    let open = session.opened()?;
-    if open.states[open.cursor].deleted {
-        open.cursor = open.next_from(open.cursor).or_else(|| open.previous_from(open.cursor)).unwrap_or(open.cursor);
-    }
-    Ok(())
-}
-
 fn print_current(session: &mut Session) -> Result<(), Trouble> {
     let open = session.opened()?;
-    let index = open.cursor;
+    let index = open.current();
     if open.states[index].deleted {
         return Err(session.trouble("No applicable messages", &[]));
     }
@@ -54,13 +44,16 @@ fn print_current(session: &mut Session) -> Result<(), Trouble> {
 
 pub fn delete_print(session: &mut Session, line: &Line) -> Done {
     change(session, line.typed, &line.words, Scope::Living, |state| state.deleted = true)?;
-    leave_deleted(session)?;
     print_current(session)?;
     Ok(Next::Go)
 }
 
 pub fn undelete(session: &mut Session, line: &Line) -> Done {
-    change(session, line.typed, &line.words, Scope::All, |state| state.deleted = false)?;
+    // An undeleted message counts as read: whoever took it back has made up his mind about it.
+    change(session, line.typed, &line.words, Scope::All, |state| {
+        state.shown |= state.deleted;
+        state.deleted = false;
+    })?;
     Ok(Next::Go)
 }
 
@@ -197,7 +190,9 @@ fn store(session: &mut Session, chosen: &[Chosen], target: &Path, what: What, ma
 fn write_texts(session: &Session, chosen: &[Chosen], target: &Path) -> Result<(u64, u64), Trouble> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
-    let fails = |error: std::io::Error| Trouble::Say(format!("{}: {}", target.display(), session.texts.reason(&error)));
+    let fails = |error: std::io::Error| {
+        session.trouble("can't open {}: {}", &[&target.to_string_lossy(), &session.texts.reason(&error)])
+    };
     let mut all = Vec::new();
     for one in chosen {
         let (block, body) = show::read(session, one.index)?;

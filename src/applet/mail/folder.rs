@@ -3,8 +3,9 @@
 use super::session::{OpenBox, Session, State, Trouble};
 use crate::mailbox::append;
 use crate::mailbox::marks::{self, Flags, Marks};
-use crate::mailbox::mbox::{Mbox, MboxError, News};
+use crate::mailbox::mbox::{MboxError, News};
 use crate::mailbox::rewrite::Fate;
+use crate::mailbox::store::Store;
 use crate::message::{address, date, header};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,10 @@ pub fn path_of(session: &Session, name: &str) -> Result<PathBuf, Trouble> {
             scheme.trim_end_matches("://")
         )));
     }
-    let name = name.strip_prefix("mbox://").or_else(|| name.strip_prefix("mbox:")).unwrap_or(name);
+    let name = ["mbox://", "mbox:", "maildir://", "maildir:"]
+        .iter()
+        .find_map(|scheme| name.strip_prefix(scheme))
+        .unwrap_or(name);
     Ok(match name {
         "%" | "%%" => system_mailbox(session, None),
         "&" => mbox_path(session),
@@ -72,7 +76,7 @@ pub fn open(session: &mut Session, path: &Path) -> Result<OpenBox, Trouble> {
     let path = std::path::absolute(path)?;
     let system = path == std::path::absolute(system_mailbox(session, None))?;
     let name = path.to_string_lossy().into_owned();
-    match Mbox::open(&path, Some(&session.journal_dir())) {
+    match Store::open(&path, Some(&session.journal_dir())) {
         Ok(mbox) => {
             let mut open = OpenBox::new(mbox, system, name);
             let first = (0..open.count()).find(|&index| !open.is_read(index));
@@ -136,9 +140,9 @@ pub fn quit(session: &mut Session) -> Result<(), Trouble> {
     let mut moving = Vec::new();
     for (index, state) in open.states.iter().enumerate() {
         let message = &open.mbox.messages()[index];
-        let moves = !state.deleted
-            && (state.mboxed
-                || (open.system && !hold && (state.shown || state.touched) && !state.preserved && !state.saved));
+        let looked_at = state.shown || state.touched;
+        let ripe = if state.saved { keep_saved || state.touched } else { looked_at };
+        let moves = !state.deleted && (state.mboxed || (open.system && !hold && !state.preserved && ripe));
         let goes = state.deleted || moves || (open.system && state.saved && !keep_saved && !hold && !state.preserved);
         if moves {
             moving.push(index);
@@ -198,7 +202,7 @@ pub fn copy_messages(session: &Session, indices: &[usize], target: &Path, mark: 
             MboxError::Io(io) => session.texts.reason(io),
             other => other.to_string(),
         };
-        Trouble::Say(format!("{}: {reason}", target.display()))
+        session.trouble("Cannot open output file {}: {}", &[&target.to_string_lossy(), &reason])
     };
     let mut gathered = Vec::new();
     let (mut lines, mut bytes) = (0, 0);
@@ -234,7 +238,9 @@ fn as_mbox_message(session: &Session, index: usize, mark: bool) -> Result<Vec<u8
     } else {
         out.extend(block);
     }
-    open.mbox.body(message).read_to_end(&mut out)?;
+    let mut body = Vec::new();
+    open.mbox.body(message)?.read_to_end(&mut body)?;
+    out.extend(if open.mbox.quotes() { body } else { crate::message::quote::quote(&body) });
     if !out.ends_with(b"\n") {
         out.push(b'\n');
     }

@@ -159,6 +159,10 @@ impl Drop for QuietControl {
 }
 
 fn editor() -> Option<rustyline::DefaultEditor> {
+    use rustyline::config::Configurer;
     let config = rustyline::Config::builder().bracketed_paste(false).auto_add_history(false).build();
-    rustyline::DefaultEditor::with_config(config).ok()
+    let mut editor = rustyline::DefaultEditor::with_config(config).ok()?;
+    // Marks around every change of the line that not all terminals know.
+    editor.enable_synchronized_output(false);
+    Some(editor)
 }

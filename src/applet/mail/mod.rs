@@ -11,6 +11,8 @@ mod escapes;
 mod filing;
 /// Mailboxes by name.
 mod folder;
+/// frm(1) and from(1).
+mod frm;
 /// Lines from a person or a file.
 mod input;
 /// A letter on its way out.
@@ -43,6 +45,8 @@ mod writing;
 use super::{Applet, Invocation, Purpose};
 use crate::exit::{Exit, Failure};
 use crate::message::{charset, header};
+pub use frm::{FRM, FROM};
+
 use compose::{Manner, Outcome};
 use letter::{Attachment, Letter};
 use options::{Asked, What};
@@ -76,6 +80,9 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
         return Ok(Exit::OK);
     }
     let mut session = Session::new(&call.program);
+    if ["bsd-mailx", "Mail"].contains(&call.program.as_str()) {
+        session.variables.set("prompt", Value::Text("& ".into()));
+    }
     let done = serve(&mut session, &asked);
     let flushed = session.screen.flush();
     match done {
@@ -118,6 +125,9 @@ fn serve(session: &mut Session, asked: &Asked) -> Result<Exit, Trouble> {
         || wishes.print
         || wishes.count;
     let operands = operands(session, asked);
+    if wishes.subject && reading && (wishes.file.is_some() || wishes.headers || wishes.exist || wishes.print) {
+        return Err("conflicting options".into());
+    }
     session.sending = !reading && (wishes.to || wishes.subject || !operands.is_empty() || !letter.headers().is_empty());
     if wishes.subject && wishes.file.is_none() {
         session.sending = true;
@@ -144,7 +154,9 @@ fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Result<W
             What::Bcc => letter.put("Bcc", &joined(letter.header("Bcc"), value)),
             What::AppendOrAttach if options::is_header(value) => {
                 let (name, value) = value.split_once(':').unwrap_or((value, ""));
-                letter.add(name, value.trim());
+                if !value.trim().is_empty() {
+                    letter.add(name, value.trim());
+                }
             }
             What::AppendOrAttach if !Path::new(value).is_file() => {
                 let say = session.texts.say("Invalid header: {}", &[value]);
@@ -152,6 +164,9 @@ fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Result<W
             }
             What::Attach | What::AppendOrAttach | What::AttachDescriptor => {
                 let path = if *what == What::AttachDescriptor { format!("/dev/fd/{value}") } else { value.clone() };
+                if Path::new(&path).is_dir() {
+                    return Err(Trouble::Say(format!("{value}: not a regular file or FIFO")));
+                }
                 let content = escapes::read_limited(Path::new(&path)).map_err(|error| match error.kind() {
                     std::io::ErrorKind::NotFound => session.trouble("{}: file does not exist", &[value]),
                     _ => Trouble::Say(format!("{value}: {}", session.texts.reason(&error))),
@@ -160,7 +175,7 @@ fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Result<W
                 let base = base.filter(|_| *what != What::AttachDescriptor);
                 letter.attachments.push(Attachment {
                     content,
-                    name: name.take().or_else(|| base.clone()),
+                    name: name.take().or_else(|| file_name.clone()).or_else(|| base.clone()),
                     content_type: kind.clone().or_else(|| type_by_name(value)),
                     file_name: file_name.take().or(base),
                     encoding: encoding.clone(),
@@ -183,22 +198,35 @@ fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Result<W
             What::File => wishes.file = Some(value.clone()),
             What::User => wishes.user = Some(value.clone()),
             What::To => wishes.to = true,
-            What::NoRc => wishes.no_rc = true,
+            What::NoRc => {
+                wishes.no_rc = true;
+                session.variables.unset("rc");
+            }
             // After the start-up files, so that these do not undo the command line.
-            What::ByName => wishes.commands.push("set record=".into()),
+            What::ByName => {
+                wishes.subject = true;
+                wishes.commands.push("set record=".into());
+            }
             What::IgnoreInterrupts => wishes.commands.push("set ignore".into()),
             What::NoSummary => wishes.commands.push("set noheader".into()),
             What::Quit => wishes.commands.push("set quit".into()),
             What::ReadOnly => wishes.commands.push("set readonly".into()),
             What::Verbose => wishes.commands.push("set verbose".into()),
             What::ReturnAddress => {
-                crate::message::address::parse(value).map_err(|_| malformed(session, value))?;
-                session.variables.set("return-address", Value::Text(letter::one_line(value)));
+                let all = crate::message::address::parse(value).map_err(|_| malformed(session, value))?;
+                if let Some(one) = all.into_iter().next() {
+                    session.variables.set("return-address", Value::Text(letter::one_line(&one.mailbox)));
+                }
             }
             What::Variable => session.variables.assign(value),
             What::Tilde | What::Interactive => session.escapes = true,
             What::Help | What::Usage | What::Version | What::Nothing => {}
         }
+    }
+    const ENCODINGS: [&str; 5] = ["7bit", "8bit", "binary", "base64", "quoted-printable"];
+    if encoding.as_ref().is_some_and(|name| !ENCODINGS.contains(&name.to_ascii_lowercase().as_str())) {
+        let reason = session.texts.say("Requested item not found", &[]);
+        return Err(Trouble::Say(format!("cannot attach (body): {reason}")));
     }
     letter.content_type = kind;
     letter.encoding = encoding;
@@ -254,6 +282,7 @@ fn operands(session: &mut Session, asked: &Asked) -> Vec<String> {
 
 /// Start-up files, then -E.
 fn start_up(session: &mut Session, wishes: &Wishes) -> Result<(), Trouble> {
+    session.starting = true;
     if !wishes.no_rc {
         settings::read_file(session, Path::new("/etc/mail.rc"))?;
     }
@@ -261,6 +290,7 @@ fn start_up(session: &mut Session, wishes: &Wishes) -> Result<(), Trouble> {
     if !own.is_empty() {
         settings::read_file(session, Path::new(&own))?;
     }
+    session.starting = false;
     // Nobody sits there to be asked, or to turn pages.
     if !session.interactive() {
         for name in ["ask", "askcc", "askbcc", "crt"] {
@@ -268,9 +298,8 @@ fn start_up(session: &mut Session, wishes: &Wishes) -> Result<(), Trouble> {
         }
     }
     for line in &wishes.commands {
-        match command::run_line(session, line) {
-            Err(trouble) => session.tell(trouble)?,
-            Ok(_) => {}
+        if let Err(trouble) = command::run_line(session, line) {
+            session.tell(trouble)?
         }
     }
     Ok(())
@@ -283,8 +312,13 @@ fn send(session: &mut Session, mut letter: Letter, operands: &[String], wishes: 
         from_text(session, &mut letter, &text)?;
         return finish(session, letter, Manner { skip_empty: wishes.skip_empty, ..Manner::default() }, true);
     }
+    for (name, value) in session.send_headers.clone() {
+        letter.put(&name, &value);
+    }
     if !operands.is_empty() {
-        let to = joined(letter.header("To"), &join_recipients(operands));
+        let mut lists = operands.to_vec();
+        lists.splice(0..0, letter.header("To").map(str::to_owned));
+        let to = compose::joined(session, &lists)?;
         letter.put("To", &to);
     }
     if letter.header("To").is_none()
@@ -312,11 +346,6 @@ fn finish(session: &mut Session, letter: Letter, manner: Manner, complete: bool)
     }
 }
 
-/// Operands as one list; words of a name stay together as they were quoted.
-fn join_recipients(words: &[String]) -> String {
-    words.join(",")
-}
-
 /// `-t`: the header that begins the text is the letter's.
 fn from_text(session: &mut Session, letter: &mut Letter, text: &[u8]) -> Result<(), Trouble> {
     let (block, body) = header::split(text);
@@ -328,8 +357,9 @@ fn from_text(session: &mut Session, letter: &mut Letter, text: &[u8]) -> Result<
             && header::fields(&[line, b"\n"].concat()).next().is_none()
     });
     if let Some(line) = first_bad.filter(|_| complete) {
-        session.complain(&format!("{}: not a header line", line + 1));
-        return Err("Errors parsing message".into());
+        let say = session.texts.say("{}: not a header line", &[&(line + 1).to_string()]);
+        session.complain(&say);
+        return Err(session.trouble("Errors parsing message", &[]));
     }
     let own = letter.clone();
     let mut merged = Letter::default();
@@ -356,7 +386,7 @@ fn from_text(session: &mut Session, letter: &mut Letter, text: &[u8]) -> Result<
 /// A mailbox.
 fn read(session: &mut Session, operands: &[String], wishes: &Wishes) -> Result<Exit, Trouble> {
     if operands.len() > 1 {
-        return Err("-f requires at most one command line argument".into());
+        return Err(session.trouble("-f requires at most one command line argument", &[]));
     }
     let named = wishes
         .file
@@ -410,6 +440,9 @@ fn read(session: &mut Session, operands: &[String], wishes: &Wishes) -> Result<E
     }
     let all: Vec<usize> = (0..count).collect();
     if wishes.headers {
+        if let Some(open) = &mut session.open {
+            open.cursor = 0;
+        }
         if wishes.json {
             json(session)?
         } else {

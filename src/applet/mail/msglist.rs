@@ -2,6 +2,7 @@
 //! senders, `{groups}`, and parts as `4[2[1]]`.
 
 use super::session::{OpenBox, Session, Trouble};
+use super::summary;
 use super::texts::Texts;
 use crate::message::{address, charset, header};
 use crate::sys::regex::{Flags, Regex};
@@ -23,6 +24,12 @@ pub enum Scope {
     All,
 }
 
+/// So much of a text is searched.
+const BODY_LIMIT: u64 = 64 << 20;
+
+/// Stands for a blank inside a word.
+const QUOTED_BLANK: &str = "\u{1}";
+
 /// Part paths deeper than this are no paths.
 const DEPTH: usize = 16;
 
@@ -40,6 +47,11 @@ pub fn choose_parts(
 ) -> Result<Vec<Chosen>, Trouble> {
     let texts = session.texts;
     let none = || Trouble::Say(texts.say("No applicable messages", &[]));
+    let Some(open) = session.open.as_mut() else { return Err(none()) };
+    // A current message that was deleted is left only when somebody asks for it.
+    if words.is_empty() || words.iter().any(|word| word.contains(['.', '+', '-'])) {
+        open.current();
+    }
     let Some(open) = session.open.as_ref() else { return Err(none()) };
     if open.count() == 0 {
         return Err(none());
@@ -50,10 +62,27 @@ pub fn choose_parts(
         }
         return Ok(vec![Chosen { index: open.cursor, part: Vec::new() }]);
     }
-    let text = words.join(" ");
-    let reader = Reader { open, texts, command, scope, regex: session.variables.is_set("regex") };
+    // A blank that was quoted belongs to its word.
+    let text = words.iter().map(|word| word.replace(' ', QUOTED_BLANK)).collect::<Vec<_>>().join(" ");
+    let reader = Reader {
+        open,
+        texts,
+        command,
+        scope,
+        regex: session.variables.is_set("regex"),
+        missing: std::cell::Cell::new(false),
+    };
     let mut chosen = Vec::new();
-    reader.list(&text, 0, &mut chosen)?;
+    if let Err(trouble) = reader.list(&text, 0, &mut chosen) {
+        // A message that is not there ends the list; a list that cannot be read is none.
+        if chosen.is_empty() || !reader.missing.get() {
+            return Err(trouble);
+        }
+        session.afterthought = Some(trouble);
+    }
+    // Each message once, where it came first.
+    let mut seen = std::collections::HashSet::new();
+    chosen.retain(|one| seen.insert((one.index, one.part.clone())));
     if chosen.is_empty() { Err(none()) } else { Ok(chosen) }
 }
 
@@ -63,6 +92,8 @@ struct Reader<'s> {
     command: &'s str,
     scope: Scope,
     regex: bool,
+    /// The trouble is a message that is not there.
+    missing: std::cell::Cell<bool>,
 }
 
 impl Reader<'_> {
@@ -84,8 +115,16 @@ impl Reader<'_> {
         if first == '{' {
             let end =
                 text.rfind('}').filter(|_| depth < DEPTH).ok_or_else(|| self.error("{}: syntax error near end"))?;
+            if text[1..end].trim().is_empty() {
+                return Err(self.error("{}: syntax error near end"));
+            }
             self.list(&text[1..end], depth + 1, chosen)?;
             return Ok(&text[end + 1..]);
+        }
+        if let Some(rest) = text.strip_prefix(":/") {
+            let (pattern, rest) = pattern(rest);
+            self.by_body(pattern, chosen)?;
+            return Ok(rest);
         }
         if first == ':' {
             let letter = text[1..].chars().next().ok_or_else(|| self.error("{}: unknown message type near end"))?;
@@ -123,10 +162,16 @@ impl Reader<'_> {
             if last < first {
                 return Err(self.error("{}: range error near end").and(&self.texts.say("No applicable messages", &[])));
             }
-            if last > self.open.count() {
-                return Err(self.invalid(last));
+            let before = chosen.len();
+            let there = last.min(self.open.count());
+            chosen
+                .extend((first.max(1)..=there).map(|number| number - 1).filter(|&index| self.takes(index)).map(plain));
+            if last > there {
+                return Err(self.invalid(first.max(there + 1)));
             }
-            chosen.extend((first.max(1)..=last).map(|number| number - 1).filter(|&index| self.takes(index)).map(plain));
+            if chosen.len() == before && last > 0 {
+                return Err(self.inappropriate(last));
+            }
             return Ok(rest);
         }
         if first == 0 {
@@ -138,8 +183,7 @@ impl Reader<'_> {
         }
         let (part, rest) = parts(rest).ok_or_else(|| self.error("{}: syntax error near end"))?;
         if !self.takes(index) {
-            let say = self.texts.say("{}: Inappropriate message (has been deleted)", &[&first.to_string()]);
-            return Err(Trouble::Say(say));
+            return Err(self.inappropriate(first));
         }
         chosen.push(Chosen { index, part });
         Ok(rest)
@@ -193,17 +237,38 @@ impl Reader<'_> {
     }
 
     fn by_header(&self, name: &str, pattern: &str, spelled: &str, chosen: &mut Vec<Chosen>) -> Result<(), Trouble> {
-        let pattern = Pattern::new(pattern, self.regex);
+        let pattern = Pattern::new(&pattern.replace(QUOTED_BLANK, " "), self.regex);
         self.by(spelled, chosen, |block| {
             header::find(block, name).is_some_and(|value| pattern.matches(&charset::decode_words(&value)))
         })
     }
 
+    /// Messages whose text holds the pattern.
+    fn by_body(&self, pattern: &str, chosen: &mut Vec<Chosen>) -> Result<(), Trouble> {
+        let spelled = format!(":/{}", pattern.replace(QUOTED_BLANK, " "));
+        let pattern = Pattern::new(&pattern.replace(QUOTED_BLANK, " "), self.regex);
+        let before = chosen.len();
+        for index in self.living() {
+            let mut body = Vec::new();
+            let message = &self.open.mbox.messages()[index];
+            std::io::Read::read_to_end(&mut std::io::Read::take(self.open.mbox.body(message)?, BODY_LIMIT), &mut body)?;
+            if pattern.matches(&String::from_utf8_lossy(&body)) {
+                chosen.push(plain(index));
+            }
+        }
+        if chosen.len() == before {
+            return Err(Trouble::Say(self.texts.say("No applicable messages from {{}}", &[&spelled])));
+        }
+        Ok(())
+    }
+
     fn by_sender(&self, sender: &str, chosen: &mut Vec<Chosen>) -> Result<(), Trouble> {
+        let sender = &sender.replace(QUOTED_BLANK, " ");
         self.by(sender, chosen, |block| {
             let from = header::find(block, "From").unwrap_or_default();
-            address::parse(&String::from_utf8_lossy(&from))
-                .is_ok_and(|all| all.iter().any(|one| one.mailbox.eq_ignore_ascii_case(sender)))
+            summary::short_name(&from) == *sender
+                || address::parse(&String::from_utf8_lossy(&from))
+                    .is_ok_and(|all| all.iter().any(|one| one.mailbox.eq_ignore_ascii_case(sender)))
         })
     }
 
@@ -233,7 +298,13 @@ impl Reader<'_> {
         Trouble::Say(self.texts.say(english, &[self.command]))
     }
 
+    fn inappropriate(&self, number: usize) -> Trouble {
+        self.missing.set(true);
+        Trouble::Say(self.texts.say("{}: Inappropriate message (has been deleted)", &[&number.to_string()]))
+    }
+
     fn invalid(&self, number: usize) -> Trouble {
+        self.missing.set(true);
         Trouble::Say(self.texts.say("{}: invalid message number", &[&number.to_string()]))
     }
 }
@@ -272,7 +343,7 @@ fn parts(text: &str) -> Option<(Vec<usize>, &str)> {
     path.is_empty().then_some((path, rest))
 }
 
-/// What `/.../` looks for, without regard to case: a plain text, or with `regex` a pattern of the C library.
+/// What `/.../` looks for: with `regex` a pattern of the C library, else a text without regard to case.
 pub struct Pattern {
     plain: String,
     compiled: Option<Regex>,
@@ -280,9 +351,8 @@ pub struct Pattern {
 
 impl Pattern {
     pub fn new(pattern: &str, regex: bool) -> Pattern {
-        let special = pattern.contains(['^', '$', '.', '[', '*', '\\', '+', '?', '|', '(']);
-        let flags = Flags { extended: true, ignore_case: true, newline: false, no_groups: true };
-        let compiled = (regex && special).then(|| Regex::new(pattern.as_bytes(), flags).ok()).flatten();
+        let flags = Flags { extended: true, ignore_case: false, newline: false, no_groups: true };
+        let compiled = regex.then(|| Regex::new(pattern.as_bytes(), flags).ok()).flatten();
         Pattern { plain: pattern.to_lowercase(), compiled }
     }
 
@@ -303,7 +373,7 @@ mod tests {
         assert_eq!(parts("[2[1]] x"), Some((vec![2, 1], " x")));
         assert_eq!(parts(" x"), Some((vec![], " x")));
         assert_eq!(parts("[0]"), None);
-        assert!(Pattern::new("^re:.*x$", true).matches("Re: a x"));
-        assert!(!Pattern::new("^re:", false).matches("Re: a"));
+        assert!(Pattern::new("^Re:.*x$", true).matches("Re: a x"));
+        assert!(!Pattern::new("^Re:", false).matches("Re: a"));
     }
 }

@@ -215,8 +215,8 @@ fn long(text: &str, next: Option<&String>, asked: &mut Asked, texts: Texts) -> R
 /// `-x`, `-xy`, `-xVALUE`, `-x VALUE`.
 fn letters(arg: &str, next: Option<&String>, asked: &mut Asked, texts: Texts) -> Result<usize, Failure> {
     let fails = |english: &str, letter: char| Failure::new(Exit::FAIL, texts.say(english, &[&format!("-{letter}")]));
-    let mut characters = arg[1..].char_indices();
-    while let Some((index, letter)) = characters.next() {
+    let characters = arg[1..].char_indices();
+    for (index, letter) in characters {
         let option = OPTIONS.iter().find(|option| option.letter == letter && letter != '\0');
         let Some(option) = option else { return Err(fails("unrecognized option '{}'", letter)) };
         let glued = &arg[1 + index + letter.len_utf8()..];

@@ -2,9 +2,10 @@
 
 use super::command::Line;
 use super::msglist::{self, Chosen, Scope};
-use super::session::{Done, Next, Session, Trouble};
+use super::session::{Done, Next, Session};
 use super::show::{self, Manner};
 use super::summary;
+use crate::message::date;
 use crate::message::mime::Part;
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -35,8 +36,9 @@ pub fn next(session: &mut Session, line: &Line) -> Done {
     }
     let none = session.trouble("No applicable message", &[]);
     let open = session.opened()?;
+    open.current();
     let state = open.states.get(open.cursor).copied().unwrap_or_default();
-    let start = if state.shown || state.deleted || line.name == "+" { open.cursor + 1 } else { open.cursor };
+    let start = if state.shown || state.deleted { open.cursor + 1 } else { open.cursor };
     let Some(index) = open.next_from(start) else { return Err(none) };
     show::print(session, &[Chosen { index, part: Vec::new() }], Manner::Chosen)?;
     Ok(Next::Go)
@@ -48,6 +50,7 @@ pub fn previous(session: &mut Session, line: &Line) -> Done {
     }
     let none = session.trouble("No applicable message", &[]);
     let open = session.opened()?;
+    open.current();
     let Some(index) = open.previous_from(open.cursor) else { return Err(none) };
     show::print(session, &[Chosen { index, part: Vec::new() }], Manner::Chosen)?;
     Ok(Next::Go)
@@ -78,7 +81,6 @@ pub fn scroll(session: &mut Session, line: &Line) -> Done {
     let (sign, rest) = match text.chars().next() {
         Some(sign @ ('+' | '-' | '.')) => (sign, text[1..].trim()),
         None => ('+', ""),
-        Some(c) if c.is_ascii_digit() => ('+', text),
         _ => return Err(bad),
     };
     let Ok(times) = (if rest.is_empty() { Ok(1) } else { rest.parse::<usize>() }) else { return Err(bad) };
@@ -88,6 +90,7 @@ pub fn scroll(session: &mut Session, line: &Line) -> Done {
         session.texts.say("On last screenful of messages", &[]),
     );
     let open = session.opened()?;
+    open.current();
     let living: Vec<usize> = (0..open.count()).filter(|&index| !open.states[index].deleted).collect();
     let at = living.iter().position(|&index| index >= open.cursor).unwrap_or(0) / height * height;
     let target = match sign {
@@ -112,9 +115,17 @@ pub fn scroll(session: &mut Session, line: &Line) -> Done {
     headers(session, &Line { name: "headers", typed: "h", words: Vec::new(), rest: "" })
 }
 
-pub fn number(session: &mut Session, _: &Line) -> Done {
+/// `=`: the current message's number; with one named, that one is current from now on.
+pub fn number(session: &mut Session, line: &Line) -> Done {
     let none = session.trouble("No applicable message", &[]);
+    if !line.words.is_empty() {
+        let chosen = msglist::choose(session, line.typed, &line.words, Scope::Living)?;
+        if let (Some(open), Some(&last)) = (&mut session.open, chosen.last()) {
+            open.cursor = last;
+        }
+    }
     let open = session.opened()?;
+    open.current();
     if open.states.get(open.cursor).is_none_or(|state| state.deleted) {
         return Err(none);
     }
@@ -145,7 +156,8 @@ pub fn top(session: &mut Session, line: &Line) -> Done {
     let count = usize::try_from(session.variables.number("toplines").unwrap_or(5)).unwrap_or(5);
     for index in msglist::choose(session, line.typed, &line.words, Scope::Living)? {
         let text = show::raw(session, index)?;
-        let end = memchr::memchr_iter(b'\n', &text).nth(count.saturating_sub(1)).map_or(text.len(), |end| end + 1);
+        let last = count.checked_sub(1).map(|last| memchr::memchr_iter(b'\n', &text).nth(last));
+        let end = last.map_or(0, |found| found.map_or(text.len(), |end| end + 1));
         session.show(&text[..end])?;
         if let Some(open) = &mut session.open {
             open.cursor = index;
@@ -158,7 +170,8 @@ pub fn envelope(session: &mut Session, line: &Line) -> Done {
     for index in msglist::choose(session, line.typed, &line.words, Scope::Living)? {
         let open = session.opened()?;
         let text = open.mbox.from_line(&open.mbox.messages()[index])?;
-        session.screen.message(&text)?;
+        let text = format!("{} {}\n", date::from_line_sender(&text), date::from_line_rest(&text));
+        session.screen.message(text.as_bytes())?;
     }
     Ok(Next::Go)
 }
@@ -231,7 +244,7 @@ pub fn pipe(session: &mut Session, line: &Line) -> Done {
         true => session.variables.text("cmd").unwrap_or_default(),
     };
     if command.is_empty() {
-        return Err(Trouble::Say("pipe: no command; set cmd, or name one".into()));
+        return Err(session.trouble("No value set for \"{}\"", &["cmd"]));
     }
     session.screen.flush()?;
     let mut child = Command::new("/bin/sh").arg("-c").arg(&command).stdin(Stdio::piped()).spawn()?;
@@ -258,14 +271,22 @@ fn split_pipe(session: &mut Session, line: &Line) -> (Vec<String>, String) {
     if list.is_empty() {
         return (Vec::new(), last.clone());
     }
-    if msglist::choose(session, "pi", list, Scope::Living).is_ok() {
+    let mut complete = |words: &[String]| {
+        let chosen = msglist::choose(session, "pi", words, Scope::Living);
+        session.afterthought.take().is_none() && chosen.is_ok()
+    };
+    if complete(list) {
         return (list.to_vec(), last.clone());
     }
     // "| 1 wc -l": the list is as long as it can be understood.
     for end in (1..list.len()).rev() {
-        if msglist::choose(session, "pi", &list[..end], Scope::Living).is_ok() {
+        if complete(&list[..end]) {
             return (list[..end].to_vec(), line.words[end..].join(" "));
         }
+    }
+    // A number that is none is a mistake; anything else is a command of several words.
+    if list[0].starts_with(|c: char| c.is_ascii_digit()) {
+        return (list.to_vec(), last.clone());
     }
     (Vec::new(), line.rest.to_owned())
 }

@@ -5,7 +5,7 @@ use super::screen::Screen;
 use super::texts::Texts;
 use super::variables::Variables;
 use crate::mailbox::marks::Flags;
-use crate::mailbox::mbox::Mbox;
+use crate::mailbox::store::Store;
 use crate::message::address::Address;
 use crate::sys::accounts::{self, Account};
 use std::collections::BTreeMap;
@@ -69,7 +69,7 @@ pub struct State {
 
 /// The mailbox that is open.
 pub struct OpenBox {
-    pub mbox: Mbox,
+    pub mbox: Store,
     pub states: Vec<State>,
     /// The current message, from 0.
     pub cursor: usize,
@@ -80,7 +80,7 @@ pub struct OpenBox {
 }
 
 impl OpenBox {
-    pub fn new(mbox: Mbox, system: bool, name: String) -> OpenBox {
+    pub fn new(mbox: Store, system: bool, name: String) -> OpenBox {
         let states = vec![State::default(); mbox.messages().len()];
         OpenBox { mbox, states, cursor: 0, system, name }
     }
@@ -101,6 +101,15 @@ impl OpenBox {
 
     pub fn is_old_unread(&self, index: usize) -> bool {
         !self.is_new(index) && !self.is_read(index)
+    }
+
+    /// The current message: when it was deleted, the next one that is there, or the one before.
+    pub fn current(&mut self) -> usize {
+        if self.states.get(self.cursor).is_some_and(|state| state.deleted) {
+            let there = self.next_from(self.cursor).or_else(|| self.previous_from(self.cursor));
+            self.cursor = there.unwrap_or(self.cursor);
+        }
+        self.cursor
     }
 
     pub fn count(&self) -> usize {
@@ -141,12 +150,16 @@ pub struct Session {
     /// `if` blocks that are open: whether their lines count.
     pub conditions: Vec<bool>,
     pub depth: usize,
+    /// A start-up file is being read.
+    pub starting: bool,
     pub last_command: String,
     pub last_shell: String,
     pub escapes: bool,
     /// Arguments for sendmail that followed "--" in the old way.
     pub sendmail_arguments: Vec<String>,
     pub exit: u8,
+    /// What is still to be said about a message list, after its good part was done.
+    pub afterthought: Option<Trouble>,
 }
 
 impl Session {
@@ -175,11 +188,13 @@ impl Session {
             sending: false,
             conditions: Vec::new(),
             depth: 0,
+            starting: false,
             last_command: String::new(),
             last_shell: String::new(),
             escapes,
             sendmail_arguments: Vec::new(),
             exit: 0,
+            afterthought: None,
         }
     }
 
@@ -248,7 +263,12 @@ impl Session {
 
     /// A variable or one of the environment.
     pub fn expand(&self, name: &str) -> Option<String> {
-        self.variables.text(name).or_else(|| std::env::var(name).ok()).or_else(|| {
+        self.variables.text(name).or_else(|| self.environment(name))
+    }
+
+    /// One of the environment, or what mail takes for it.
+    pub fn environment(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok().or_else(|| {
             let home = self.home();
             Some(match name {
                 "DEAD" => home.join("dead.letter").to_string_lossy().into_owned(),

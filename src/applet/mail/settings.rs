@@ -193,8 +193,9 @@ pub fn change_directory(session: &mut Session, line: &Line) -> Done {
         Some(name) => folder::path_of(session, name)?,
         None => session.home(),
     };
-    std::env::set_current_dir(&path)
-        .map_err(|error| Trouble::Say(format!("{}: {}", path.display(), session.texts.reason(&error))))?;
+    std::env::set_current_dir(&path).map_err(|error| {
+        session.trouble("chdir({}) failed: {}", &[&path.to_string_lossy(), &session.texts.reason(&error)])
+    })?;
     Ok(Next::Go)
 }
 
@@ -240,6 +241,7 @@ pub fn condition(session: &mut Session, line: &Line) -> Done {
     let skipping = session.conditions.contains(&false);
     let holds = match line.words.first().and_then(|word| word.chars().next()) {
         _ if skipping => true,
+        _ if line.words.len() > 1 => return Err(session.trouble("if requires an argument: s | r | t", &[])),
         None => return Err(session.trouble("if requires an argument: s | r | t", &[])),
         Some('s' | 'S') => session.sending,
         Some('r' | 'R') => !session.sending,

@@ -4,7 +4,7 @@ use super::msglist::Chosen;
 use super::screen;
 use super::session::{Session, Trouble};
 use crate::message::mime::{Part, html_to_text};
-use crate::message::{charset, header, quote};
+use crate::message::{charset, date, header, quote};
 use std::io::Read;
 
 /// Messages longer than this are shown up to here; `save` and `pipe` give all.
@@ -35,6 +35,8 @@ pub fn mark_shown(session: &mut Session, index: usize) {
     {
         state.shown = true;
         state.unread = false;
+        // Looked at again after it was saved: it goes the way of what was read.
+        state.touched |= state.saved;
         open.cursor = index;
     }
 }
@@ -45,13 +47,14 @@ pub fn render(session: &Session, chosen: &Chosen, manner: Manner) -> Result<Vec<
     let tree = Part::parse(&block, &body);
     if !chosen.part.is_empty() {
         let part = find(&tree, &chosen.part).ok_or_else(|| session.trouble("No applicable message", &[]))?;
-        return Ok(text_of(part, true));
+        return Ok(text_of(part, true, is_quoted(session)));
     }
     let mut out = Vec::new();
     if session.variables.is_set("showenvelope")
         && let Some(open) = &session.open
     {
-        out.extend(open.mbox.from_line(&open.mbox.messages()[chosen.index])?);
+        let line = open.mbox.from_line(&open.mbox.messages()[chosen.index])?;
+        out.extend(format!("From {} {}\n", date::from_line_sender(&line), date::from_line_rest(&line)).into_bytes());
     }
     out.extend(render_header(session, &block, manner));
     out.push(b'\n');
@@ -76,7 +79,8 @@ pub fn render_header(session: &Session, block: &[u8], manner: Manner) -> Vec<u8>
         } else {
             out.extend_from_slice(field.name);
             out.extend_from_slice(b": ");
-            out.extend_from_slice(charset::decode_words(&header::unfold(field.value)).as_bytes());
+            let text = super::summary::plain(session, charset::decode_words(&header::unfold(field.value)));
+            out.extend_from_slice(text.as_bytes());
             out.push(b'\n');
         }
     }
@@ -98,24 +102,25 @@ pub fn is_ignored(session: &Session, name: &[u8]) -> bool {
 
 /// The text: of a multipart its text parts, and a line for each other part.
 fn render_body(session: &Session, tree: &Part) -> Vec<u8> {
+    let quoted = is_quoted(session);
     if !session.variables.is_set("metamail") {
-        return quote::unquote(tree.body);
+        return unquote(tree.body.to_vec(), quoted);
     }
     if tree.parts.is_empty() {
-        return text_of(tree, tree.encoding != "base64" || tree.content_type.kind.starts_with("text/"));
+        return text_of(tree, tree.encoding != "base64" || tree.content_type.kind.starts_with("text/"), quoted);
     }
     let mut out = Vec::new();
-    parts_text(tree, "", &mut out);
+    parts_text(tree, "", quoted, &mut out);
     out
 }
 
-fn parts_text(part: &Part, number: &str, out: &mut Vec<u8>) {
+fn parts_text(part: &Part, number: &str, quoted: bool, out: &mut Vec<u8>) {
     let kind = part.content_type.kind.as_str();
     if kind == "multipart/alternative" {
         let plain = part.parts.iter().position(|one| one.content_type.kind == "text/plain");
         let best = plain.or_else(|| part.parts.len().checked_sub(1));
         if let Some(index) = best {
-            parts_text(&part.parts[index], &below(number, index), out);
+            parts_text(&part.parts[index], &below(number, index), quoted, out);
         }
         return;
     }
@@ -130,19 +135,19 @@ fn parts_text(part: &Part, number: &str, out: &mut Vec<u8>) {
                 }
                 out.push(b'\n');
             }
-            parts_text(one, &below(number, index), out);
+            parts_text(one, &below(number, index), quoted, out);
         }
         return;
     }
     if kind.starts_with("text/") && !part.is_attachment() {
-        out.extend(text_of(part, true));
+        out.extend(text_of(part, true, quoted));
         if !out.is_empty() && !out.ends_with(b"\n") {
             out.push(b'\n');
         }
         return;
     }
     if kind == "message/delivery-status" {
-        out.extend(text_of(part, true));
+        out.extend(text_of(part, true, quoted));
         return;
     }
     let name = part.file_name().map(|name| format!(" {name}")).unwrap_or_default();
@@ -154,7 +159,7 @@ fn below(number: &str, index: usize) -> String {
 }
 
 /// A part's text. Bytes of an unlabelled or UTF-8 text stay as they are.
-fn text_of(part: &Part, readable: bool) -> Vec<u8> {
+fn text_of(part: &Part, readable: bool, quoted: bool) -> Vec<u8> {
     if !readable {
         return part.body.to_vec();
     }
@@ -165,11 +170,20 @@ fn text_of(part: &Part, readable: bool) -> Vec<u8> {
         return if part.encoding == "base64" || part.encoding == "quoted-printable" {
             decoded
         } else {
-            quote::unquote(&decoded)
+            unquote(decoded, quoted)
         };
     }
     let text = part.text();
-    if html { html_to_text(&text).into_bytes() } else { quote::unquote(text.as_bytes()) }
+    if html { html_to_text(&text).into_bytes() } else { unquote(text.into_bytes(), quoted) }
+}
+
+/// Whether lines that begin with "From " have a ">" before them in this mailbox.
+fn is_quoted(session: &Session) -> bool {
+    session.open.as_ref().is_some_and(|open| open.mbox.quotes())
+}
+
+fn unquote(text: Vec<u8>, quoted: bool) -> Vec<u8> {
+    if quoted { quote::unquote(&text) } else { text }
 }
 
 /// The part at the end of the path.
@@ -188,7 +202,7 @@ pub fn read(session: &Session, index: usize) -> Result<(Vec<u8>, Vec<u8>), Troub
     let message = open.mbox.messages().get(index).ok_or_else(none)?;
     let block = open.mbox.header(message, usize::try_from(LIMIT).unwrap_or(usize::MAX))?;
     let mut body = Vec::new();
-    open.mbox.body(message).take(LIMIT).read_to_end(&mut body)?;
+    open.mbox.body(message)?.take(LIMIT).read_to_end(&mut body)?;
     Ok((block, body))
 }
 

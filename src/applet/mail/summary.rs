@@ -37,9 +37,12 @@ pub fn print(session: &mut Session, indices: &[usize]) -> Result<(), Trouble> {
         session.complain(&format!("unknown format specifier: %{specifier}"));
     }
     let columns = usize::try_from(session.variables.number("columns").unwrap_or(80)).unwrap_or(80);
+    if let Some(open) = &mut session.open {
+        open.current();
+    }
     for &index in indices {
         let Some(open) = session.open.as_ref() else { break };
-        let mut line = format.line(session, open, index, columns)?;
+        let mut line = cut(&format.line(session, open, index, columns)?, columns.saturating_sub(2));
         line.push('\n');
         session.screen.message(line.as_bytes())?;
     }
@@ -125,12 +128,12 @@ impl Format {
                         'o' => message.size().to_string(),
                         '>' => if index == open.cursor { ">" } else { " " }.to_owned(),
                         '<' => if index == open.cursor { "<" } else { " " }.to_owned(),
-                        'f' => sender(session, open, index, &block)?,
-                        's' => subject(&block),
-                        'S' => format!(
-                            "\"{}\"",
-                            cut(&subject(&block), width.unwrap_or(columns.saturating_sub(used + 2)).saturating_sub(2))
-                        ),
+                        'f' => plain(session, sender(session, open, index, &block)?),
+                        's' => plain(session, subject(&block)),
+                        'S' if width.is_none() => {
+                            format!("\"{}\"", cut(&plain(session, subject(&block)), columns.saturating_sub(used + 4)))
+                        }
+                        'S' => format!("\"{}\"", plain(session, subject(&block))),
                         _ => when(session, open, index, &block, date.as_deref())?,
                     };
                     // The last screen columns stay free: the two that a terminal wraps at.
@@ -139,10 +142,14 @@ impl Format {
                         ('s' | 'S', None) => (cut(&value, room), None),
                         (_, width) => (value, width),
                     };
-                    let text = width.map_or_else(
-                        || text.clone(),
-                        |width| pad(&cut(&text, width), width, *left || !"mloL".contains(*letter)),
-                    );
+                    // A message's number is shown even when it is longer than its column.
+                    let numeric = "mloL".contains(*letter);
+                    let text = match width {
+                        None => text,
+                        Some(width) if *letter == 'm' => pad(&text, width, *left),
+                        Some(width) if numeric => pad(&cut(&text, width), width, *left),
+                        Some(width) => pad(&cut(&text, width), width, true),
+                    };
                     used += width_of(&text);
                     out.push_str(&text);
                 }
@@ -150,6 +157,16 @@ impl Format {
         }
         Ok(out)
     }
+}
+
+/// In a locale of ASCII alone other characters are shown as the octal numbers of their bytes.
+pub fn plain(session: &Session, text: String) -> String {
+    if text.is_ascii() || !session.texts.ascii {
+        return text;
+    }
+    text.bytes()
+        .map(|byte| if byte.is_ascii() { char::from(byte).to_string() } else { format!("\\{byte:03o}") })
+        .collect()
 }
 
 /// The status letter.
@@ -176,7 +193,7 @@ fn state_letter(open: &OpenBox, index: usize) -> char {
     }
 }
 
-/// The sender's name, or the address; with `showto` "To NAME" of one's own letters.
+/// The sender's name, or the address; with `showto` the recipient of one's own letters.
 pub fn sender(session: &Session, open: &OpenBox, index: usize, block: &[u8]) -> Result<String, Trouble> {
     if !session.variables.is_set("fromfield") {
         let line = open.mbox.from_line(&open.mbox.messages()[index])?;
@@ -187,7 +204,7 @@ pub fn sender(session: &Session, open: &OpenBox, index: usize, block: &[u8]) -> 
         && address::parse(&String::from_utf8_lossy(&from)).is_ok_and(|all| all.iter().any(|one| session.is_own(one)))
         && let Some(to) = header::find(block, "To")
     {
-        return Ok(format!("To {}", short_name(&to)));
+        return Ok(short_name(&to));
     }
     Ok(short_name(&from))
 }
@@ -228,7 +245,7 @@ fn when(
 /// strftime in the user's language.
 fn format_date(texts: Texts, time: &DateTime, format: &str) -> String {
     let mut format = format.to_owned();
-    if texts.is_french() {
+    if texts.has_french_dates() {
         let day = FRENCH_DAYS[usize::try_from(time.weekday().to_monday_zero_offset()).unwrap_or(0) % 7];
         let month = FRENCH_MONTHS[usize::try_from(time.month() - 1).unwrap_or(0) % 12];
         format = format.replace("%a", day).replace("%b", month);

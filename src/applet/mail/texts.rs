@@ -5,20 +5,32 @@
 #[derive(Clone, Copy, Debug)]
 pub struct Texts {
     french: bool,
+    french_dates: bool,
+    /// The terminal's character set holds ASCII only, as far as the locale tells.
+    pub ascii: bool,
 }
 
 impl Texts {
     /// By LC_ALL, LC_MESSAGES, LANG, and LANGUAGE where a locale is set at all.
     pub fn from_environment() -> Texts {
         let value = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let locale = value("LC_ALL").or_else(|| value("LC_MESSAGES")).or_else(|| value("LANG")).unwrap_or_default();
+        let category =
+            |name: &str| value("LC_ALL").or_else(|| value(name)).or_else(|| value("LANG")).unwrap_or_default();
+        let locale = category("LC_MESSAGES");
+        let is_french = |locale: &str| locale == "fr" || locale.starts_with("fr_") || locale.starts_with("fr:");
+        let characters = category("LC_CTYPE").to_ascii_lowercase();
         let plain = locale.is_empty() || locale == "C" || locale == "POSIX" || locale.starts_with("C.");
         let language = value("LANGUAGE").filter(|_| !plain).unwrap_or(locale);
-        Texts { french: !plain && (language == "fr" || language.starts_with("fr_") || language.starts_with("fr:")) }
+        Texts {
+            french: !plain && is_french(&language),
+            french_dates: is_french(&category("LC_TIME")),
+            ascii: ["", "c", "posix"].contains(&characters.as_str()),
+        }
     }
 
-    pub fn is_french(&self) -> bool {
-        self.french
+    /// Whether days and months have their French names (LC_TIME).
+    pub fn has_french_dates(&self) -> bool {
+        self.french_dates
     }
 
     /// The sentence in the user's language.
@@ -63,6 +75,11 @@ const FRENCH: &[(&str, &str)] = &[
     ("Cannot open mailbox {}: {}", "Impossible d'ouvrir la boîte aux lettres {}\u{a0}: {}"),
     ("Cannot create mailbox {}: {}", "Impossible de créer la boîte aux lettres {}\u{a0}: {}"),
     ("Cannot open file {}: {}", "Impossible d'ouvrir le fichier {}\u{a0}: {}"),
+    ("Cannot open output file {}: {}", "Impossible d'ouvrir le fichier de sortie {}\u{a0}: {}"),
+    ("can't open {}: {}", "impossible d'ouvrir {}\u{a0}: {}"),
+    ("-f requires at most one command line argument", "-f requiert au moins un argument en ligne de commande"),
+    ("{}: not a header line", "{}: n'est pas une ligne d'en-tête"),
+    ("Errors parsing message", "Erreurs durant l'analyse du message"),
     ("Requested item not found", "Élément demandé non trouvé"),
     ("No such file or directory", "Aucun fichier ou dossier de ce type"),
     ("Permission denied", "Permission non accordée"),
@@ -77,9 +94,9 @@ const FRENCH: &[(&str, &str)] = &[
     ("No applicable message", "Pas de message applicable"),
     ("No applicable messages from {{}}", "Aucun message applicable de {{}}"),
     ("No messages satisfy :{}", "Aucun message satisfait :{}"),
-    ("{}: range error near end", "{}: erreur d'intervalle near end"),
-    ("{}: unknown message type near end", "{}: type de message inconnu near end"),
-    ("{}: syntax error near end", "{}: erreur de syntaxe near end"),
+    ("{}: range error near end", "{}: erreur d'intervalle près de la fin"),
+    ("{}: unknown message type near end", "{}: type de message inconnu près de la fin"),
+    ("{}: syntax error near end", "{}: erreur de syntaxe près de la fin"),
     ("Bad arguments for the scrolling command", "Arguments erronés pour la commande de défilement"),
     ("On first screenful of messages", "Premier écran rempli de message"),
     ("On last screenful of messages", "Dernier écran rempli de messages"),
@@ -100,13 +117,13 @@ const FRENCH: &[(&str, &str)] = &[
     ("unrecognized option '{}'", "option non reconnue «\u{a0}{}\u{a0}»"),
     ("option '{}' requires an argument", "l'option «\u{a0}{}\u{a0}» requiert un argument"),
     ("option '{}' is ambiguous", "l'option «\u{a0}{}\u{a0}» est ambiguë"),
-    ("option '{}' doesn't allow an argument", "l'option «\u{a0}{}\u{a0}» n'accepte pas d'argument"),
+    ("option '{}' doesn't allow an argument", "l'option «\u{a0}{}\u{a0}» ne prend pas d'argument"),
     ("Message contains:", "Le message contient\u{a0}:"),
     ("(continue)", "(continuer)"),
     ("Interpolating: {}", "Interpolation\u{a0}: {}"),
     ("Unknown escape {}", "Échappement inconnu {}"),
     ("No previous file", "Pas de fichier précédent"),
-    ("No value set for \"{}\"", "Aucune valeur définie pour «\u{a0}{}\u{a0}»"),
+    ("No value set for \"{}\"", "Pas de valeur fournie pour «\u{a0}{}\u{a0}»"),
     ("\"{}\": not a group", "«\u{a0}{}\u{a0}»\u{a0}: n'est pas un groupe"),
     ("else without matching if", "«\u{a0}else\u{a0}» sans «\u{a0}if\u{a0}» concordant"),
     ("endif without matching if", "«\u{a0}endif\u{a0}» sans «\u{a0}if\u{a0}» concordant"),
@@ -128,8 +145,8 @@ mod tests {
 
     #[test]
     fn sentences_by_number_and_language() {
-        let french = Texts { french: true };
-        let english = Texts { french: false };
+        let french = Texts { french: true, french_dates: true, ascii: false };
+        let english = Texts { french: false, french_dates: false, ascii: false };
         let held = |texts: Texts, number: usize| {
             texts.count(number, "Held {} message in {}", "Held {} messages in {}", &[&number.to_string(), "/m"])
         };

@@ -107,7 +107,6 @@ impl Variables {
         for name in [
             "append",
             "autoinc",
-            "dot",
             "fromfield",
             "fullnames",
             "header",
@@ -172,12 +171,17 @@ impl Variables {
     }
 
     pub fn unset(&mut self, name: &str) {
+        // A summary without lines helps nobody.
+        if name == "headline" {
+            return;
+        }
         self.values.remove(real_name(name));
     }
 
     /// One word of `set`: name, name=value, noname.
     pub fn assign(&mut self, word: &str) {
         match word.split_once('=') {
+            Some(("headline", "")) => {}
             Some((name, value)) => {
                 let numeric =
                     KNOWN.iter().any(|known| known.names.contains(&name) && known.kind.starts_with("numeric"));

@@ -13,7 +13,7 @@ use crate::message::charset;
 
 pub fn mail(session: &mut Session, line: &Line) -> Done {
     let mut letter = Letter::default();
-    letter.put("To", &super::join_recipients(&line.words));
+    letter.put("To", &super::compose::joined(session, &line.words)?);
     let had_recipients = letter.header("To").is_some();
     let outcome = compose_about(session, letter, None, true);
     if !had_recipients && !matches!(outcome, Ok(Outcome::Sent)) {
@@ -40,6 +40,10 @@ fn to_all(session: &mut Session, line: &Line) -> Done {
     let block = header_block(session, *index)?;
     let mut to = senders(session, &block);
     to.extend(others(session, &block, "To"));
+    // An answer to a letter of one's own goes to its recipients.
+    if to.iter().any(|one| !session.is_own(one)) {
+        to.retain(|one| !session.is_own(one));
+    }
     let cc = others(session, &block, "Cc");
     answer(session, *index, &block, to, cc)
 }

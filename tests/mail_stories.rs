@@ -1,0 +1,1200 @@
+//! mail(1) as a black box: each story runs in a home of its own, with a mailbox of four messages and a sendmail that
+//! writes down what it was given. `UNDER_TEST=reference` runs the stories that the reference shares on
+//! /usr/bin/mail.mailutils.
+
+#![allow(clippy::unwrap_used)]
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+const REFERENCE: &str = "/usr/bin/mail.mailutils";
+
+fn on_reference() -> bool {
+    std::env::var("UNDER_TEST").is_ok_and(|value| value == "reference")
+}
+
+/// A home with a mailbox and a sendmail of its own.
+struct Home {
+    dir: tempfile::TempDir,
+    variables: Vec<(String, String)>,
+}
+
+/// What a run left.
+#[derive(Debug)]
+struct Outcome {
+    out: String,
+    err: String,
+    status: i32,
+}
+
+fn message(from: &str, subject: &str, body: &str, date: &str, more: &str) -> String {
+    format!(
+        "From {from}  {date}\nReturn-Path: <{from}>\nReceived: by vm\n\tid 1; x\nTo: toto@vm\nSubject: {subject}\n\
+         Date: Tue, 24 Nov 2026 10:05:15 +0000\nMessage-Id: <{}@vm>\nFrom: {from}\n{more}\n{body}\n\n",
+        subject.split(' ').next().unwrap()
+    )
+}
+
+fn four_messages() -> String {
+    let day = "Tue Nov 24 10:05:15 2026";
+    message("titi@vm", "bonjour toto", "Salut toto,\nceci est un essai.", day, "")
+        + &message(
+            "eleve@vm",
+            "deuxieme message avec un sujet tres long qui depasse",
+            "deux\nlignes",
+            "Mon Nov  2 09:00:00 2026",
+            "",
+        )
+        + &message("Jean Dupont <jean@example.org>", "=?utf-8?Q?H=C3=A9t=C3=A9rog=C3=A8ne?=", "corps", day, "")
+        + &message("root@vm", "re x", "lu", day, "Status: RO\n")
+}
+
+impl Home {
+    fn new() -> Home {
+        let home = Home { dir: tempfile::tempdir().unwrap(), variables: Vec::new() };
+        home.write("box", &four_messages());
+        let script = format!(
+            "#!/bin/sh\n{{ printf 'ARGV'; for a in \"$@\"; do printf ' [%s]' \"$a\"; done; echo; cat; echo '--END'; }} >> {}/sent\n",
+            home.path("").display()
+        );
+        home.write("sendmail", &script);
+        std::fs::set_permissions(home.path("sendmail"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        home.write(
+            ".mailrc",
+            &format!(
+                "set sendmail=sendmail:{}\nset ask askcc append dot save\nignore Received Message-Id Status Return-Path Via Delivered-To\n",
+                home.path("sendmail").display()
+            ),
+        );
+        home
+    }
+
+    fn with(mut self, name: &str, value: &str) -> Home {
+        self.variables.push((name.into(), value.into()));
+        self
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).unwrap();
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read(self.path(name)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command =
+            if on_reference() { Command::new(REFERENCE) } else { Command::new(env!("CARGO_BIN_EXE_pillarbox")) };
+        std::os::unix::process::CommandExt::arg0(&mut command, "mail");
+        command.args([OsStr::new("-n")]).args(args).current_dir(self.dir.path()).env_clear();
+        command
+            .env("HOME", self.dir.path())
+            .env("MAIL", self.path("box"))
+            .env("PATH", "/usr/bin:/bin")
+            .env("TERM", "dumb")
+            .env("TZ", "UTC")
+            .env("LC_ALL", "C.UTF-8");
+        command.envs(self.variables.iter().map(|(name, value)| (name.clone(), value.clone())));
+        command
+    }
+
+    fn run(&self, args: &[&str], input: &str) -> Outcome {
+        let mut child =
+            self.command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        Outcome {
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+            status: output.status.code().unwrap_or(-1),
+        }
+    }
+
+    /// What sendmail was given, dates and programs' names made equal.
+    fn sent(&self) -> String {
+        let mut text = String::new();
+        for line in self.read("sent").lines() {
+            let line = if line.starts_with("User-Agent: ") {
+                "User-Agent: X"
+            } else if line.starts_with("Date: ") {
+                "Date: X"
+            } else {
+                line
+            };
+            // The sender is user@host of whoever runs the tests.
+            let line = line.split(" [-f] ").next().map_or(line.to_owned(), |head| {
+                if line.starts_with("ARGV") { format!("{head} [-t]") } else { line.to_owned() }
+            });
+            text.push_str(&line);
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// Commands, and what they print on standard output.
+fn reading(commands: &str, expected: &str) {
+    let home = Home::new();
+    let outcome = home.run(&["-N"], commands);
+    assert_eq!(outcome.out, expected, "{commands:?}: {outcome:?}");
+}
+
+/// Commands, and the complaint.
+fn complaint(commands: &str, expected: &str) {
+    let outcome = Home::new().run(&["-N"], commands);
+    assert_eq!(outcome.err, expected, "{commands:?}: {outcome:?}");
+}
+
+const LINE1: &str = "N   1 titi@vm            Tue Nov 24 10:05  11/191   bonjour toto\n";
+const LINE2: &str = "N   2 eleve@vm           Mon Nov  2 09:00  11/215   deuxieme message avec un \n";
+const LINE3: &str = "N   3 Jean Dupont        Tue Nov 24 10:05  10/267   Hétérogène\n";
+const LINE4: &str = "    4 root@vm            Tue Nov 24 10:05  11/161   re x\n";
+const SHOWN1: &str = "To: toto@vm\nSubject: bonjour toto\nDate: Tue, 24 Nov 2026 10:05:15 +0000\nFrom: titi@vm\n\nSalut toto,\nceci est un essai.\n";
+const SHOWN4: &str = "To: toto@vm\nSubject: re x\nDate: Tue, 24 Nov 2026 10:05:15 +0000\nFrom: root@vm\n\nlu\n";
+
+#[test]
+fn the_first_screen_and_leaving_at_the_end_of_input() {
+    let home = Home::new();
+    let outcome = home.run(&[], "");
+    let name = home.path("box");
+    let expected = format!(
+        "\"{0}\": 4 messages 3 new\n>{LINE1} {LINE2} {LINE3} {LINE4}\nHeld 4 messages in {0}\n",
+        name.display()
+    );
+    assert_eq!(outcome.out, expected);
+    assert_eq!(outcome.status, 0);
+}
+
+#[test]
+fn message_lists() {
+    for (list, lines) in [
+        ("1-2", vec![1, 2]),
+        ("1,3", vec![1, 3]),
+        ("1 3", vec![1, 3]),
+        ("3 1", vec![3, 1]),
+        ("*", vec![1, 2, 3, 4]),
+        (":n", vec![1, 2, 3]),
+        (":r", vec![4]),
+        (":o", vec![4]),
+        (":u", vec![1, 2, 3]),
+        ("/toto/", vec![1]),
+        ("titi@vm", vec![1]),
+        (".", vec![1]),
+        ("$", vec![4]),
+        ("^", vec![1]),
+        ("{1 3}", vec![1, 3]),
+        ("from:/titi/", vec![1]),
+        ("subject:/essage/", vec![2]),
+        ("3-4", vec![3, 4]),
+    ] {
+        let all = [LINE1, LINE2, LINE3, LINE4];
+        let expected: String =
+            lines.iter().map(|&n| format!("{}{}", if n == 1 { ">" } else { " " }, all[n - 1])).collect();
+        reading(&format!("f {list}\nx\n"), &expected);
+    }
+}
+
+#[test]
+fn message_lists_that_are_none() {
+    for (command, say) in [
+        ("t 9", "mail: 9: invalid message number\n"),
+        ("t 0", "mail: No applicable messages\n"),
+        ("f :d", "mail: No messages satisfy :d\n"),
+        ("f :t", "mail: No messages satisfy :t\n"),
+        ("f :x", "mail: f: unknown message type near end\n"),
+        ("f *:n", "mail: f: syntax error near end\n"),
+        ("f nobody", "mail: No applicable messages from {nobody}\n"),
+        ("f /zz/", "mail: No applicable messages from {/zz}\n"),
+        ("t 4-2", "mail: t: range error near end\nmail: No applicable messages\n"),
+        ("foo", "mail: Unknown command: foo\n"),
+        ("1 3", "mail: Unknown command: 1\n"),
+        ("zzz", "mail: Bad arguments for the scrolling command\n"),
+        ("d 1\nd 1", "mail: 1: Inappropriate message (has been deleted)\n"),
+        ("reply 1 2", "mail: Can't reply to multiple messages at once\n"),
+        ("fi #", "mail: No previous file\n"),
+        ("folders", "mail: No value set for \"folder\"\n"),
+        ("else", "mail: else without matching if\n"),
+        ("endif", "mail: endif without matching if\n"),
+        ("if", "mail: if requires an argument: s | r | t\n"),
+        ("if q", "mail: Valid if arguments are: s | r | t\n"),
+        ("source", "mail: source requires a single argument\n"),
+        ("alias nn", "mail: \"nn\": not a group\n"),
+        ("-", "mail: No applicable message\n"),
+    ] {
+        complaint(&format!("{command}\nx\n"), say);
+    }
+}
+
+#[test]
+fn showing_messages() {
+    reading("t 1\nx\n", SHOWN1);
+    reading("p 4\n=\nx\n", &format!("{SHOWN4}4\n"));
+    reading("1\nx\n", SHOWN1);
+    reading("$\nx\n", SHOWN4);
+    reading("n\n=\nx\n", &format!("{SHOWN1}1\n"));
+    reading("t 1\nh\nx\n", &format!("{SHOWN1}>R{} {LINE2} {LINE3} {LINE4}", &LINE1[1..]));
+    reading("si 1 2\nx\n", "> 1  11/191  \n  2  11/215  \n");
+    reading("to 1\nx\n", "Return-Path: <titi@vm>\nReceived: by vm\n\tid 1; x\nTo: toto@vm\nSubject: bonjour toto\n");
+    reading("st 1\nx\n", "1                text/plain                 191\n");
+}
+
+#[test]
+fn every_field_and_chosen_fields() {
+    let home = Home::new();
+    assert!(
+        home.run(&["-N"], "P 1\nx\n")
+            .out
+            .starts_with("Return-Path: <titi@vm>\nReceived: by vm\n\tid 1; x\nTo: toto@vm\n")
+    );
+    let home = Home::new();
+    assert_eq!(
+        home.run(&["-N"], "retain subject\nt 1\nx\n").out,
+        "Subject: bonjour toto\n\nSalut toto,\nceci est un essai.\n"
+    );
+    let home = Home::new();
+    assert_eq!(
+        home.run(&["-N"], "ignore to date from\nt 1\nx\n").out,
+        "Subject: bonjour toto\n\nSalut toto,\nceci est un essai.\n"
+    );
+}
+
+#[test]
+fn deleting_moves_on_and_undelete_takes_back() {
+    reading("d\nf *\nx\n", &format!(">{LINE2} {LINE3} {LINE4}"));
+    reading("d 3\nf *\nx\n", &format!(">{LINE1} {LINE2} {LINE4}"));
+    reading("d *\nu 2\nf *\nx\n", &format!(">R{}", &LINE2[1..]));
+}
+
+#[test]
+fn quitting_saves_what_was_read_and_holds_the_rest() {
+    let home = Home::new();
+    let outcome = home.run(&["-N"], "t 1\nd 2\nq\n");
+    let expected = format!(
+        "{SHOWN1}Saved 1 message in {}\nHeld 2 messages in {}\n",
+        home.path("mbox").display(),
+        home.path("box").display()
+    );
+    assert_eq!(outcome.out, expected);
+    let (mbox, rest) = (home.read("mbox"), home.read("box"));
+    assert!(mbox.starts_with("From titi@vm Tue Nov 24 10:05:15 2026\n") && mbox.contains("\nStatus: R\n"), "{mbox}");
+    assert!(
+        rest.contains("jean@example.org") && !rest.contains("bonjour toto") && !rest.contains("deuxieme"),
+        "{rest}"
+    );
+    assert_eq!(std::fs::metadata(home.path("mbox")).unwrap().permissions().mode() & 0o777, 0o600);
+    // The second time they are no news.
+    assert!(home.run(&["-H"], "").out.contains("U   1 Jean Dupont"));
+}
+
+#[test]
+fn marks_decide_where_messages_go() {
+    for (commands, saved, held) in [
+        ("hold 1\nt 1\nt 4\nq\n", 1, 3),
+        ("touch 1\nq\n", 1, 3),
+        ("mb 3\nq\n", 1, 3),
+        ("set hold\nt *\nq\n", 0, 4),
+        ("t *\nq\n", 4, 0),
+        ("w 1 ww\nq\n", 0, 3),
+        ("s 1 sv\nq\n", 0, 3),
+        ("c 1 cp\nq\n", 0, 4),
+    ] {
+        let home = Home::new();
+        let out = home.run(&["-N"], commands).out;
+        let plural = |count: usize| if count == 1 { "" } else { "s" };
+        assert!(
+            out.ends_with(&format!("Held {held} message{} in {}\n", plural(held), home.path("box").display())),
+            "{commands:?}: {out}"
+        );
+        assert_eq!(
+            out.contains(&format!("Saved {saved} message{} in ", plural(saved))),
+            saved > 0,
+            "{commands:?}: {out}"
+        );
+        assert_eq!(home.read("mbox").matches("\nSubject: ").count(), saved, "{commands:?}");
+        assert_eq!(home.read("box").matches("\nSubject: ").count(), held, "{commands:?}");
+    }
+}
+
+#[test]
+fn exit_changes_nothing_and_neither_does_looking() {
+    if on_reference() {
+        return eprintln!("skipped: the reference writes Status lines here");
+    }
+    let home = Home::new();
+    for (args, input) in [(vec!["-N"], "t *\nd *\nx\n"), (vec!["-p"], ""), (vec!["-e"], "")] {
+        assert_eq!(home.run(&args, input).status, 0);
+        assert_eq!(home.read("box"), four_messages(), "{args:?}");
+    }
+}
+
+#[test]
+fn a_summary_never_writes() {
+    if on_reference() {
+        return eprintln!("skipped: the reference rewrites the mailbox here");
+    }
+    let home = Home::new();
+    home.run(&["-H"], "");
+    assert_eq!(home.read("box"), four_messages());
+}
+
+#[test]
+fn saving_copying_and_writing() {
+    let home = Home::new();
+    let out = home.run(&["-N"], "s 1 sv\nc 1 cp\nw 3 wf\nS 1\nC 2\nx\n").out;
+    let dir = std::fs::canonicalize(home.path("")).unwrap();
+    let line = |name: &str, size: &str| format!("\"{}\" {size}\n", dir.join(name).display());
+    let expected = line("sv", " 13/230  ")
+        + &line("cp", " 13/230  ")
+        + &line("wf", "  1/6    ")
+        + &line("titi", " 13/230  ")
+        + &line("eleve", " 13/255  ");
+    assert_eq!(out, expected);
+    assert_eq!(home.read("wf"), "corps\n");
+    assert!(home.read("sv").starts_with("From titi@vm Tue Nov 24"));
+}
+
+#[test]
+fn no_mail_and_its_statuses() {
+    let user = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
+    let home = Home::new();
+    home.write("empty", "");
+    let empty = home.path("empty").display().to_string();
+    let home = home.with("MAIL", &empty);
+    let outcome = home.run(&[], "");
+    assert_eq!((outcome.out, outcome.status), (format!("No mail for {user}"), 1));
+    assert_eq!(home.run(&["-e"], "").status, 1);
+    let outcome = home.run(&["-f", "empty"], "");
+    assert_eq!((outcome.out, outcome.status), (format!("\"{empty}\": 0 messages\n"), 1));
+}
+
+#[test]
+fn a_mailbox_that_is_not_there() {
+    if on_reference() {
+        return eprintln!("skipped: the reference makes the file where it can");
+    }
+    let home = Home::new();
+    let missing = home.path("missing").display().to_string();
+    let home = home.with("MAIL", &missing);
+    let outcome = home.run(&[], "");
+    assert_eq!(outcome.err, format!("mail: Cannot open mailbox {missing}: No such file or directory\n"));
+    assert_eq!(outcome.status, 1);
+    assert!(!home.path("missing").exists());
+    let french = home.with("LC_ALL", "fr_FR.UTF-8").run(&[], "");
+    assert_eq!(
+        french.err,
+        format!(
+            "mail: Impossible d'ouvrir la boîte aux lettres {missing}\u{a0}: Aucun fichier ou dossier de ce type\n"
+        )
+    );
+    assert!(french.out.starts_with("Pas de courrier pour "), "{french:?}");
+}
+
+#[test]
+fn letters_have_their_header_in_the_known_order() {
+    for (args, input, expected) in [
+        (vec!["-s", "sujet", "toto"], "corps\n", "Subject: sujet\nTo: toto\nUser-Agent: X\nDate: X\n\ncorps\n"),
+        (vec!["toto", "-s", "x"], "c", "Subject: x\nTo: toto\nUser-Agent: X\nDate: X\n\nc\n"),
+        (vec!["a@b.c"], "c\n", "To: <a@b.c>\nUser-Agent: X\nDate: X\n\nc\n"),
+        (vec!["-s", "x", "A B <a@b.c>"], "c\n", "Subject: x\nTo: \"A B\" <a@b.c>\nUser-Agent: X\nDate: X\n\nc\n"),
+        (vec!["-s", "x", "toto"], "~s y\n~~\n", "Subject: x\nTo: toto\nUser-Agent: X\nDate: X\n\n~s y\n~~\n"),
+        (
+            vec!["-a", "X-T: 1", "-a", "From: me@x", "-s", "x", "toto"],
+            "c\n",
+            "X-T: 1\nFrom: me@x\nSubject: x\nTo: toto\nUser-Agent: X\nDate: X\n\nc\n",
+        ),
+        (vec!["-s", "x", "-a", "Cc: k", "toto"], "c\n", "Subject: x\nCc: k\nTo: toto\nUser-Agent: X\nDate: X\n\nc\n"),
+        (vec!["-E", "set nouseragent", "-s", "x", "toto"], "c\n", "Subject: x\nTo: toto\nDate: X\n\nc\n"),
+        (
+            vec!["-E", "alias toto a@b, c@d", "-s", "k", "toto"],
+            "c\n",
+            "Subject: k\nTo: <a@b>,<c@d>\nUser-Agent: X\nDate: X\n\nc\n",
+        ),
+        (
+            vec!["--subject=k", "--append=X: y", "-i", "toto"],
+            "c\n",
+            "Subject: k\nX: y\nTo: toto\nUser-Agent: X\nDate: X\n\nc\n",
+        ),
+        (
+            vec!["-t"],
+            "To: a@b\nCc: c@d\nBcc: e@f\nSubject: hi\n\nbody\n",
+            "To: <a@b>\nCc: <c@d>\nBcc: <e@f>\nSubject: hi\nUser-Agent: X\nDate: X\n\nbody\n",
+        ),
+        (
+            vec!["-t", "x@y", "-s", "other"],
+            "To: a@b\nSubject: hi\n\nbody\n",
+            "To: <a@b>\nSubject: other\nUser-Agent: X\nDate: X\n\nbody\n",
+        ),
+        (
+            vec!["-s", "x", "--mime", "toto"],
+            "c\n",
+            "MIME-Version: 1.0\nContent-Type: text/plain; charset=UTF-8\nContent-Transfer-Encoding: 8bit\nSubject: x\nTo: toto\nUser-Agent: X\nDate: X\n\nc\n",
+        ),
+        (
+            vec!["-s", "x", "--content-type=text/html", "toto"],
+            "c\n",
+            "MIME-Version: 1.0\nContent-Type: text/html; charset=UTF-8\nContent-Transfer-Encoding: 8bit\nSubject: x\nTo: toto\nUser-Agent: X\nDate: X\n\nc\n",
+        ),
+    ] {
+        let home = Home::new();
+        let outcome = home.run(&args, input);
+        assert_eq!(home.sent(), format!("ARGV [-oi] [-t]\n{expected}--END\n"), "{args:?}: {outcome:?}");
+        assert_eq!((outcome.status, outcome.out.as_str()), (0, ""), "{args:?}");
+    }
+}
+
+#[test]
+fn senders_of_letters() {
+    for (args, sender) in [
+        (vec!["-r", "me@x.y", "toto"], "[-f] [me@x.y]"),
+        (vec!["-a", "From: you@x", "toto"], "[-f] [you@x]"),
+        (vec!["-E", "set return-address=z@z", "toto"], "[-f] [z@z]"),
+    ] {
+        let home = Home::new();
+        home.run(&args, "c\n");
+        assert!(home.read("sent").contains(sender), "{args:?}: {}", home.read("sent"));
+    }
+}
+
+#[test]
+fn letters_that_are_not_sent() {
+    for (args, input, say) in [
+        (vec!["-s", "x", "-A", "/nonexistent", "toto"], "c\n", "mail: /nonexistent: file does not exist\n"),
+        (vec!["-s", "k", "-E", "set nonullbody", "toto"], "", ""),
+        (vec!["-t"], "nothing\n", "mail: 1: not a header line\nmail: Errors parsing message\n"),
+        (vec!["-Z"], "", "mail: unrecognized option '-Z'\n"),
+        (vec!["-s"], "", "mail: option '-s' requires an argument\n"),
+        (vec!["--attach"], "", "mail: option '--attach' requires an argument\n"),
+        (vec!["--headers=3"], "", "mail: option '--headers' doesn't allow an argument\n"),
+        (vec!["-f", "a", "b"], "", "mail: -f requires at most one command line argument\n"),
+        (vec!["-u", "root", "-s", "x"], "", "mail: No recipients specified\n"),
+    ] {
+        let home = Home::new();
+        let outcome = home.run(&args, input);
+        assert_eq!((outcome.err.as_str(), outcome.status), (say, 1), "{args:?}: {outcome:?}");
+        assert_eq!(home.sent(), "", "{args:?}");
+    }
+}
+
+#[test]
+fn an_empty_letter_is_sent_with_a_word() {
+    let home = Home::new();
+    let outcome = home.run(&["-s", "vide", "toto"], "");
+    assert_eq!((outcome.err.as_str(), outcome.status), ("mail: Null message body; hope that's ok\n", 0));
+    assert!(home.sent().contains("Subject: vide\n"));
+    let french = Home::new().with("LC_ALL", "fr_FR.UTF-8").run(&["-s", "vide", "toto"], "");
+    if !on_reference() {
+        assert_eq!(french.err, "mail: Corps du message vide; en espérant que cela soit correct\n");
+    }
+}
+
+#[test]
+fn attachments() {
+    let home = Home::new();
+    home.write("pj.txt", "piece\n");
+    home.run(&["-s", "att", "-A", "pj.txt", "toto"], "c\n");
+    let sent = home.sent();
+    for part in [
+        "\nContent-Type: multipart/mixed; boundary=\"",
+        "\nContent-Type: text/plain; charset=UTF-8\nContent-Disposition: inline\nContent-Transfer-Encoding: 8bit\n",
+        "\nContent-Type: application/octet-stream; name=\"pj.txt\"\nContent-Disposition: attachment; filename=\"pj.txt\"\nContent-Transfer-Encoding: base64\n",
+        "\n\ncGllY2UK\n",
+    ] {
+        assert!(sent.contains(part), "{part}: {sent}");
+    }
+}
+
+#[test]
+fn answers() {
+    let home = Home::new();
+    let outcome = home.run(&["-N"], "r 1\nbody\n.\nR 2\nbody2\n.\nF 1 2\nb3\n.\nx\n");
+    assert_eq!(
+        outcome.out,
+        "To: <titi@vm>,<toto@vm>\nSubject: Re: bonjour toto\n\n\
+         To: <eleve@vm>\nSubject: Re: deuxieme message avec un sujet tres long qui depasse\n\n\
+         To: <titi@vm>,<eleve@vm>\nSubject: Re: bonjour toto\n\n"
+    );
+    assert!(home.sent().starts_with(
+        "ARGV [-oi] [-t]\nTo: <titi@vm>,<toto@vm>\nSubject: Re: bonjour toto\n\
+         In-Reply-To: Your message of Tue, 24 Nov 2026 10:05:15 +0000\n\t<bonjour@vm>\nReferences: <bonjour@vm>\n"
+    ));
+}
+
+#[test]
+fn settings_and_words() {
+    let home = Home::new();
+    let out = home.run(&["-N"], "echo a b  \"c d\"\necho $HOME\nx\n").out;
+    assert_eq!(out, format!("a b c d\n{}\n", home.path("").display().to_string().trim_end_matches('/')));
+    reading("alias a b c\nalias a\nalt x y\nalt\nsender\nx\n", "a    b c \nx y \nmail-followup-to\nreply-to\nfrom\n");
+    reading(
+        "if r\necho yes\nelse\necho no\nendif\nif s\necho no\nelse\necho yes\nendif\nif t\necho no\nendif\nx\n",
+        "yes\nyes\n",
+    );
+    reading("? t\n? foo\nx\n", "t[ype] [msglist]\nUnknown command: foo\n");
+    reading("!echo hi\nsh echo hey\npipe 1 \"grep -c essai\"\nx\n", "hi\nhey\n1\n");
+    reading(
+        "set headline=\"%a|%3m|%-10f|%L|%s\"\nf 1 3\nx\n",
+        "N|  1|titi@vm   |11|bonjour toto\nN|  3|Jean Dupon|10|Hétérogène\n",
+    );
+}
+
+/// Stories that the reference would not survive or does not tell.
+fn ours_only() -> bool {
+    if on_reference() {
+        eprintln!("skipped: not a story of the reference");
+    }
+    !on_reference()
+}
+
+#[test]
+fn a_message_without_a_body_is_a_message() {
+    if !ours_only() {
+        return;
+    }
+    let home = Home::new();
+    let from = "From titi@vm  Tue Nov 24 10:07:19 2026\n";
+    let text = format!("{from}Subject: vide\nFrom: titi@vm\n\n{from}Subject: apres\nFrom: titi@vm\n\ncorps");
+    home.write("box", &text);
+    assert_eq!(home.run(&["-H"], "").out.lines().count(), 2);
+    assert_eq!(home.read("box"), text);
+    let outcome = home.run(&["-N"], "d 1\nq\n");
+    assert!(outcome.out.starts_with("Held 1 message in "), "{outcome:?}");
+    assert_eq!(home.read("box"), format!("{from}Subject: apres\nFrom: titi@vm\nStatus: O\n\ncorps"));
+}
+
+#[test]
+fn quoted_lines_are_read_as_they_were_written() {
+    let home = Home::new();
+    home.write("box", &message("a@b", "q", ">From here\n>>From there\n> From", "Tue Nov 24 10:05:15 2026", ""));
+    assert!(home.run(&["-N"], "t 1\nx\n").out.ends_with("\n\nFrom here\n>From there\n> From\n"));
+}
+
+#[test]
+fn crlf_mailboxes_are_read_and_rewritten_as_they_are() {
+    if !ours_only() {
+        return;
+    }
+    let home = Home::new();
+    home.write("box", &four_messages().replace('\n', "\r\n"));
+    assert_eq!(home.run(&["-H"], "").out.lines().count(), 4);
+    home.run(&["-N"], "d 2-4\nq\n");
+    let expected = four_messages()
+        .split("From eleve")
+        .next()
+        .unwrap()
+        .replace("From: titi@vm\n\n", "From: titi@vm\nStatus: O\n\n");
+    assert_eq!(home.read("box"), expected.replace('\n', "\r\n"));
+}
+
+#[test]
+fn maildirs_are_read_and_changed_too() {
+    if !ours_only() {
+        return;
+    }
+    let home = Home::new();
+    for part in ["Maildir/cur", "Maildir/new", "Maildir/tmp"] {
+        std::fs::create_dir_all(home.path(part)).unwrap();
+    }
+    home.write("Maildir/new/1.a.h", "From: a@b\nSubject: un\n\n>From x\n");
+    home.write("Maildir/new/2.b.h", "From: a@b\nSubject: deux\n\ndeux\n");
+    let outcome = home.run(&["-N", "-f", "Maildir"], "t 1\nd 2\nq\n");
+    assert!(outcome.out.starts_with("From: a@b\nSubject: un\n\n>From x\nHeld 1 message in "), "{outcome:?}");
+    assert!(home.path("Maildir/cur/1.a.h:2,S").exists() && !home.path("Maildir/new/2.b.h").exists());
+}
+
+#[test]
+fn what_is_no_mailbox_is_left_alone() {
+    if !ours_only() {
+        return;
+    }
+    let home = Home::new();
+    home.write("notes", "dear diary\nFrom now on\n");
+    let outcome = home.run(&["-f", "notes"], "d *\nq\n");
+    assert_eq!(outcome.status, 1);
+    assert_eq!(home.read("notes"), "dear diary\nFrom now on\n");
+}
+
+#[test]
+fn nothing_gets_into_a_header_or_a_command_line() {
+    if !ours_only() {
+        return;
+    }
+    let home = Home::new();
+    home.run(&["-s", "a\nBcc: x@y", "-a", "X-A: b\nX-C: d", "toto"], "c\n");
+    assert_eq!(
+        home.sent(),
+        "ARGV [-oi] [-t]\nSubject: a Bcc: x@y\nX-A: b X-C: d\nTo: toto\nUser-Agent: X\nDate: X\n\nc\n--END\n"
+    );
+    for recipient in ["|touch pwned", "/tmp/../pwned", "\"|touch pwned\""] {
+        let home = Home::new();
+        let outcome = home.run(&["-s", "x", recipient], "c\n");
+        assert_eq!((outcome.status, home.sent().as_str()), (1, ""), "{outcome:?}");
+        assert!(!home.path("pwned").exists());
+    }
+    let home = Home::new();
+    home.run(&["-s", "x", "--", "-bs@x", "-OQueueDirectory=/tmp"], "c\n");
+    assert!(
+        home.sent().starts_with("ARGV [-oi] [-t]\nSubject: x\nTo: <-bs@x>,<-OQueueDirectory=/tmp@"),
+        "{}",
+        home.sent()
+    );
+}
+
+#[test]
+fn escapes_in_a_pipe_are_text() {
+    let home = Home::new();
+    home.run(&["-s", "x", "toto"], "~!touch pwned\n~r /etc/passwd\n");
+    assert!(home.sent().contains("\n\n~!touch pwned\n~r /etc/passwd\n--END"));
+    assert!(!home.path("pwned").exists());
+}
+
+#[test]
+fn other_alphabets_are_mime_by_themselves() {
+    if !ours_only() {
+        return;
+    }
+    let home = Home::new();
+    home.run(&["-s", "Sujet é", "toto"], "accent é\n");
+    assert_eq!(
+        home.sent(),
+        "ARGV [-oi] [-t]\nMIME-Version: 1.0\nContent-Type: text/plain; charset=UTF-8\nContent-Transfer-Encoding: 8bit\n\
+         Subject: =?UTF-8?B?U3VqZXQgw6k=?=\nTo: toto\nUser-Agent: X\nDate: X\n\naccent é\n--END\n"
+    );
+}
+
+#[test]
+fn mime_messages_are_shown_as_text() {
+    if !ours_only() {
+        return;
+    }
+    let home = Home::new();
+    let parts = "Content-Type: multipart/mixed; boundary=x\n";
+    let body = "pre\n--x\nContent-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n\ncaf=E9\n\
+                --x\nContent-Type: application/pdf; name=f.pdf\nContent-Transfer-Encoding: base64\n\nAAEC\n--x--";
+    home.write("box", &message("a@b", "multi", body, "Tue Nov 24 10:05:15 2026", parts));
+    let out = home.run(&["-N"], "retain subject\nt 1\nst 1\nw 1[2] f.pdf\nx\n").out;
+    assert!(
+        out.starts_with(
+            "Subject: multi\n\ncafé\n[2] f.pdf (application/pdf, 3)\n1.1              text/plain; charset=iso-8859-1 "
+        ),
+        "{out}"
+    );
+    assert_eq!(std::fs::read(home.path("f.pdf")).unwrap(), [0, 1, 2]);
+    let html = "Content-Type: text/html; charset=utf-8\n";
+    home.write(
+        "box",
+        &message(
+            "a@b",
+            "html",
+            "<p>Bonjour &amp; <b>merci</b></p><script>x</script>",
+            "Tue Nov 24 10:05:15 2026",
+            html,
+        ),
+    );
+    assert!(home.run(&["-N"], "t 1\nx\n").out.ends_with("\n\nBonjour & merci\n"));
+}
+
+#[test]
+fn the_dialects_of_other_mails() {
+    if !ours_only() {
+        return;
+    }
+    for (args, expected) in [
+        (vec!["-s", "x", "-c", "eleve", "-b", "titi", "toto"], "Subject: x\nCc: eleve\nBcc: titi\nTo: toto\n"),
+        (vec!["-s", "x", "-E", "toto"], "Subject: x\nTo: toto\n"),
+        (vec!["-E", "set escape", "-s", "x", "toto"], "Subject: x\nTo: toto\n"),
+        (vec!["-S", "nouseragent", "-s", "x", "toto"], "Subject: x\nTo: toto\n"),
+    ] {
+        let home = Home::new();
+        let outcome = home.run(&args, "c\n");
+        assert!(
+            home.sent().starts_with(&format!("ARGV [-oi] [-t]\n{expected}")),
+            "{args:?} {outcome:?} {}",
+            home.sent()
+        );
+    }
+    let home = Home::new();
+    assert_eq!(home.run(&["-E", "-s", "x", "toto"], "").status, 0);
+    assert_eq!(home.sent(), "", "-E before another option: no empty letters");
+    let home = Home::new();
+    home.run(&["-s", "x", "toto", "--", "-f", "me@x"], "c\n");
+    assert!(home.read("sent").starts_with("ARGV [-oi] [-f] [me@x] [-t]\nSubject: x\nTo: toto\n"));
+    let home = Home::new();
+    home.write("f.txt", "file\n");
+    home.run(&["-s", "x", "-a", "f.txt", "toto"], "c\n");
+    assert!(home.sent().contains("filename=\"f.txt\""), "-a of a file attaches it");
+}
+
+#[test]
+fn scripts_can_ask() {
+    if !ours_only() {
+        return;
+    }
+    let home = Home::new();
+    assert_eq!(home.run(&["--count"], "").out, "4\n");
+    let out = home.run(&["--json", "-H"], "").out;
+    assert!(out.lines().nth(2).unwrap().contains("\"subject\":\"Hétérogène\""), "{out}");
+}
+
+#[test]
+fn in_french() {
+    if !ours_only() {
+        return;
+    }
+    let home = Home::new().with("LC_ALL", "fr_FR.UTF-8");
+    let name = home.path("box").display().to_string();
+    let outcome = home.run(&[], "t 42\nd 4\nsu\nzzz\nt 1\nq\n");
+    assert!(
+        outcome
+            .out
+            .starts_with(&format!("\"{name}\": 4 messages 3 nouveaux\n>N   1 titi@vm            mar. nov. 24 10:")),
+        "{outcome:?}"
+    );
+    assert!(outcome.out.contains(&format!("\"{name}\": 4 messages 3 nouveaux 1 effacé\n")));
+    assert!(outcome.out.ends_with(&format!(
+        "1 message sauvegardé dans {}\n2 messages conservés dans {name}\n",
+        home.path("mbox").display()
+    )));
+    assert_eq!(
+        outcome.err,
+        "mail: 42: numéro de message non valide\nmail: Arguments erronés pour la commande de défilement\n"
+    );
+}
+
+#[test]
+fn start_up_files_do_not_run_away() {
+    if !ours_only() {
+        return;
+    }
+    let home = Home::new();
+    home.write(".mailrc", "source .mailrc\nif s\nset nodot\nelse\nalias x y\nendif\nbogus\n");
+    let outcome = home.run(&["-N"], "alias x\nx\n");
+    assert_eq!(outcome.status, 0);
+    assert!(outcome.out.starts_with("x    y"), "{outcome:?}");
+}
+
+/// Types lines at a terminal and returns what it showed.
+fn at_terminal(home: &Home, args: &[&str], lines: &[&str]) -> (String, i32) {
+    use std::io::Read;
+    let pty = nix::pty::openpty(None, None).unwrap();
+    let mut command = home.command(args);
+    let side = || Stdio::from(pty.slave.try_clone().unwrap());
+    command.stdin(side()).stdout(side()).stderr(side());
+    // The terminal must be the child's own, or Ctrl-C would go nowhere: setsid(1) does it for us.
+    let mut wrapped = Command::new("setsid");
+    wrapped.arg("-cw").arg("env").arg("-i");
+    for (name, value) in command.get_envs() {
+        let mut word = name.to_owned();
+        word.push("=");
+        word.push(value.unwrap_or_default());
+        wrapped.arg(word);
+    }
+    let link = home.path("mail");
+    let _ = std::os::unix::fs::symlink(command.get_program(), &link);
+    wrapped.arg(&link).args(command.get_args()).current_dir(home.dir.path());
+    wrapped.stdin(side()).stdout(side()).stderr(side());
+    let mut child = wrapped.spawn().unwrap();
+    drop(wrapped);
+    drop(command);
+    drop(pty.slave);
+    let mut master = std::fs::File::from(pty.master);
+    let mut reader = master.try_clone().unwrap();
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let shared = seen.clone();
+    let thread = std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = reader.read(&mut buffer) {
+            shared.lock().unwrap().extend_from_slice(&buffer[..count]);
+        }
+    });
+    for line in lines {
+        // Typed when the terminal has been quiet for a while.
+        let mut before = usize::MAX;
+        for _ in 0..50 {
+            std::thread::sleep(std::time::Duration::from_millis(60));
+            let now = seen.lock().unwrap().len();
+            if now == before && now > 0 {
+                break;
+            }
+            before = now;
+        }
+        let _ = master.write_all(line.as_bytes());
+    }
+    let status = child.wait().unwrap().code().unwrap_or(-1);
+    drop(master);
+    let _ = thread.join();
+    let text = String::from_utf8_lossy(&seen.lock().unwrap()).replace("\r\n", "\n");
+    (text, status)
+}
+
+#[test]
+fn composing_at_a_terminal() {
+    let home = Home::new();
+    let (text, status) =
+        at_terminal(&home, &["toto"], &["eleve\n", "bonjour\n", "ligne un\n", "~p\n", "~s autre\n", ".\n"]);
+    assert!(text.starts_with("Cc: eleve\nSubject: bonjour\n \u{8}ligne un\n"), "{text:?}");
+    assert!(
+        text.contains("Message contains:\nTo: toto\nCc: eleve\nSubject: bonjour\n\nligne un\n(continue)\n"),
+        "{text:?}"
+    );
+    assert_eq!(status, 0);
+    assert_eq!(
+        home.sent(),
+        "ARGV [-oi] [-t]\nTo: toto\nCc: eleve\nSubject: autre\nUser-Agent: X\nDate: X\n\nligne un\n--END\n"
+    );
+}
+
+#[test]
+fn two_interrupts_kill_a_letter_and_keep_it() {
+    let home = Home::new();
+    let (text, status) = at_terminal(&home, &["toto"], &["\n", "s\n", "l1\n", "\u{3}", "l2\n", "\u{3}", "\u{3}"]);
+    assert_eq!(text.matches("(Interrupt -- one more to kill letter)").count(), 2, "{text:?}");
+    assert_eq!(status, 1);
+    assert_eq!(home.sent(), "");
+    assert!(home.read("dead.letter").ends_with("To: toto\nSubject: s\n\nl1\nl2\n\n"), "{}", home.read("dead.letter"));
+}
+
+#[test]
+fn reading_at_a_terminal() {
+    let home = Home::new();
+    let (text, status) = at_terminal(&home, &[], &["\n", "\n", "foo\n", "t 99\n", "\u{3}", "d 1\n", "q\n"]);
+    assert!(text.contains("\n? \nTo: toto@vm\nSubject: bonjour toto\n"), "{text:?}");
+    assert!(text.contains("\n? foo\nUnknown command: foo\n? t 99\n99: invalid message number\n? "), "{text:?}");
+    assert!(text.contains("Interrupt\n? "), "{text:?}");
+    assert!(text.contains("Saved 1 message in ") && text.contains("Held 2 messages in "), "{text:?}");
+    assert_eq!(status, 0);
+}
+
+#[test]
+fn a_message_cannot_command_the_terminal() {
+    if !ours_only() {
+        return;
+    }
+    let home = Home::new();
+    home.write(
+        "box",
+        &message("a@b", "x\u{1b}]0;owned\u{7}y", "a\u{1b}[2Jb\u{202e}c\u{9b}31md", "Tue Nov 24 10:05:15 2026", ""),
+    );
+    let (text, _) = at_terminal(&home, &[], &["t 1\n", "P 1\n", "x\n"]);
+    assert!(
+        !text.contains('\u{1b}') && !text.contains('\u{7}') && !text.contains('\u{202e}') && !text.contains('\u{9b}'),
+        "{text:?}"
+    );
+    assert!(text.contains("^[]0;owned^Gy") && text.contains("a^[[2Jb<U+202E>c<U+009B>31md"), "{text:?}");
+    // In a pipe the bytes are those of the message.
+    assert!(home.run(&["-N"], "t 1\nx\n").out.contains("a\u{1b}[2Jb\u{202e}c"));
+}
+
+#[test]
+fn mail_that_arrives_meanwhile_is_told_and_kept() {
+    let home = Home::new();
+    let more = message("new@vm", "nouveau", "n", "Tue Nov 24 10:05:15 2026", "");
+    let append = format!("!cat more >> {}\n", home.path("box").display());
+    home.write("more", &more);
+    let out = home.run(&["-N"], &format!("d 1\n{append}=\nf 5\nq\n")).out;
+    assert!(out.contains("New mail has arrived.\n"), "{out}");
+    assert!(out.contains("N   5 new@vm "), "{out}");
+    assert!(home.read("box").contains("Subject: nouveau"));
+    assert!(!home.read("box").contains("bonjour toto"));
+}
+
+#[test]
+fn killed_at_any_system_call_the_mailbox_is_old_or_new() {
+    if !ours_only() || Command::new("strace").arg("-V").output().is_err() {
+        return eprintln!("skipped: needs strace");
+    }
+    let new = {
+        let home = Home::new();
+        home.run(&["-N"], "d 1 3\nq\n");
+        home.read("box")
+    };
+    let old = four_messages();
+    let (mut seen_old, mut seen_new) = (0, 0);
+    for call in [
+        "openat",
+        "write",
+        "pwrite64",
+        "fsync",
+        "rename",
+        "link",
+        "unlink",
+        "fchmod",
+        "fchown",
+        "ftruncate",
+        "fdatasync",
+    ] {
+        for number in 1..40 {
+            let home = Home::new();
+            let inner = home.command(&["-N"]);
+            let mut command = Command::new("strace");
+            command.args([
+                "-qq",
+                "-f",
+                "-o",
+                "/dev/null",
+                "-e",
+                &format!("trace={call}"),
+                "-e",
+                &format!("inject={call}:signal=KILL:when={number}"),
+            ]);
+            let link = home.path("mail");
+            std::os::unix::fs::symlink(inner.get_program(), &link).unwrap();
+            command.arg(&link).args(inner.get_args()).current_dir(home.dir.path()).env_clear();
+            command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            let _ = child.stdin.take().unwrap().write_all(b"d 1 3\nq\n");
+            let status = child.wait().unwrap();
+            let text = home.read("box");
+            if text == old {
+                seen_old += 1;
+            } else {
+                assert_eq!(text, new, "killed at {call} {number}");
+                seen_new += 1;
+            }
+            if status.success() {
+                break;
+            }
+        }
+    }
+    assert!(seen_old > 5 && seen_new > 5, "{seen_old} {seen_new}");
+}
+
+/// Sessions recorded from the reference (`expected`), with our own outcome where it differs on purpose (`ours`).
+/// RECORD=1 writes what the program under test does into the file.
+#[test]
+fn recorded_sessions() {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/mail/recorded.json");
+    let mut cases: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    let record = std::env::var_os("RECORD").is_some();
+    let mut wrong = Vec::new();
+    for case in cases.as_array_mut().unwrap() {
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        let args: Vec<String> = case["args"].as_array().unwrap().iter().map(text).collect();
+        let environment: Vec<(String, String)> = case
+            .get("env")
+            .and_then(|env| env.as_object())
+            .map(|env| env.iter().map(|(name, value)| (name.clone(), text(value))).collect())
+            .unwrap_or_default();
+        let found = recorded(&args, &text(&case["input"]), &environment);
+        let expected = case.get("expected").map(text).unwrap_or_default();
+        if record && on_reference() {
+            case["expected"] = found.into();
+            continue;
+        }
+        if record {
+            case.as_object_mut().unwrap().remove("ours");
+            if found != expected {
+                case["ours"] = found.into();
+            }
+            continue;
+        }
+        let wanted = case.get("ours").filter(|_| !on_reference()).map(text).unwrap_or(expected);
+        if found != wanted {
+            wrong.push(format!("{} {}\n--- expected\n{wanted}--- found\n{found}", case["args"], case["input"]));
+        }
+    }
+    if record {
+        let lines: Vec<String> = cases.as_array().unwrap().iter().map(|case| case.to_string()).collect();
+        std::fs::write(&file, format!("[\n{}\n]\n", lines.join(",\n"))).unwrap();
+    }
+    assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), cases.as_array().unwrap().len(), wrong.join("\n"));
+}
+
+/// A home as the recorded sessions know it, and what one of them leaves: output, status, letters, files.
+fn recorded(args: &[String], input: &str, environment: &[(String, String)]) -> String {
+    let day = "Tue Nov 24 10:05:15 2026";
+    let long = "ligne\n".repeat(30);
+    let four = |first: &str| {
+        message("titi@ex.org", "bonjour toto", "Salut toto,\nceci est un essai.", day, first)
+            + &message(
+                "eleve@ex.org",
+                "deuxieme message avec un sujet tres long qui depasse",
+                &long,
+                "Mon Nov  2 09:00:00 2026",
+                "",
+            )
+            + &message("Jean Dupont <jean@example.org>", "=?utf-8?Q?H=C3=A9t=C3=A9rog=C3=A8ne?=", "corps", day, "")
+            + &message("root@ex.org", "re x", "lu", day, "Status: RO\n")
+    };
+    let mut home = Home::new();
+    let root = home.dir.path().display().to_string();
+    home.write("box", &four("").replace("@vm", "@ex.org"));
+    home.write("box2", &four("Status: RO\n").replace("@vm", "@ex.org"));
+    home.write("multi", "From a@b Tue Nov 24 10:05:15 2026\nFrom: a@b\nSubject: multi\nContent-Type: multipart/mixed; boundary=\"x\"\n\npre\n--x\nContent-Type: text/plain; charset=utf-8\n\ncafe\n--x\nContent-Type: application/octet-stream; name=\"f.bin\"\nContent-Transfer-Encoding: base64\n\nAAEC\n--x--\n\nFrom a@b Tue Nov 24 10:05:15 2026\nFrom: a@b\nSubject: qp\nContent-Type: text/plain; charset=iso-8859-1\n\nx\n\n");
+    home.write("pj.txt", "piece\n");
+    home.write("empty", "");
+    std::fs::create_dir(home.path("home")).unwrap();
+    let rc = home.read(".mailrc").replace("append dot save", "append dot save crt");
+    home.write(".mailrc", &rc);
+    home.write("home/.mailrc", "");
+    for (name, value) in environment {
+        home = home.with(name, &value.replace("@HOME@", &root));
+    }
+    let args: Vec<String> = args.iter().map(|arg| arg.replace("@HOME@", &root)).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    // One file for both streams, so that their order shows.
+    let out = std::fs::OpenOptions::new().append(true).create(true).open(home.path("out")).unwrap();
+    let mut child =
+        home.command(&args).stdin(Stdio::piped()).stdout(out.try_clone().unwrap()).stderr(out).spawn().unwrap();
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let status = child.wait().unwrap().code().unwrap_or(-1);
+    let mut text = format!("{}[status {status}]\n", home.read("out"));
+    for name in ["sent", "mbox", "dead.letter"] {
+        let content = home.read(name);
+        if !content.is_empty() {
+            text.push_str(&format!("--{name}\n{content}"));
+        }
+    }
+    made_equal(&text, &root)
+}
+
+/// Names of this machine, moments and numbers of processes out of the way.
+fn made_equal(text: &str, root: &str) -> String {
+    let user = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
+    let (user, host) = (user.trim(), pillarbox::sys::host::canonical_name());
+    let own = format!("{user}@{host}");
+    let mut out = String::new();
+    for line in text.replace(root, "@HOME@").lines() {
+        let line = line.replace(&own, "@OWN@").replace(&format!("@{host}"), "@HOST@");
+        let line = line
+            .replace(&format!("No mail for {user}"), "No mail for USER")
+            .replace(&format!("Pas de courrier pour {user}"), "Pas de courrier pour USER");
+        if line.starts_with("X-IMAPbase: ") || line.starts_with("X-UID: ") {
+            continue;
+        }
+        if line.starts_with("User-Agent: mail (") {
+            out.push_str("User-Agent: X");
+        } else if line.starts_with("Date: ") && !line.contains(" 10:05:15 +0000") && !line.contains("2024") {
+            out.push_str("Date: X");
+        } else if line.starts_with("Content-ID: ") {
+            out.push_str("Content-ID: X");
+        } else if line.starts_with("From @OWN@ ") {
+            out.push_str("From @OWN@ NOW");
+        } else if line.starts_with("PID=") {
+            out.push_str("PID");
+        } else if let Some(at) = line.find("=:") {
+            let start = line[..at].rfind(|c: char| !c.is_ascii_digit() && c != '-').map_or(0, |start| start + 1);
+            let end = line[at + 2..].find(|c: char| !c.is_ascii_digit()).map_or(line.len(), |end| at + 2 + end);
+            let dashes = line[start..].len() - line[start..].trim_start_matches('-').len();
+            out.push_str(&format!("{}BOUNDARY{}", &line[..start + dashes], &line[end..]));
+        } else {
+            out.push_str(&line);
+        }
+        out.push('\n');
+    }
+    out
+}
+
+#[test]
+fn what_other_programs_call() {
+    // smartd, fail2ban, unattended-upgrades, logwatch, a backup script, mdadm's fallback, certbot hooks: their own lines.
+    for (args, header) in [
+        (
+            vec!["-s", "SMART error (CurrentPendingSector) detected on host: vm", "root"],
+            "Subject: SMART error (CurrentPendingSector) detected on host: vm\nTo: root\n",
+        ),
+        (
+            vec!["-E", "set escape", "-s", "[Fail2Ban] sshd: banned 192.0.2.1 from vm", "root"],
+            "Subject: [Fail2Ban] sshd: banned 192.0.2.1 from vm\nTo: root\n",
+        ),
+        (
+            vec!["-s", "unattended-upgrades result for vm: SUCCESS", "root@example.org"],
+            "Subject: unattended-upgrades result for vm: SUCCESS\nTo: <root@example.org>\n",
+        ),
+        (
+            vec!["-s", "Logwatch for vm (Linux)", "admin@example.org"],
+            "Subject: Logwatch for vm (Linux)\nTo: <admin@example.org>\n",
+        ),
+        (
+            vec!["-a", "From: backup@example.org", "-s", "Backup OK", "ops@example.org"],
+            "From: backup@example.org\nSubject: Backup OK\nTo: <ops@example.org>\n",
+        ),
+        (vec!["-s", "certbot: renewed", "-r", "certbot@example.org", "root"], "Subject: certbot: renewed\nTo: root\n"),
+    ] {
+        let home = Home::new();
+        let outcome = home.run(&args, "~!touch pwned\ntext of the report\n");
+        assert_eq!((outcome.status, outcome.err.as_str()), (0, ""), "{args:?}");
+        let sent = home.sent();
+        assert!(sent.starts_with(&format!("ARGV [-oi] [-t]\n{header}")), "{sent}");
+        assert!(sent.ends_with("\n\n~!touch pwned\ntext of the report\n--END\n"), "{sent}");
+        assert!(!home.path("pwned").exists());
+    }
+}
+
+mod any_bytes {
+    use pillarbox::mailbox::scan::scan;
+    use pillarbox::message::{address, charset, date, header, mime, quote};
+    use proptest::prelude::*;
+    use std::io::Write;
+
+    /// Pieces that mean something to the parsers, and anything between.
+    fn mail() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            Just(b"From a@b Tue Nov 24 10:05:15 2026\n".to_vec()),
+            Just(b"\n".to_vec()),
+            Just(b"\r\n".to_vec()),
+            Just(b"Subject: =?utf-8?Q?=C3=A9?= x\n".to_vec()),
+            Just(b"Content-Type: multipart/mixed; boundary=\"b\"\n".to_vec()),
+            Just(b"Content-Transfer-Encoding: base64\n".to_vec()),
+            Just(b"--b\n".to_vec()),
+            Just(b"--b--\n".to_vec()),
+            Just(b"Status: RO\nX-UID: 4294967296\n".to_vec()),
+            Just(b">From x\n".to_vec()),
+            proptest::collection::vec(any::<u8>(), 0..40),
+        ];
+        proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn messages_tile_the_mailbox(bytes in mail()) {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&bytes).unwrap();
+            let found = scan(&file, 0).unwrap();
+            if !found.foreign {
+                prop_assert_eq!(found.end, bytes.len() as u64);
+                for pair in found.messages.windows(2) {
+                    prop_assert_eq!(pair[0].end(), pair[1].offset);
+                }
+                for message in &found.messages {
+                    prop_assert!(message.body_at() + u64::from(message.separator) <= message.end());
+                    prop_assert!(bytes[usize::try_from(message.offset).unwrap()..].starts_with(b"From "));
+                }
+            }
+        }
+
+        #[test]
+        fn no_parser_panics(bytes in mail()) {
+            let (block, body) = header::split(&bytes);
+            let part = mime::Part::parse(block, body);
+            let _ = (part.text(), part.file_name(), part.decoded());
+            let text = charset::decode_words(&bytes);
+            let _ = (address::parse(&text), date::of_header(&text), mime::html_to_text(&text));
+            let _ = (date::of_from_line(&bytes), date::from_line_sender(&bytes), date::from_line_rest(&bytes));
+            prop_assert_eq!(quote::unquote(&quote::quote(body)).len() <= quote::quote(body).len(), true);
+        }
+
+        #[test]
+        fn encoded_words_come_back(text in "\\PC{0,120}") {
+            let encoded = charset::encode_words(&text);
+            prop_assert!(text.is_ascii() || encoded.is_ascii());
+            if !text.is_ascii() {
+                prop_assert_eq!(charset::decode_words(encoded.as_bytes()), text);
+            }
+        }
+
+        #[test]
+        fn addresses_that_are_written_can_be_read(name in "[a-zA-Z ,\"\\\\é]{1,12}", mailbox in "[a-z]{1,8}@[a-z]{1,8}") {
+            let one = address::Address { name: Some(name.clone()), mailbox: mailbox.clone() };
+            let read = address::parse(&one.to_string()).unwrap();
+            prop_assert_eq!(read.len(), 1);
+            prop_assert_eq!(&read[0].mailbox, &mailbox);
+        }
+    }
+}
