@@ -3,12 +3,34 @@
 
 /// getopt habits for clap.
 pub mod cli;
+/// pillarbox install and uninstall.
+pub mod install;
+/// mail(1).
+pub mod mail;
+/// Manual pages and completions.
+pub mod manual;
 /// pflogsumm(1).
 pub mod pflogsumm;
 /// pop3d(8).
 pub mod pop3d;
+/// postalias(1).
+pub mod postalias;
+/// postcat(1).
+pub mod postcat;
 /// postconf(1).
 pub mod postconf;
+/// postfix(1).
+pub mod postfix;
+/// postlog(1).
+pub mod postlog;
+/// postmap(1).
+pub mod postmap;
+/// mailq and postqueue(1).
+pub mod postqueue;
+/// postsuper(1).
+pub mod postsuper;
+/// sendmail(1), mailq, newaliases.
+pub mod sendmail;
 
 use crate::exit::{Exit, Failure};
 use std::ffi::{OsStr, OsString};
@@ -22,7 +44,18 @@ pub enum Purpose {
     Run,
     Configure,
     Watch,
+    /// Pillarbox's own affairs.
+    House,
 }
+
+/// The purposes in the order of the help, with their titles.
+pub const PURPOSES: &[(Purpose, &str)] = &[
+    (Purpose::Send, "Write and read mail"),
+    (Purpose::Run, "Run the mail system"),
+    (Purpose::Configure, "Configure it"),
+    (Purpose::Watch, "See what it does"),
+    (Purpose::House, "Try it and install it"),
+];
 
 /// One program.
 pub struct Applet {
@@ -51,7 +84,22 @@ pub struct Invocation {
 }
 
 /// Every applet.
-pub const APPLETS: &[&Applet] = &[&pflogsumm::APPLET, &pop3d::APPLET, &postconf::APPLET];
+pub const APPLETS: &[&Applet] = &[
+    &sendmail::APPLET,
+    &postfix::APPLET,
+    &postqueue::APPLET,
+    &postsuper::APPLET,
+    &postcat::APPLET,
+    &postlog::APPLET,
+    &postconf::APPLET,
+    &postalias::APPLET,
+    &postmap::APPLET,
+    &pflogsumm::APPLET,
+    &pop3d::APPLET,
+    &mail::APPLET,
+    &install::INSTALL,
+    &install::UNINSTALL,
+];
 
 /// The applet of this exact name.
 pub fn find(name: &str) -> Option<&'static Applet> {
@@ -64,6 +112,12 @@ pub fn main(argv: Vec<OsString>) -> Exit {
     let Some(first) = argv.next() else { return Exit::USAGE };
     let mut program = base_name(&first);
     let mut args: Vec<OsString> = argv.collect();
+    // Roles are started by master, under their own names so that ps tells them apart.
+    if args.first().is_some_and(|first| first == crate::daemon::skeleton::ROLE_FLAG)
+        && let Some(role) = crate::daemon::find(&program)
+    {
+        return crate::daemon::skeleton::start(role, &args[1..]);
+    }
     let mut applet = find(&program);
     if applet.is_none()
         && let Some(named) = args.first().and_then(|name| find(&name.to_string_lossy()))
@@ -101,12 +155,7 @@ fn help(program: &str, args: &[OsString]) -> Result<Exit, Failure> {
                 out,
                 "pillarbox: a mail system in one file\n\nUsage: pillarbox NAME [ARGUMENT...], or a link of that name\n"
             )?;
-            for (purpose, title) in [
-                (Purpose::Send, "Write and read mail"),
-                (Purpose::Run, "Run the mail system"),
-                (Purpose::Configure, "Configure it"),
-                (Purpose::Watch, "See what it does"),
-            ] {
+            for &(purpose, title) in PURPOSES {
                 writeln!(out, "{title}:")?;
                 for applet in APPLETS.iter().filter(|applet| applet.purpose == purpose) {
                     writeln!(out, "  {:<12} {}", applet.name, applet.about)?;

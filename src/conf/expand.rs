@@ -7,67 +7,178 @@ use thiserror::Error;
 /// Nesting beyond this is a loop; the reference draws the same line.
 const MAX_NESTING: u32 = 100;
 
+/// Longest result: a text that doubles itself at each level ends here, not in memory.
+const MAX_LENGTH: usize = 16 << 20;
+
+/// What is wrong with a text; each has the reference's words.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum ExpandError {
-    #[error("unreasonable macro call nesting: \"{0}\"")]
-    Nesting(String),
+    /// Two texts when a literal stands before the reference that nests.
+    #[error("{}", .0.iter().map(|text| format!("unreasonable macro call nesting: \"{text}\"")).collect::<Vec<_>>().join("\n"))]
+    Nesting(Vec<String>),
     #[error("truncated macro reference: \"{0}\"")]
     Truncated(String),
     #[error("empty macro name: \"{0}\"")]
     EmptyName(String),
-    #[error("bad operator in macro expression: \"{0}\"")]
-    Operator(String),
-    #[error("bad macro syntax: \"{0}\"")]
-    Syntax(String),
+    #[error("\"==\" or \"!=\"\" or \"<\"\" or \"<=\"\" or \">=\"\" or \">\" expected at: \"...{0}>>>{1}\"")]
+    Operator(String, String),
+    #[error("unexpected input at: \"...{0}>>>{1}\"")]
+    Unexpected(String, String),
+    #[error("attribute name syntax error at: \"...{0}>>>{1}\"")]
+    Name(String, String),
+    #[error("malformed compatibility level syntax: \"{0}\"")]
+    Level(String),
+    #[error("macro result too long")]
+    TooLong,
+}
+
+/// What a name means.
+type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// How a text is gone through.
+#[derive(Clone, Copy)]
+struct Walk<'a> {
+    lookup: Lookup<'a>,
+    /// Every branch is visited and nothing compared: which names does the text mention?
+    scan: bool,
 }
 
 /// Expands `text`; `lookup` gives the raw text of a name, None for an undefined one (which expands to nothing).
-pub fn expand(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Result<String, ExpandError> {
-    expand_at(text, lookup, 0)
+pub fn expand(text: &str, lookup: Lookup<'_>) -> Result<String, ExpandError> {
+    Walk { lookup, scan: false }.text(text, 0)
 }
 
-fn expand_at(text: &str, lookup: &dyn Fn(&str) -> Option<String>, depth: u32) -> Result<String, ExpandError> {
-    if depth > MAX_NESTING {
-        return Err(ExpandError::Nesting(text.to_owned()));
-    }
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('$') {
-        out.push_str(&rest[..at]);
-        rest = &rest[at + 1..];
-        match rest.chars().next() {
-            Some('$') => {
+/// Calls `lookup` for every name that `text` mentions, those in branches that are not taken and those in the values
+/// that `lookup` gives included.
+pub fn scan(text: &str, lookup: Lookup<'_>) -> Result<(), ExpandError> {
+    Walk { lookup, scan: true }.text(text, 0).map(|_| ())
+}
+
+impl Walk<'_> {
+    fn text(&self, text: &str, depth: u32) -> Result<String, ExpandError> {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find('$') {
+            out.push_str(&rest[..at]);
+            rest = &rest[at + 1..];
+            if let Some(after) = rest.strip_prefix('$') {
                 out.push('$');
-                rest = &rest[1..];
-            }
-            Some(open @ ('{' | '(')) => {
-                let (inner, after) = balanced(rest, open).ok_or_else(|| ExpandError::Truncated(text.to_owned()))?;
-                out.push_str(&reference(inner, text, lookup, depth)?);
                 rest = after;
+                continue;
             }
-            _ => {
-                let end = rest.find(|c: char| !is_name_char(c)).unwrap_or(rest.len());
-                if end == 0 {
-                    return Err(ExpandError::EmptyName(text.to_owned()));
+            let (value, after) = match rest.chars().next() {
+                Some(open @ ('{' | '(')) => {
+                    let (inner, after) = balanced(rest, open).ok_or_else(|| ExpandError::Truncated(text.to_owned()))?;
+                    if depth > MAX_NESTING {
+                        return Err(nesting(&out, inner));
+                    }
+                    (self.reference(inner, text, depth)?, after)
                 }
-                out.push_str(&value_of(&rest[..end], lookup, depth)?);
-                rest = &rest[end..];
+                _ => {
+                    let end = rest.find(|c: char| !is_name_char(c)).unwrap_or(rest.len());
+                    let (name, after) = rest.split_at(end);
+                    if name.is_empty() {
+                        return Err(ExpandError::EmptyName(text.to_owned()));
+                    }
+                    if depth > MAX_NESTING {
+                        return Err(nesting(&out, name));
+                    }
+                    (self.value(name, depth)?, after)
+                }
+            };
+            out.push_str(&value);
+            rest = after;
+            if out.len() > MAX_LENGTH {
+                return Err(ExpandError::TooLong);
             }
         }
+        out.push_str(rest);
+        Ok(out)
     }
-    out.push_str(rest);
-    Ok(out)
+
+    fn value(&self, name: &str, depth: u32) -> Result<String, ExpandError> {
+        match (self.lookup)(name) {
+            Some(raw) => self.text(&raw, depth + 1),
+            None => Ok(String::new()),
+        }
+    }
+
+    /// The inside of ${...}.
+    fn reference(&self, inner: &str, whole: &str, depth: u32) -> Result<String, ExpandError> {
+        let start = inner.trim_start();
+        let (holds, value, before, rest) = if start.starts_with('{') {
+            let (holds, before, rest) = self.comparison(start, whole, depth)?;
+            (holds, if holds { "bool:true".to_owned() } else { String::new() }, before, rest)
+        } else {
+            let end = start.find(|c: char| !is_name_char(c)).unwrap_or(start.len());
+            let (name, rest) = start.split_at(end);
+            if name.is_empty() {
+                return Err(ExpandError::EmptyName(whole.to_owned()));
+            }
+            let operator = rest.trim_start();
+            if !operator.is_empty() && !operator.starts_with(['?', ':']) {
+                return Err(ExpandError::Name(name.to_owned(), rest.to_owned()));
+            }
+            let value = self.value(name, depth)?;
+            (!value.is_empty(), value, name, operator)
+        };
+        let unexpected = |before: &str, at: &str| ExpandError::Unexpected(before.to_owned(), at.to_owned());
+        if rest.is_empty() {
+            return Ok(if value == "bool:true" { "true".to_owned() } else { value });
+        }
+        let branches = branches(rest, whole)?.ok_or_else(|| unexpected(before, rest))?;
+        if !branches.left_over.is_empty() {
+            return Err(unexpected(branches.last, branches.left_over));
+        }
+        if self.scan {
+            for text in [branches.when_true, branches.when_false].into_iter().flatten() {
+                self.text(text, depth + 1)?;
+            }
+            return Ok(String::new());
+        }
+        match if holds { branches.when_true } else { branches.when_false } {
+            Some(text) => self.text(text, depth + 1),
+            // ${name:text} is nothing when the name has a value, and so is ${name?text} when it has none.
+            None => Ok(String::new()),
+        }
+    }
+
+    /// `{left} op {right}` at the start of `text`: whether it holds, the part before the rest for messages, the rest.
+    fn comparison<'t>(&self, text: &'t str, whole: &str, depth: u32) -> Result<(bool, &'t str, &'t str), ExpandError> {
+        let truncated = || ExpandError::Truncated(whole.to_owned());
+        let (left, after) = balanced(text, '{').ok_or_else(truncated)?;
+        let left_end = &text[1..left.len() + 2];
+        let after = after.trim_start();
+        let unknown = || ExpandError::Operator(left_end.to_owned(), after.to_owned());
+        let end = after.find(|c: char| !"=!<>".contains(c)).unwrap_or(after.len());
+        let (sign, tail) = after.split_at(end);
+        let (levels, tail) = match tail.strip_prefix("level") {
+            Some(tail) => (true, tail),
+            None => (false, tail),
+        };
+        if !matches!(sign, "==" | "!=" | "<" | "<=" | ">=" | ">") {
+            return Err(unknown());
+        }
+        let tail = tail.trim_start();
+        let (right, rest) = match balanced(tail, '{') {
+            Some(found) if tail.starts_with('{') => found,
+            _ => return Err(ExpandError::Unexpected(left_end.to_owned(), tail.to_owned())),
+        };
+        let right_end = &tail[1..right.len() + 2];
+        let left = self.text(left, depth + 1)?;
+        let right = self.text(right, depth + 1)?;
+        let holds = !self.scan && compare(&left, sign, levels, &right)?;
+        Ok((holds, right_end, rest.trim_start()))
+    }
+}
+
+fn nesting(literal: &str, name: &str) -> ExpandError {
+    let literal = (!literal.is_empty()).then(|| literal.to_owned());
+    ExpandError::Nesting(literal.into_iter().chain([name.to_owned()]).collect())
 }
 
 fn is_name_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
-}
-
-fn value_of(name: &str, lookup: &dyn Fn(&str) -> Option<String>, depth: u32) -> Result<String, ExpandError> {
-    match lookup(name) {
-        Some(raw) => expand_at(&raw, lookup, depth + 1),
-        None => Ok(String::new()),
-    }
 }
 
 /// The text between `open` (the first character of `text`) and its partner, and what follows.
@@ -78,7 +189,7 @@ fn balanced(text: &str, open: char) -> Option<(&str, &str)> {
         if c == open {
             level += 1;
         } else if c == close {
-            level -= 1;
+            level = level.checked_sub(1)?;
             if level == 0 {
                 return Some((&text[1..at], &text[at + 1..]));
             }
@@ -87,117 +198,77 @@ fn balanced(text: &str, open: char) -> Option<(&str, &str)> {
     None
 }
 
-/// The inside of ${...}.
-fn reference(
-    inner: &str,
-    whole: &str,
-    lookup: &dyn Fn(&str) -> Option<String>,
-    depth: u32,
-) -> Result<String, ExpandError> {
-    let syntax = || ExpandError::Syntax(whole.to_owned());
-    let inner_trimmed = inner.trim_start();
-    let (holds, value, rest) = if inner_trimmed.starts_with('{') {
-        let (left, after) = balanced(inner_trimmed, '{').ok_or_else(|| ExpandError::Truncated(whole.to_owned()))?;
-        let after = after.trim_start();
-        let end = after.find(|c: char| c == '{' || c.is_whitespace()).ok_or_else(syntax)?;
-        let operator = &after[..end];
-        let after = after[end..].trim_start();
-        let (right, after) = balanced(after, '{').filter(|_| after.starts_with('{')).ok_or_else(syntax)?;
-        let left = expand_at(left.trim(), lookup, depth + 1)?;
-        let right = expand_at(right.trim(), lookup, depth + 1)?;
-        let holds = compare(&left, operator, &right).ok_or_else(|| ExpandError::Operator(whole.to_owned()))?;
-        let rest = after.trim_start();
-        if !rest.starts_with(['?', ':']) {
-            return if rest.is_empty() {
-                Ok(if holds { "bool:true".to_owned() } else { String::new() })
-            } else {
-                Err(syntax())
-            };
-        }
-        (holds, None, rest)
-    } else {
-        let end = inner_trimmed.find(|c: char| !is_name_char(c) && c != '-').unwrap_or(inner_trimmed.len());
-        let name = &inner_trimmed[..end];
-        if name.is_empty() {
-            return Err(ExpandError::EmptyName(whole.to_owned()));
-        }
-        let value = value_of(name, lookup, depth)?;
-        let rest = &inner_trimmed[end..];
-        let rest = if rest.trim_start().starts_with(['?', ':']) { rest.trim_start() } else { rest.trim() };
-        if rest.is_empty() {
-            return Ok(value);
-        }
-        (!value.is_empty(), Some(value), rest)
-    };
-    let (when_true, when_false) = branches(rest, whole)?;
-    let chosen = if holds { when_true } else { when_false };
-    match chosen {
-        Some(text) => expand_at(text, lookup, depth + 1),
-        // ${name:text} is the value itself when there is one; ${name?text} is nothing when there is none.
-        None => Ok(if holds { value.unwrap_or_default() } else { String::new() }),
-    }
+/// What stands after the name or the comparison.
+struct Branches<'a> {
+    when_true: Option<&'a str>,
+    when_false: Option<&'a str>,
+    /// The end of the last branch, and what should not follow it.
+    last: &'a str,
+    left_over: &'a str,
 }
 
-/// What stands after the name or the comparison: `?text`, `:text`, `?{text}`, `:{text}`, `?{text}:{text}`.
-fn branches<'a>(rest: &'a str, whole: &str) -> Result<(Option<&'a str>, Option<&'a str>), ExpandError> {
-    let syntax = || ExpandError::Syntax(whole.to_owned());
-    let after = &rest[1..];
-    let braced = after.trim_start();
+/// `?text`, `:text`, `?{text}`, `:{text}`, `?{text}:{text}`, `?{text}:text`. None: something else.
+fn branches<'a>(rest: &'a str, whole: &str) -> Result<Option<Branches<'a>>, ExpandError> {
+    let truncated = || ExpandError::Truncated(whole.to_owned());
+    let Some(after) = rest.strip_prefix(['?', ':']) else { return Ok(None) };
+    let plain = |text: &'a str| -> Result<(&'a str, &'a str, &'a str), ExpandError> {
+        let braced = text.trim_start();
+        if braced.starts_with('{') {
+            let (inner, tail) = balanced(braced, '{').ok_or_else(truncated)?;
+            Ok((inner, &braced[1..inner.len() + 2], tail.trim_start()))
+        } else {
+            Ok((text, text, ""))
+        }
+    };
+    let (first, last, tail) = plain(after)?;
     if rest.starts_with(':') {
-        let text = match balanced(braced, '{') {
-            Some((inner, tail)) if braced.starts_with('{') && tail.trim().is_empty() => inner,
-            _ => after,
-        };
-        return Ok((None, Some(text)));
+        return Ok(Some(Branches { when_true: None, when_false: Some(first), last, left_over: tail }));
     }
-    if !rest.starts_with('?') {
-        return Err(syntax());
-    }
-    if braced.starts_with('{') {
-        let (inner, tail) = balanced(braced, '{').ok_or_else(|| ExpandError::Truncated(whole.to_owned()))?;
-        let tail = tail.trim_start();
-        if tail.is_empty() {
-            return Ok((Some(inner), None));
+    match tail.strip_prefix(':') {
+        Some(otherwise) => {
+            let (second, last, tail) = plain(otherwise)?;
+            Ok(Some(Branches { when_true: Some(first), when_false: Some(second), last, left_over: tail }))
         }
-        let otherwise = tail.strip_prefix(':').ok_or_else(syntax)?.trim_start();
-        let text = match balanced(otherwise, '{') {
-            Some((inner, tail)) if otherwise.starts_with('{') && tail.trim().is_empty() => inner,
-            _ => return Err(syntax()),
-        };
-        return Ok((Some(inner), Some(text)));
+        None => Ok(Some(Branches { when_true: Some(first), when_false: None, last, left_over: tail })),
     }
-    Ok((Some(after), None))
 }
 
-/// `==` `!=` `<` `<=` `>=` `>`, by number when both sides are numbers, and the same with "level" for
-/// compatibility levels ("3.6" against "2"). None: no such operator.
-fn compare(left: &str, operator: &str, right: &str) -> Option<bool> {
-    let (sign, ordering) = match operator.strip_suffix("level") {
-        Some(sign) => (sign, level(left).cmp(&level(right))),
-        None => {
-            let numeric = |text: &str| text.parse::<i64>().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
-            let ordering = match (numeric(left), numeric(right)) {
-                (Some(left), Some(right)) => left.cmp(&right),
-                _ => left.cmp(right),
-            };
-            (operator, ordering)
+/// By number when both sides are numbers, else as text; with `levels` as compatibility levels ("3.6" against "2").
+fn compare(left: &str, sign: &str, levels: bool, right: &str) -> Result<bool, ExpandError> {
+    let number = |text: &str| text.parse::<u64>().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
+    let ordering = if levels {
+        level(left)?.cmp(&level(right)?)
+    } else {
+        match (number(left), number(right)) {
+            (Some(left), Some(right)) => left.cmp(&right),
+            _ => left.cmp(right),
         }
     };
-    Some(match sign {
+    Ok(match sign {
         "==" => ordering.is_eq(),
         "!=" => ordering.is_ne(),
         "<" => ordering.is_lt(),
         "<=" => ordering.is_le(),
         ">=" => ordering.is_ge(),
-        ">" => ordering.is_gt(),
-        _ => return None,
+        _ => ordering.is_gt(),
     })
 }
 
 /// A compatibility level "major.minor.patch" as numbers.
-fn level(text: &str) -> [u64; 3] {
-    let mut parts = text.trim().split('.').map(|part| part.parse().unwrap_or(0));
-    std::array::from_fn(|_| parts.next().unwrap_or(0))
+pub fn level(text: &str) -> Result<[u64; 3], ExpandError> {
+    let malformed = || ExpandError::Level(text.to_owned());
+    let mut level = [0; 3];
+    let mut parts = text.split('.');
+    for (at, slot) in level.iter_mut().enumerate() {
+        match parts.next() {
+            Some(part) if !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()) => {
+                *slot = part.parse().map_err(|_| malformed())?;
+            }
+            None if at > 0 => {}
+            _ => return Err(malformed()),
+        }
+    }
+    if parts.next().is_some() { Err(malformed()) } else { Ok(level) }
 }
 
 #[cfg(test)]
@@ -221,12 +292,16 @@ mod tests {
             ("x$b.y", "x11.y"),
             ("${a}$(a)$$", "11$"),
             ("${a?yes}${empty?yes}${none?yes}", "yes"),
-            ("${a:no}${empty:no}", "1no"),
+            ("${a:no}${empty:no}", "no"),
             ("${a?{t}:{f}}${empty?{t}:{f}}", "tf"),
             ("${a ? {t} : {f}}", "t"),
+            ("${a?x:y}", "x:y"),
+            ("a${a? x }b${a?{ y }}", "a x b y "),
             ("${{$compatibility_level} <level {2} ? {old} : {new}}", "new"),
             ("${{$a} == {1} ? {one} : {other}}", "one"),
             ("${{10} > {9} ? {number} : {text}}", "number"),
+            ("${{ a } == {a} ? {y} : {n}}", "n"),
+            ("${{a}=={a}}", "true"),
         ] {
             assert_eq!(with(text).as_deref(), Ok(want), "{text}");
         }
@@ -234,7 +309,31 @@ mod tests {
 
     #[test]
     fn errors_have_the_reference_words() {
-        assert!(with("$loop").unwrap_err().to_string().starts_with("unreasonable macro call nesting"));
-        assert!(with("${a").unwrap_err().to_string().starts_with("truncated macro reference"));
+        for (text, want) in [
+            ("$loop", "unreasonable macro call nesting: \"loop\""),
+            ("${a", "truncated macro reference: \"${a\""),
+            ("x$-", "empty macro name: \"x$-\""),
+            ("${a b}", "attribute name syntax error at: \"...a>>> b\""),
+            ("${a:{x}:{y}}", "unexpected input at: \"...x}>>>:{y}\""),
+            ("${none?{x}:{y}z}", "unexpected input at: \"...y}>>>z\""),
+            ("${{x}<level{10}?{y}:{n}}", "malformed compatibility level syntax: \"x\""),
+            (
+                "${{a}={a}?{y}:{n}}",
+                "\"==\" or \"!=\"\" or \"<\"\" or \"<=\"\" or \">=\"\" or \">\" expected at: \"...a}>>>={a}?{y}:{n}\"",
+            ),
+        ] {
+            assert_eq!(with(text).unwrap_err().to_string(), want, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_scan_sees_every_branch() {
+        let seen = std::cell::RefCell::new(Vec::new());
+        let lookup = |name: &str| {
+            seen.borrow_mut().push(name.to_owned());
+            None
+        };
+        scan("${a?{$b}:{$c}} ${{$d} == {x} ? {$e}}", &lookup).unwrap();
+        assert_eq!(seen.into_inner(), ["a", "b", "c", "d", "e"]);
     }
 }

@@ -25,6 +25,12 @@ pub enum ConfError {
     Expand { path: PathBuf, name: String, source: ExpandError },
     #[error("bad {what} configuration: {name} = {value}")]
     BadValue { what: &'static str, name: String, value: String },
+    #[error("parameter {name}: bad time value or unit: {value}")]
+    BadTime { name: String, value: String },
+    #[error("file {}: line {line}: {source}", path.display())]
+    Master { path: PathBuf, line: usize, source: super::master_text::EntryError },
+    #[error("{0}")]
+    Plain(String),
     #[error("{path}: {text}", path = path.display())]
     Other { path: PathBuf, text: String },
 }
@@ -42,6 +48,16 @@ pub struct Setting {
 pub struct MainCf {
     directory: PathBuf,
     settings: HashMap<String, Setting>,
+    notes: Vec<Note>,
+}
+
+/// What is odd about the text of a main.cf, though it can be read.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Note {
+    #[error("{file}: logical line must not start with whitespace: \"{text}\"")]
+    LeadingBlank { file: String, line: usize, text: String },
+    #[error("{file}, line {line}: overriding earlier entry: {name}={value}")]
+    Double { file: String, line: usize, name: String, value: String },
 }
 
 /// The configuration directory: `-c`, else $MAIL_CONFIG, else /etc/postfix.
@@ -56,6 +72,8 @@ pub fn directory(option: Option<&Path>) -> PathBuf {
 impl MainCf {
     /// Reads `directory`/main.cf.
     pub fn read(directory: &Path) -> Result<MainCf, ConfError> {
+        // A rootless instance brings its users with it; every program of it reads main.cf first.
+        crate::sys::accounts::adopt_private_file(&directory.join("passwd"));
         let path = directory.join("main.cf");
         let bytes = std::fs::read(&path).map_err(|source| ConfError::Open { path: path.clone(), source })?;
         MainCf::parse(directory, &String::from_utf8_lossy(&bytes))
@@ -64,20 +82,39 @@ impl MainCf {
     /// Reads the text of a main.cf that belongs to `directory`.
     pub fn parse(directory: &Path, text: &str) -> Result<MainCf, ConfError> {
         let path = directory.join("main.cf");
-        let mut settings = HashMap::new();
+        let mut settings: HashMap<String, Setting> = HashMap::new();
+        let mut notes = Vec::new();
+        let file = path.display().to_string();
         for (line, logical) in logical_lines(text) {
+            if logical.starts_with([' ', '\t']) {
+                // It continues nothing: no line stands before it.
+                let mut shown: String = logical.chars().take(30).collect();
+                if shown.len() < logical.len() {
+                    shown.push_str("...");
+                }
+                notes.push(Note::LeadingBlank { file: file.clone(), line, text: shown });
+                continue;
+            }
             let (name, value) = split_assignment(&logical).map_err(|missing| match missing {
                 Missing::Equals => ConfError::MissingEquals { path: path.clone(), line, text: logical.clone() },
                 Missing::Name => ConfError::MissingName { path: path.clone(), line, text: logical.clone() },
             })?;
-            settings.insert(name.to_owned(), Setting { raw: value.to_owned(), line });
+            let setting = Setting { raw: value.to_owned(), line };
+            if let Some(old) = settings.insert(name.to_owned(), setting) {
+                notes.push(Note::Double { file: file.clone(), line, name: name.to_owned(), value: old.raw });
+            }
         }
-        Ok(MainCf { directory: directory.to_owned(), settings })
+        Ok(MainCf { directory: directory.to_owned(), settings, notes })
     }
 
     /// Sets a parameter over the file (`-o name=value`).
     pub fn set(&mut self, name: &str, value: &str) {
         self.settings.insert(name.to_owned(), Setting { raw: value.to_owned(), line: 0 });
+    }
+
+    /// What is odd about the file, in its order.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
     }
 
     pub fn directory(&self) -> &Path {
@@ -107,9 +144,25 @@ impl MainCf {
         params::find(name).map(|row| row.default.to_owned()).or_else(|| super::computed::derived(name))
     }
 
-    /// The expanded text of a parameter.
+    /// The expanded text of a parameter; of a raw one (mailbox_command), the text as it is.
     pub fn text(&self, name: &str) -> Result<String, ConfError> {
+        if params::find(name).is_some_and(|row| row.kind == Kind::Raw) {
+            return Ok(self.raw(name).unwrap_or_default());
+        }
         self.expand_text(name, &self.raw(name).unwrap_or_default())
+    }
+
+    /// myorigin, where "/file" stands for the first line of that file (Debian: /etc/mailname).
+    pub fn origin_name(&self) -> Result<String, ConfError> {
+        let text = self.myorigin();
+        if !text.starts_with('/') {
+            return Ok(text);
+        }
+        let read = std::fs::read(&text).map_err(|error| {
+            ConfError::Plain(format!("{text}: cannot open file: {}", crate::sys::files::reason(&error)))
+        })?;
+        let first = read.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        Ok(String::from_utf8_lossy(first).trim().to_owned())
     }
 
     /// Expands `raw` as if it were the value of `name`.
@@ -123,9 +176,10 @@ impl MainCf {
 
     /// A value of the table by type. [`MainCf::verify`] has told about a bad one; here the default stands in.
     pub(crate) fn typed<T: Typed>(&self, name: &str) -> T::Value {
-        let set = self.text(name).ok().and_then(|text| T::parse(&text));
-        let default = || params::find(name).and_then(|row| self.expand_text(name, row.default).ok());
-        set.or_else(|| default().and_then(|text| T::parse(&text))).unwrap_or_else(T::fallback)
+        let default = params::find(name).map_or("", |row| row.default);
+        let set = self.text(name).ok().and_then(|text| T::parse(&text, default));
+        let by_default = || T::parse(&self.expand_text(name, default).ok()?, default);
+        set.or_else(by_default).unwrap_or_else(T::fallback)
     }
 
     /// `SERVICE_suffix` if it is set, else its default `default_suffix` (transport parameters, postconf(5)).
@@ -138,24 +192,46 @@ impl MainCf {
         }
     }
 
+    /// $myorigin as programs use it; $myhostname when the file that it names cannot be read (the check tells of that).
+    pub fn origin(&self) -> String {
+        self.origin_name().ok().filter(|name| !name.is_empty()).unwrap_or_else(|| self.myhostname())
+    }
+
+    /// message_size_limit in bytes; 0: none.
+    pub fn message_limit(&self) -> u64 {
+        u64::try_from(self.message_size_limit()).unwrap_or(0)
+    }
+
+    /// Whether users may name this configuration directory (alternate_config_directories, multi_instance_directories).
+    pub fn allows_directory(&self, directory: &Path) -> bool {
+        let lists = [self.alternate_config_directories(), self.multi_instance_directories()];
+        lists.iter().flat_map(|list| MainCf::list(list)).any(|allowed| Path::new(&allowed) == directory)
+    }
+
     /// Every value that is set can be expanded and has its type; what daemons ask before they start.
     pub fn verify(&self) -> Result<(), ConfError> {
         let mut names: Vec<&String> = self.settings.keys().collect();
         names.sort();
         for name in names {
-            let text = self.text(name)?;
-            let Some(row) = params::find(name) else { continue };
-            if !row.kind.accepts(&text) {
-                let what = match row.kind {
-                    Kind::Bool => "boolean",
-                    Kind::Int => "numerical",
-                    Kind::Time => "time unit",
-                    Kind::Text => "string",
-                };
-                return Err(ConfError::BadValue { what, name: name.clone(), value: text });
-            }
+            self.verify_one(name)?;
         }
         Ok(())
+    }
+
+    /// [`MainCf::verify`] for one parameter.
+    pub fn verify_one(&self, name: &str) -> Result<(), ConfError> {
+        let Some(row) = params::find(name) else { return Ok(()) };
+        let value = self.text(name)?;
+        if row.kind.accepts(&value, row.default) {
+            return Ok(());
+        }
+        let name = name.to_owned();
+        Err(match row.kind {
+            Kind::Bool => ConfError::BadValue { what: "boolean", name, value },
+            Kind::Int => ConfError::BadValue { what: "numerical", name, value },
+            Kind::Time => ConfError::BadTime { name, value },
+            Kind::Text | Kind::Raw => ConfError::BadValue { what: "string", name, value },
+        })
     }
 
     /// A list value: names separated by commas and blanks.
@@ -175,7 +251,9 @@ pub fn logical_lines(text: &str) -> Vec<(usize, String)> {
             continue;
         }
         match lines.last_mut() {
-            Some((_, line)) if physical.starts_with([' ', '\t']) => line.push_str(physical),
+            Some((_, line)) if physical.starts_with([' ', '\t']) && !line.starts_with([' ', '\t']) => {
+                line.push_str(physical);
+            }
             _ => lines.push((number + 1, physical.to_owned())),
         }
     }

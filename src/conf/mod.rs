@@ -1,17 +1,29 @@
 //! main.cf, master.cf, the parameter table.
 
+/// `postfix check`.
+pub mod check;
+/// What every program reads when it starts.
+pub mod common;
 /// Defaults that the machine decides.
 pub mod computed;
 /// Dovecot's configuration, for pop3d.
 pub mod dovecot;
+/// Changing main.cf and master.cf.
+pub mod edit;
 /// The macro language of main.cf.
 pub mod expand;
 /// Reading main.cf.
 pub mod main_cf;
+/// The directories of an instance.
+pub mod manifest;
 /// Reading master.cf.
 pub mod master_cf;
+/// master.cf as postconf shows and edits it.
+pub mod master_text;
 /// THE parameter table.
 pub mod params;
+/// Which names mean something.
+pub mod scope;
 /// Parameter types.
 pub mod typed;
 

@@ -1,4 +1,93 @@
-//! (rooms of daemon)
+//! The roles that master starts, and the start-up order that all of them share.
 
+/// The loop of a delivery agent.
+pub mod agent;
+/// bounce(8): notices to senders, as a library of the queue manager.
+pub mod bounce;
+/// error(8), retry(8), discard(8).
+pub mod error;
+/// local(8).
+pub mod local;
+/// master(8).
+pub mod master;
+/// pickup(8).
+pub mod pickup;
+/// pipe(8).
+pub mod pipe;
+/// qmgr(8).
+pub mod qmgr;
+/// showq(8).
+pub mod showq;
+/// What every role does before it serves.
+pub mod skeleton;
+/// smtp(8).
+pub mod smtp;
+/// smtpd(8).
+pub mod smtpd;
+
+use skeleton::{Model, Privilege, Role};
+
+/// Every command that a line of master.cf may name, and how it is served. Those of [`Model::Absorbed`] are accepted
+/// and start nothing: what they do for the reference is a library call here, or is not done (the note says which).
+pub const ROLES: &[Role] = &[
+    Role { command: "smtpd", model: Model::Sessions, privilege: Privilege::MailOwner, run: smtpd::run, note: "" },
+    Role { command: "pickup", model: Model::Single, privilege: Privilege::MailOwner, run: pickup::run, note: "" },
+    Role { command: "qmgr", model: Model::Single, privilege: Privilege::MailOwner, run: qmgr::run, note: "" },
+    Role { command: "oqmgr", model: Model::Single, privilege: Privilege::MailOwner, run: qmgr::run, note: "" },
+    Role { command: "nqmgr", model: Model::Single, privilege: Privilege::MailOwner, run: qmgr::run, note: "" },
+    Role { command: "showq", model: Model::Single, privilege: Privilege::MailOwner, run: showq::run, note: "" },
+    Role { command: "local", model: Model::Agent, privilege: Privilege::Root, run: local::run, note: "" },
+    Role { command: "smtp", model: Model::Agent, privilege: Privilege::MailOwner, run: smtp::run, note: "" },
+    Role { command: "pipe", model: Model::Agent, privilege: Privilege::Root, run: pipe::run, note: "" },
+    Role { command: "error", model: Model::Agent, privilege: Privilege::MailOwner, run: error::run, note: "" },
+    Role {
+        command: "discard",
+        model: Model::Agent,
+        privilege: Privilege::MailOwner,
+        run: error::run_discard,
+        note: "",
+    },
+    Role { command: "pop3d", model: Model::Sessions, privilege: Privilege::Root, run: pop3d::run, note: "" },
+    absorbed("cleanup", "messages are cleaned up by their receiver, as a library call"),
+    absorbed("trivial-rewrite", "addresses are resolved by a library call"),
+    absorbed("bounce", "the queue manager writes the logs and the notices"),
+    absorbed("anvil", "smtpd counts its own clients"),
+    absorbed("tlsmgr", "there is no TLS yet"),
+    absorbed("scache", "connections are not cached between processes"),
+    absorbed("proxymap", "tables are opened by their users"),
+    absorbed("verify", "address verification is not done"),
+    absorbed("flush", "fast ETRN is not done; flushing by site scans the queue"),
+    absorbed("postlogd", "lines are appended to maillog_file by their writers"),
+    absorbed("master", "it runs by itself"),
+    absorbed("postscreen", "not served: nothing listens on its port; use smtpd"),
+    absorbed("qmqpd", "not served: nothing listens on its port"),
+    absorbed("spawn", "not served: nothing listens on its socket"),
+    absorbed("dnsblog", "postscreen is not served"),
+    absorbed("tlsproxy", "postscreen is not served"),
+    absorbed("lmtp", "delivery by LMTP is not done: mail for it is deferred"),
+    absorbed("virtual", "delivery to virtual mailboxes is not done: mail for them is deferred"),
+];
+
+const fn absorbed(command: &'static str, note: &'static str) -> Role {
+    Role { command, model: Model::Absorbed, privilege: Privilege::MailOwner, run: skeleton::nothing, note }
+}
+
+/// The role that serves a command of master.cf.
+pub fn find(command: &str) -> Option<&'static Role> {
+    ROLES.iter().find(|role| role.command == command)
+}
 /// POP3 for system users.
 pub mod pop3d;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The check (a lower layer) holds the names; here stands what serves them.
+    #[test]
+    fn every_command_that_the_check_accepts_has_a_row() {
+        for command in crate::conf::check::services::COMMANDS {
+            assert!(find(command).is_some(), "{command}");
+        }
+    }
+}

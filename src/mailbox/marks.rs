@@ -130,7 +130,7 @@ pub fn set(header: &[u8], marks: &Marks) -> Vec<u8> {
         put(format!("X-UID: {uid}"));
     }
     if let Some(flags) = marks.flags {
-        let status = flags.letters(&[(Flags::READ, 'R'), (Flags::OLD, 'O')]);
+        let status = flags.letters(&[(Flags::OLD, 'O'), (Flags::READ, 'R')]);
         if !status.is_empty() {
             put(format!("Status: {status}"));
         }
@@ -153,9 +153,9 @@ mod tests {
         let marks = Marks { flags: Some(Flags::READ | Flags::OLD | Flags::ANSWERED), ..Marks::default() };
         assert_eq!(
             set(b"Subject: a\nStatus: O\n folded\nTo: b\n\n", &marks),
-            b"Subject: a\nTo: b\nStatus: RO\nX-Status: A\n\n"
+            b"Subject: a\nTo: b\nStatus: OR\nX-Status: A\n\n"
         );
         assert_eq!(set(b"A: b\r\n\r\n", &Marks { uid: Some(7), ..Marks::default() }), b"A: b\r\nX-UID: 7\r\n\r\n");
-        assert_eq!(set(b"", &marks), b"Status: RO\nX-Status: A\n\n");
+        assert_eq!(set(b"", &marks), b"Status: OR\nX-Status: A\n\n");
     }
 }

@@ -1,1 +1,20 @@
-//! (rooms of message)
+//! Mail as data: addresses, headers, dates. No input or output.
+
+/// Address lists as people and headers write them.
+pub mod address;
+/// Character sets, and words of other alphabets in headers (RFC 2047).
+pub mod charset;
+/// Dates of From_ lines and of headers.
+pub mod date;
+/// Addresses of the envelope: splitting, quoting.
+pub mod envelope;
+/// Header blocks and their fields.
+pub mod header;
+/// Parts of a message and their encodings.
+pub mod mime;
+/// Lines that begin with "From ".
+pub mod quote;
+/// Dates as mail writes them.
+pub mod stamp;
+/// Address lists in headers, as tokens that can be rewritten and printed again.
+pub mod tokens;

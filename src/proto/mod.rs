@@ -1,4 +1,10 @@
-//! (rooms of proto)
+//! SMTP and POP3 as pure state machines: bytes in, events out. Sockets belong to the roles.
 
+/// The content of DATA: end of data, dots, bare line feeds.
+pub mod dot;
 /// POP3 as Dovecot speaks it.
 pub mod pop3;
+/// Command lines of SMTP.
+pub mod smtp_command;
+/// Replies of SMTP servers.
+pub mod smtp_reply;

@@ -1,8 +1,59 @@
 //! Users and groups, through the C library's name service (files, LDAP, SSSD: whatever nsswitch.conf says).
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use users::os::unix::UserExt;
+
+/// The users of a rootless instance (`CONFIG_DIRECTORY/passwd`), who come before the system's. They all have the
+/// caller's user id: without root there is no other.
+static PRIVATE: OnceLock<Vec<Account>> = OnceLock::new();
+
+/// Reads a rootless instance's own user file, passwd(5) in form. Not for root, and only a file that belongs to the
+/// caller and that nobody else can write: whoever can, can say where mail goes.
+pub fn adopt_private_file(path: &Path) {
+    if effective_uid() == 0 || PRIVATE.get().is_some() {
+        return;
+    }
+    let Ok(file) = File::open(path) else { return };
+    let Ok(data) = file.metadata() else { return };
+    if data.uid() != effective_uid() || data.mode() & 0o022 != 0 {
+        return;
+    }
+    let mut text = String::new();
+    if file.take(1 << 20).read_to_string(&mut text).is_err() {
+        return;
+    }
+    let _ = PRIVATE.set(text.lines().filter_map(private_line).collect());
+}
+
+/// "name:password:uid:gid:full name:home:shell"; the ids are the caller's whatever the line says.
+fn private_line(line: &str) -> Option<Account> {
+    let fields: Vec<&str> = line.split(':').collect();
+    let [name, _, _, _, full_name, home, ..] = fields.as_slice() else { return None };
+    let shell = fields.get(6).copied().filter(|shell| !shell.is_empty()).unwrap_or("/bin/sh");
+    (!name.is_empty() && !name.starts_with('#')).then(|| Account {
+        name: name.into(),
+        uid: effective_uid(),
+        gid: nix::unistd::Gid::effective().as_raw(),
+        full_name: (*full_name).to_owned(),
+        home: home.into(),
+        shell: shell.into(),
+    })
+}
+
+/// Who the caller is: in a rootless instance the user that $LOGNAME names, if it is one of the instance's; else the
+/// account of the real user id.
+pub fn caller() -> Option<Account> {
+    let private = PRIVATE.get().and_then(|users| {
+        let name = std::env::var_os("LOGNAME")?;
+        users.iter().find(|user| user.name == name).cloned()
+    });
+    private.or_else(|| by_uid(real_uid()))
+}
 
 /// One line of passwd(5).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +82,8 @@ impl Account {
 
 /// The account with this login name.
 pub fn by_name(name: impl AsRef<OsStr>) -> Option<Account> {
-    users::get_user_by_name(name.as_ref()).map(|user| Account::from_user(&user))
+    let private = PRIVATE.get().and_then(|users| users.iter().find(|user| user.name == name.as_ref()).cloned());
+    private.or_else(|| users::get_user_by_name(name.as_ref()).map(|user| Account::from_user(&user)))
 }
 
 /// The account with this user id.

@@ -100,6 +100,13 @@ pub fn free_space(path: &Path) -> io::Result<(u64, u64)> {
     Ok((found.blocks_available().saturating_mul(found.fragment_size()), inodes))
 }
 
+/// The file mode creation mask, which umask(2) cannot read without setting it.
+pub fn umask() -> u32 {
+    let mask = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    nix::sys::stat::umask(mask);
+    mask.bits()
+}
+
 /// The system's words for an error, without Rust's "(os error N)": "No such file or directory".
 pub fn reason(error: &io::Error) -> String {
     match error.raw_os_error() {

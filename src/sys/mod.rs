@@ -12,12 +12,18 @@ pub mod descriptor;
 mod dynamic;
 /// Atomic writes, directory fsync, safe opening.
 pub mod files;
+/// The host's name, the terminal's size.
+pub mod host;
 /// flock, fcntl and dotlock.
 pub mod lock;
 /// Passwords by PAM.
 pub mod pam;
 /// Dropping privileges, and borrowing a recipient's.
 pub mod privilege;
+/// POSIX regular expressions by regcomp(3).
+pub mod regex;
+/// Names of addresses, by the C library.
+pub mod resolve;
 /// Signals as flags and descriptors.
 pub mod signal;
 /// Running commands and handing descriptors to roles.

@@ -1,9 +1,13 @@
 //! Starting programs: roles with sockets on fixed descriptors, and commands as another user.
 
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// Puts each descriptor of `map` on its number in the child; every other one from 3 on is closed by its
 /// close-on-exec flag, which Rust sets on all that it opens.
@@ -77,5 +81,56 @@ pub fn sane_standard_descriptors() {
                 libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
             }
         }
+    }
+}
+
+/// The child leads a session of its own, as daemons do.
+pub fn new_session(command: &mut Command) {
+    // SAFETY: setsid is async-signal-safe.
+    unsafe {
+        command.pre_exec(|| {
+            libc::setsid();
+            Ok(())
+        });
+    }
+}
+
+/// Points descriptors 0 to 2 at /dev/null, as a daemon's are when its start is told.
+pub fn detach_standard_descriptors() {
+    // SAFETY: open(2) gets a constant, terminated path; dup2 on the standard numbers closes what was there.
+    unsafe {
+        let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
+        if null >= 0 {
+            for number in 0..3 {
+                libc::dup2(null, number);
+            }
+            libc::close(null);
+        }
+    }
+}
+
+/// Kills a command's process group when its time is over.
+pub struct Watchdog {
+    stop: mpsc::Sender<()>,
+    thread: std::thread::JoinHandle<bool>,
+}
+
+impl Watchdog {
+    pub fn start(pid: u32, limit: Duration) -> Watchdog {
+        let (stop, stopped) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            if stopped.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let _ = i32::try_from(pid).map(|pid| killpg(Pid::from_raw(pid), Signal::SIGKILL));
+                return true;
+            }
+            false
+        });
+        Watchdog { stop, thread }
+    }
+
+    /// True when the command was killed.
+    pub fn stop(self) -> bool {
+        let _ = self.stop.send(());
+        self.thread.join().unwrap_or(false)
     }
 }

@@ -1,1 +1,40 @@
-//! (rooms of table)
+//! Lookup tables: "type:name" in main.cf. "Not there" and "could not ask" are different answers everywhere here.
+
+/// The aliases file as a source.
+pub mod alias_source;
+/// Berkeley DB files (hash, btree) without Berkeley DB.
+pub mod bdb;
+/// cidr: address patterns.
+pub mod cidr;
+/// unionmap, pipemap, randmap: tables made of tables.
+pub mod compose;
+/// The entries of a table that is being built.
+pub mod entries;
+/// Values that name files (postmap -F).
+pub mod files_as_values;
+/// static, environ, fail: tables without a file.
+pub mod fixed;
+/// hash: and btree: as tables.
+pub mod indexed;
+/// A list of tables, searched in order, and addresses in it.
+pub mod maps;
+/// Lists of patterns: mydestination, mynetworks, relay_domains.
+pub mod matchlist;
+/// inline: and texthash: tables in memory.
+pub mod memory;
+/// The trait, the types, opening.
+pub mod open;
+/// Building table files.
+pub mod rebuild;
+/// regexp: POSIX patterns.
+pub mod regexp;
+/// The if/endif structure and the results of pattern tables.
+pub mod rules;
+/// Source text: logical lines, keys and values.
+pub mod source;
+/// unix: the passwd and group files.
+pub mod unix;
+
+pub use maps::Maps;
+pub use matchlist::MatchList;
+pub use open::{Options, TYPES, Table, TableError, TableType, Value, open};

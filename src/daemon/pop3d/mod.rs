@@ -43,6 +43,16 @@ pub fn serve(listeners: &[TcpListener], config: Option<&Path>) -> io::Result<()>
     keeper::run(listeners, &settings, config)
 }
 
+/// As a service of master.cf: `pop3 inet n - n - - pop3d [-c FILE]`.
+pub fn run(context: super::skeleton::Context) -> Result<(), String> {
+    let config = match context.args.as_slice() {
+        [flag, file] if flag == "-c" => Some(Path::new(file)),
+        _ => None,
+    };
+    let listeners: Vec<TcpListener> = context.listeners.into_iter().map(TcpListener::from).collect();
+    serve(&listeners, config).map_err(|error| error.to_string())
+}
+
 /// Runs one of the processes that [`serve`] starts: login, verify, session.
 pub fn role(name: &str, config: Option<&Path>, listeners: usize) -> io::Result<()> {
     match name {

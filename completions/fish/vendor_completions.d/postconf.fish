@@ -1,0 +1,25 @@
+complete -c postconf -s c -d 'the configuration is there' -r
+complete -c postconf -s C -d 'only builtin, service, user or all parameters' -r
+complete -c postconf -s o -d 'as if main.cf had this' -r
+complete -c postconf -s T -d 'public-key-algorithms, compile-version or run-version' -r
+complete -c postconf -s a -d 'list the server\'s SASL types'
+complete -c postconf -s A -d 'list the client\'s SASL types'
+complete -c postconf -s b -d 'show the texts of notices with their values'
+complete -c postconf -s d -d 'show defaults'
+complete -c postconf -s e -d 'set parameters (implied by name=value)'
+complete -c postconf -s f -d 'fold long lines'
+complete -c postconf -s F -d 'fields of master.cf'
+complete -c postconf -s h -d 'values only'
+complete -c postconf -s H -d 'names only'
+complete -c postconf -s l -d 'list the lock methods'
+complete -c postconf -s m -d 'list the table types'
+complete -c postconf -s M -d 'services of master.cf'
+complete -c postconf -s n -d 'only what is set in main.cf'
+complete -c postconf -s p -d 'parameters of main.cf (the default)'
+complete -c postconf -s P -d 'parameters that master.cf sets'
+complete -c postconf -s q -d 'no warnings about names that mean nothing'
+complete -c postconf -s t -d 'show the texts of notices'
+complete -c postconf -s v -d 'say more'
+complete -c postconf -s x -d 'expand values'
+complete -c postconf -s X -d 'remove parameters or services'
+complete -c postconf -s # -d 'comment parameters or services out'

@@ -1,0 +1,335 @@
+//! The commands: one table of names, shortest abbreviations, arguments and functions. Dispatch, `?`, `list` and the
+//! choice of an abbreviation read it.
+
+use super::session::{Done, Next, Session, Trouble};
+use super::{filing, folder, reading, settings, words, writing};
+use std::process::Command as Process;
+
+/// What a command gets.
+pub struct Line<'l> {
+    /// The name in the table.
+    pub name: &'static str,
+    /// As it was typed, for the errors of message lists.
+    pub typed: &'l str,
+    pub words: Vec<String>,
+    /// Everything after the name, as it was typed.
+    pub rest: &'l str,
+}
+
+/// One command.
+pub struct Command {
+    pub name: &'static str,
+    /// Length of its shortest abbreviation.
+    pub shortest: usize,
+    pub arguments: &'static str,
+    pub run: fn(&mut Session, &Line) -> Done,
+    /// Whether it works in start-up files too.
+    pub startup: bool,
+    /// Whether `?` lists it.
+    pub listed: bool,
+}
+
+const fn reads(
+    name: &'static str,
+    shortest: usize,
+    arguments: &'static str,
+    run: fn(&mut Session, &Line) -> Done,
+) -> Command {
+    Command { name, shortest, arguments, run, startup: false, listed: true }
+}
+
+const fn sets(
+    name: &'static str,
+    shortest: usize,
+    arguments: &'static str,
+    run: fn(&mut Session, &Line) -> Done,
+) -> Command {
+    Command { name, shortest, arguments, run, startup: true, listed: true }
+}
+
+const fn hidden(name: &'static str, shortest: usize, run: fn(&mut Session, &Line) -> Done) -> Command {
+    Command { name, shortest, arguments: "", run, startup: true, listed: false }
+}
+
+/// Every command; an abbreviation means the first that it fits.
+pub const COMMANDS: &[Command] = &[
+    sets("alias", 1, "[alias [address...]]", settings::alias),
+    sets("alternates", 3, "name...", settings::alternates),
+    reads("Copy", 1, "[msglist]", filing::copy_by_sender),
+    sets("cd", 2, "[directory]", settings::change_directory),
+    sets("chdir", 2, "directory", settings::change_directory),
+    reads("copy", 1, "[[msglist] file]", filing::copy),
+    reads("decode", 3, "[msglist]", reading::decode),
+    reads("delete", 1, "[msglist]", filing::delete),
+    sets("discard", 2, "[header-field...]", settings::ignore),
+    reads("dp", 2, "[msglist]", filing::delete_print),
+    reads("dt", 2, "[msglist]", filing::delete_print),
+    sets("echo", 2, "string ...", settings::echo),
+    reads("edit", 1, "[msglist]", reading::edit),
+    sets("else", 2, "", settings::otherwise),
+    sets("endif", 2, "", settings::end_condition),
+    reads("envelope", 2, "", reading::envelope),
+    reads("exit", 2, "", filing::exit),
+    reads("Followup", 1, "[msglist]", writing::followup_all),
+    reads("file", 2, "[file]", filing::file),
+    reads("folder", 4, "[file]", filing::file),
+    sets("folders", 7, "", filing::folders),
+    reads("followup", 2, "[message]", writing::followup),
+    reads("from", 1, "[msglist]", reading::from),
+    sets("group", 1, "[alias [address...]]", settings::alias),
+    reads("headers", 1, "[msglist]", reading::headers),
+    sets("help", 3, "[command...]", settings::help),
+    reads("hold", 2, "[msglist]", filing::hold),
+    sets("if", 1, "s|r|t", settings::condition),
+    sets("ignore", 2, "[header-field...]", settings::ignore),
+    reads("incorporate", 3, "", filing::incorporate),
+    sets("list", 1, "", settings::list),
+    reads("mail", 1, "[address...]", writing::mail),
+    reads("Mail", 1, "[address...]", writing::mail),
+    reads("mbox", 2, "[msglist]", filing::mbox),
+    reads("next", 1, "[message]", reading::next),
+    sets("nosender", 3, "[header-field...]", settings::no_sender),
+    sets("nounfold", 3, "[header-field]", settings::nothing),
+    reads("Print", 1, "[msglist]", reading::print_full),
+    reads("pipe", 2, "[[msglist] command]", reading::pipe),
+    reads("preserve", 3, "[msglist]", filing::hold),
+    reads("previous", 4, "[message]", reading::previous),
+    reads("print", 1, "[msglist]", reading::print),
+    reads("quit", 1, "", filing::quit),
+    reads("Reply", 1, "[msglist]", writing::reply_sender),
+    reads("Respond", 1, "[msglist]", writing::reply_sender),
+    reads("reply", 1, "[message]", writing::reply),
+    reads("respond", 1, "[message]", writing::reply),
+    sets("retain", 3, "[header-field]", settings::retain),
+    reads("Save", 1, "[msglist]", filing::save_by_sender),
+    reads("save", 1, "[[msglist] file]", filing::save),
+    sets("sendheader", 3, "[[header][: value]]", settings::send_header),
+    sets("set", 2, "[name[=[string]]...] [name=number...] [noname...]", settings::set),
+    hidden("setq", 4, settings::set),
+    sets("sender", 3, "[header-field...]", settings::sender),
+    sets("setenv", 4, "[name[=value]]", settings::set_environment),
+    sets("shell", 2, "[command]", settings::shell),
+    reads("size", 2, "[msglist]", reading::size),
+    sets("source", 2, "file", settings::source),
+    reads("struct", 2, "[msglist]", reading::structure),
+    reads("summary", 2, "", reading::summary),
+    reads("Type", 1, "[msglist]", reading::print_full),
+    reads("tag", 2, "[msglist]", filing::tag),
+    reads("top", 2, "[msglist]", reading::top),
+    reads("touch", 3, "[msglist]", filing::touch),
+    reads("type", 1, "[msglist]", reading::print),
+    sets("unalias", 3, "[alias]...", settings::unalias),
+    reads("unread", 6, "[msglist]", filing::unread),
+    reads("undelete", 1, "[msglist]", filing::undelete),
+    sets("unfold", 3, "[header-field]", settings::nothing),
+    sets("unset", 3, "name...", settings::unset),
+    reads("untag", 3, "[msglist]", filing::untag),
+    sets("variable", 8, "[name...]", settings::variable),
+    sets("version", 2, "", settings::version),
+    reads("visual", 1, "[msglist]", reading::edit),
+    sets("warranty", 2, "", settings::warranty),
+    reads("Write", 1, "[msglist]", filing::write_by_sender),
+    reads("write", 1, "[[msglist] file]", filing::write),
+    reads("xit", 1, "", filing::exit),
+    reads("z", 1, "[+|-|. [count]]", reading::scroll),
+    sets("?", 1, "[command...]", settings::help),
+    sets("!", 1, "[command]", settings::shell),
+    reads("=", 1, "", reading::number),
+    sets("#", 1, " comment", settings::nothing),
+    sets("*", 1, "", settings::list),
+    reads("+", 1, "[message]", reading::next),
+    reads("|", 1, "[[msglist] command]", reading::pipe),
+    reads("-", 1, "[message]", reading::previous),
+];
+
+/// Longer command lines are no commands.
+const DEPTH: usize = 32;
+
+/// The command that a word means.
+pub fn find(word: &str) -> Option<&'static Command> {
+    COMMANDS.iter().find(|command| word.len() >= command.shortest && command.name.starts_with(word))
+}
+
+/// `d[elete] [msglist]`.
+pub fn usage(command: &Command) -> String {
+    let (short, long) = command.name.split_at(command.shortest.min(command.name.len()));
+    let name = if long.is_empty() { short.to_owned() } else { format!("{short}[{long}]") };
+    match command.arguments {
+        "" => name,
+        arguments if command.name == "z" || command.name == "!" => format!("{name}{arguments}"),
+        arguments => format!("{name} {}", arguments.trim_start()),
+    }
+}
+
+/// Runs one line. Troubles are the caller's to tell.
+pub fn run_line(session: &mut Session, line: &str) -> Done {
+    if session.depth > DEPTH {
+        return Err(Trouble::Say("commands within commands too deep".into()));
+    }
+    session.depth += 1;
+    let done = one(session, line);
+    session.depth -= 1;
+    done
+}
+
+fn one(session: &mut Session, line: &str) -> Done {
+    let line = line.trim();
+    let (word, rest) = split_name(line);
+    let skipping = session.conditions.contains(&false);
+    if skipping && !["if", "else", "endif"].contains(&find(word).map_or("", |command| command.name)) {
+        return Ok(Next::Go);
+    }
+    if line.is_empty() || line.starts_with('#') {
+        return Ok(Next::Go);
+    }
+    // A message's number alone shows it.
+    if (line.bytes().all(|byte| byte.is_ascii_digit()) || ["$", "^", "."].contains(&line)) && session.open.is_some() {
+        let words = vec![line.to_owned()];
+        return reading::print(session, &Line { name: "print", typed: "print", words, rest: line });
+    }
+    let Some(command) = find(word) else {
+        let digits = word.bytes().take_while(u8::is_ascii_digit).count();
+        let shown = if digits > 0 { &word[..digits] } else { word };
+        return Err(session.trouble("Unknown command: {}", &[shown]));
+    };
+    let words = words::split(rest, &|name| session.expand(name));
+    session.last_command = line.to_owned();
+    (command.run)(session, &Line { name: command.name, typed: word, words, rest: rest.trim() })
+}
+
+/// The command's name and what follows: a sign is a name by itself.
+fn split_name(line: &str) -> (&str, &str) {
+    match line.chars().next() {
+        Some(sign @ ('!' | '|' | '=' | '?' | '*' | '+' | '-' | '#')) => line.split_at(sign.len_utf8()),
+        _ => {
+            let end = line.find(|c: char| c.is_whitespace()).unwrap_or(line.len());
+            let word = &line[..end];
+            // "z+", "zz": what follows z belongs to it. "d1", "p3": so does a number.
+            if word.starts_with('z') && word.len() > 1 {
+                return line.split_at(1);
+            }
+            let digits = word.find(|c: char| c.is_ascii_digit() || "*$^/:{".contains(c)).unwrap_or(end);
+            if digits > 0
+                && digits < end
+                && word[..digits].chars().all(char::is_alphabetic)
+                && find(&word[..digits]).is_some()
+            {
+                return line.split_at(digits);
+            }
+            line.split_at(end)
+        }
+    }
+}
+
+/// Reads and runs commands until one ends the session. Returns whether the mailbox is to be changed.
+pub fn converse(session: &mut Session) -> Result<Next, Trouble> {
+    let mut interrupted = false;
+    loop {
+        session.screen.flush()?;
+        let prompt = session.variables.text("prompt").unwrap_or_default();
+        match session.input.line(&prompt, "", true)? {
+            super::input::Event::Line(line) => {
+                interrupted = false;
+                let mut line = String::from_utf8_lossy(&line).into_owned();
+                // A backslash at the end: the command goes on in the next line.
+                while line.ends_with('\\') && line.len() < 1 << 20 {
+                    line.pop();
+                    match session.input.line("> ", "", false)? {
+                        super::input::Event::Line(more) => line.push_str(&String::from_utf8_lossy(&more)),
+                        _ => break,
+                    }
+                }
+                let done = if line.trim().is_empty() && session.interactive() && !session.conditions.contains(&false) {
+                    reading::next(session, &Line { name: "next", typed: "next", words: Vec::new(), rest: "" })
+                } else {
+                    run_line(session, &line)
+                };
+                match done {
+                    Ok(Next::Go) => {}
+                    Ok(Next::Quit) => match folder::quit(session) {
+                        Ok(()) => return Ok(Next::Quit),
+                        Err(trouble) => session.tell(trouble)?,
+                    },
+                    Ok(Next::Exit) => return Ok(Next::Exit),
+                    Err(trouble) => session.tell(trouble)?,
+                }
+                folder::look_for_news(session)?;
+            }
+            super::input::Event::Interrupt => {
+                if session.variables.is_set("quit") || interrupted {
+                    return Ok(Next::Exit);
+                }
+                interrupted = session.variables.is_set("quit");
+                let say = session.texts.say("Interrupt", &[]);
+                session.screen.line(&say)?;
+            }
+            super::input::Event::End => {
+                session.screen.line("")?;
+                if session.interactive() && session.variables.is_set("ignoreeof") {
+                    session.screen.line("Use \"quit\" to quit.")?;
+                    continue;
+                }
+                folder::quit(session)?;
+                return Ok(Next::Quit);
+            }
+        }
+    }
+}
+
+/// A shell command at the user's wish.
+pub fn shell(session: &mut Session, command: &str) -> Result<(), Trouble> {
+    session.screen.flush()?;
+    let mut command = command.to_owned();
+    if session.variables.is_set("bang") {
+        command = command.replace('!', &session.last_shell);
+    }
+    session.last_shell.clone_from(&command);
+    let shell = session.setting("SHELL");
+    let mut process = Process::new(&shell);
+    if !command.is_empty() {
+        process.arg("-c").arg(&command);
+    }
+    process.status().map_err(|error| Trouble::Say(format!("{shell}: {}", session.texts.reason(&error))))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn abbreviations_mean_the_first_that_fits() {
+        for (word, name) in [
+            ("d", "delete"),
+            ("t", "type"),
+            ("p", "print"),
+            ("en", "endif"),
+            ("env", "envelope"),
+            ("un", ""),
+            ("u", "undelete"),
+            ("s", "save"),
+            ("su", "summary"),
+            ("se", "set"),
+            ("sen", "sendheader"),
+            ("r", "reply"),
+            ("h", "headers"),
+            ("x", "xit"),
+            ("fo", "followup"),
+            ("f", "from"),
+            ("fi", "file"),
+            ("fold", "folder"),
+            ("unread", "unread"),
+            ("ch", "chdir"),
+            ("mb", "mbox"),
+        ] {
+            assert_eq!(
+                find(word).map_or("", |command| command.name),
+                if word == "un" { "undelete" } else { name },
+                "{word}"
+            );
+        }
+        assert_eq!(split_name("d1 2"), ("d", "1 2"));
+        assert_eq!(split_name("!ls"), ("!", "ls"));
+        assert_eq!(split_name("type/x/"), ("type", "/x/"));
+    }
+}

@@ -1,0 +1,268 @@
+//! Commands that decide what becomes of messages: deleting, marking, saving, leaving, other folders.
+
+use super::command::Line;
+use super::folder;
+use super::msglist::{self, Chosen, Scope};
+use super::session::{Done, Next, Session, State, Trouble};
+use super::show::{self, Manner};
+use crate::message::header;
+use crate::message::mime::Part;
+use std::path::{Path, PathBuf};
+
+/// Applies a change to the states of the chosen messages.
+fn change(
+    session: &mut Session,
+    name: &str,
+    words: &[String],
+    scope: Scope,
+    with: impl Fn(&mut State),
+) -> Result<Vec<usize>, Trouble> {
+    let chosen = msglist::choose(session, name, words, scope)?;
+    let open = session.opened()?;
+    for &index in &chosen {
+        with(&mut open.states[index]);
+    }
+    Ok(chosen)
+}
+
+pub fn delete(session: &mut Session, line: &Line) -> Done {
+    change(session, line.typed, &line.words, Scope::Living, |state| state.deleted = true)?;
+    leave_deleted(session)?;
+    if session.variables.is_set("autoprint") {
+        print_current(session)?;
+    }
+    Ok(Next::Go)
+}
+
+/// The current message is one that is there, when there is one.
+fn leave_deleted(session: &mut Session) -> Result<(), Trouble> {
+    let open = session.opened()?;
+    if open.states[open.cursor].deleted {
+        open.cursor = open.next_from(open.cursor).or_else(|| open.previous_from(open.cursor)).unwrap_or(open.cursor);
+    }
+    Ok(())
+}
+
+fn print_current(session: &mut Session) -> Result<(), Trouble> {
+    let open = session.opened()?;
+    let index = open.cursor;
+    if open.states[index].deleted {
+        return Err(session.trouble("No applicable messages", &[]));
+    }
+    show::print(session, &[Chosen { index, part: Vec::new() }], Manner::Chosen)
+}
+
+pub fn delete_print(session: &mut Session, line: &Line) -> Done {
+    change(session, line.typed, &line.words, Scope::Living, |state| state.deleted = true)?;
+    leave_deleted(session)?;
+    print_current(session)?;
+    Ok(Next::Go)
+}
+
+pub fn undelete(session: &mut Session, line: &Line) -> Done {
+    change(session, line.typed, &line.words, Scope::All, |state| state.deleted = false)?;
+    Ok(Next::Go)
+}
+
+pub fn hold(session: &mut Session, line: &Line) -> Done {
+    change(session, line.typed, &line.words, Scope::Living, |state| {
+        state.preserved = true;
+        state.mboxed = false;
+    })?;
+    Ok(Next::Go)
+}
+
+pub fn mbox(session: &mut Session, line: &Line) -> Done {
+    change(session, line.typed, &line.words, Scope::Living, |state| {
+        state.mboxed = true;
+        state.preserved = false;
+    })?;
+    Ok(Next::Go)
+}
+
+pub fn touch(session: &mut Session, line: &Line) -> Done {
+    let chosen = change(session, line.typed, &line.words, Scope::Living, |state| state.touched = true)?;
+    set_cursor(session, &chosen);
+    Ok(Next::Go)
+}
+
+fn set_cursor(session: &mut Session, chosen: &[usize]) {
+    if let (Some(open), Some(&last)) = (&mut session.open, chosen.last()) {
+        open.cursor = last;
+    }
+}
+
+pub fn unread(session: &mut Session, line: &Line) -> Done {
+    change(session, line.typed, &line.words, Scope::Living, |state| {
+        state.unread = true;
+        state.shown = false;
+    })?;
+    Ok(Next::Go)
+}
+
+pub fn tag(session: &mut Session, line: &Line) -> Done {
+    change(session, line.typed, &line.words, Scope::Living, |state| state.tagged = true)?;
+    Ok(Next::Go)
+}
+
+pub fn untag(session: &mut Session, line: &Line) -> Done {
+    change(session, line.typed, &line.words, Scope::Living, |state| state.tagged = false)?;
+    Ok(Next::Go)
+}
+
+/// What is saved: whole messages, or texts alone (`write`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    Message,
+    Text,
+}
+
+pub fn save(session: &mut Session, line: &Line) -> Done {
+    to_file(session, line, What::Message, true)
+}
+
+pub fn copy(session: &mut Session, line: &Line) -> Done {
+    to_file(session, line, What::Message, false)
+}
+
+pub fn write(session: &mut Session, line: &Line) -> Done {
+    to_file(session, line, What::Text, true)
+}
+
+pub fn save_by_sender(session: &mut Session, line: &Line) -> Done {
+    by_sender(session, line, What::Message, true)
+}
+
+pub fn copy_by_sender(session: &mut Session, line: &Line) -> Done {
+    by_sender(session, line, What::Message, false)
+}
+
+pub fn write_by_sender(session: &mut Session, line: &Line) -> Done {
+    by_sender(session, line, What::Text, true)
+}
+
+/// `save [[list] file]`: the last word is the file, mbox without one.
+fn to_file(session: &mut Session, line: &Line, what: What, marks: bool) -> Done {
+    let (list, target) = match line.words.split_last() {
+        Some((file, list)) => (list.to_vec(), Some(folder::path_of(session, file)?)),
+        None => (Vec::new(), None),
+    };
+    let chosen = msglist::choose_parts(session, line.typed, &list, Scope::Living)?;
+    let target = match (target, what) {
+        (Some(target), _) => target,
+        (None, What::Message) => folder::mbox_path(session),
+        (None, What::Text) => PathBuf::from(name_for_text(session, &chosen[0])?),
+    };
+    store(session, &chosen, &target, what, marks)
+}
+
+fn by_sender(session: &mut Session, line: &Line, what: What, marks: bool) -> Done {
+    let chosen = msglist::choose_parts(session, line.typed, &line.words, Scope::Living)?;
+    let (block, _) = show::read(session, chosen[0].index)?;
+    let name = folder::file_by_sender(session, &block);
+    let target = match folder::folder_directory(session) {
+        Ok(dir) if session.variables.is_set("outfolder") => dir.join(name),
+        _ => PathBuf::from(name),
+    };
+    store(session, &chosen, &target, what, marks)
+}
+
+/// A part's own file name, or one after the sender.
+fn name_for_text(session: &Session, chosen: &Chosen) -> Result<String, Trouble> {
+    let (block, body) = show::read(session, chosen.index)?;
+    let tree = Part::parse(&block, &body);
+    let own = show::find(&tree, &chosen.part).and_then(Part::file_name);
+    Ok(own.map_or_else(|| folder::file_by_sender(session, &block), |name| name.trim_start_matches('.').to_owned()))
+}
+
+fn store(session: &mut Session, chosen: &[Chosen], target: &Path, what: What, marks: bool) -> Done {
+    let target = std::path::absolute(target)?;
+    let (lines, bytes) = match what {
+        What::Message => {
+            let indices: Vec<usize> = chosen.iter().map(|one| one.index).collect();
+            folder::copy_messages(session, &indices, &target, false)?
+        }
+        What::Text => write_texts(session, chosen, &target)?,
+    };
+    let open = session.opened()?;
+    for one in chosen {
+        let state = &mut open.states[one.index];
+        state.saved |= marks && one.part.is_empty();
+    }
+    let text = format!("\"{}\" {lines:3}/{bytes:<5}", target.display());
+    session.screen.line(&text)?;
+    Ok(Next::Go)
+}
+
+fn write_texts(session: &Session, chosen: &[Chosen], target: &Path) -> Result<(u64, u64), Trouble> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let fails = |error: std::io::Error| Trouble::Say(format!("{}: {}", target.display(), session.texts.reason(&error)));
+    let mut all = Vec::new();
+    for one in chosen {
+        let (block, body) = show::read(session, one.index)?;
+        if one.part.is_empty() {
+            all.extend(body);
+        } else {
+            let tree = Part::parse(&block, &body);
+            let part = show::find(&tree, &one.part).ok_or_else(|| session.trouble("No applicable message", &[]))?;
+            all.extend(part.decoded());
+        }
+    }
+    let mut file = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(target).map_err(fails)?;
+    file.write_all(&all).and_then(|()| file.sync_all()).map_err(fails)?;
+    Ok((memchr::memchr_iter(b'\n', &all).count() as u64, all.len() as u64))
+}
+
+pub fn quit(_: &mut Session, _: &Line) -> Done {
+    Ok(Next::Quit)
+}
+
+pub fn exit(_: &mut Session, _: &Line) -> Done {
+    Ok(Next::Exit)
+}
+
+pub fn incorporate(session: &mut Session, _: &Line) -> Done {
+    folder::look_for_news(session)?;
+    Ok(Next::Go)
+}
+
+/// `file [name]`: the mailbox's line, or another mailbox after leaving this one.
+pub fn file(session: &mut Session, line: &Line) -> Done {
+    let Some(name) = line.words.first() else {
+        let text = super::summary::mailbox_line(session);
+        session.screen.line(&text)?;
+        return Ok(Next::Go);
+    };
+    let path = folder::path_of(session, name)?;
+    let next = folder::open(session, &path)?;
+    if let Some(open) = &session.open {
+        let name = open.name.clone();
+        folder::quit(session)?;
+        session.previous_file = Some(name);
+    }
+    session.open = Some(next);
+    super::greet(session)?;
+    Ok(Next::Go)
+}
+
+pub fn folders(session: &mut Session, _: &Line) -> Done {
+    let dir = folder::folder_directory(session)?;
+    let lister = session.setting("LISTER");
+    session.screen.flush()?;
+    std::process::Command::new("/bin/sh").arg("-c").arg(format!("{lister} \"$1\"")).arg("sh").arg(dir).status()?;
+    Ok(Next::Go)
+}
+
+/// The header block of a message, for replies.
+pub fn header_block(session: &Session, index: usize) -> Result<Vec<u8>, Trouble> {
+    let (block, _) = show::read(session, index)?;
+    Ok(block)
+}
+
+/// A field of it, unfolded.
+pub fn field(block: &[u8], name: &str) -> Option<String> {
+    header::find(block, name)
+        .map(|value| String::from_utf8_lossy(&value).trim().to_owned())
+        .filter(|value| !value.is_empty())
+}

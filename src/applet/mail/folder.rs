@@ -1,0 +1,277 @@
+//! Mailboxes by name, and what becomes of their messages: opening, saving, leaving.
+
+use super::session::{OpenBox, Session, State, Trouble};
+use crate::mailbox::append;
+use crate::mailbox::marks::{self, Flags, Marks};
+use crate::mailbox::mbox::{Mbox, MboxError, News};
+use crate::mailbox::rewrite::Fate;
+use crate::message::{address, date, header};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Copies are gathered up to this size before they are appended.
+const BATCH: usize = 8 << 20;
+
+/// The path that a folder name means: `%` the system mailbox, `%user`, `&` mbox, `#` the one before, `+name` in the
+/// folder directory, `~`.
+pub fn path_of(session: &Session, name: &str) -> Result<PathBuf, Trouble> {
+    if let Some(scheme) = ["pop://", "pops://", "imap://", "imaps://"].iter().find(|scheme| name.starts_with(**scheme))
+    {
+        return Err(Trouble::Say(format!(
+            "{name}: mailboxes on servers ({}) cannot be read yet; fetch the mail first, with fetchmail or mpop",
+            scheme.trim_end_matches("://")
+        )));
+    }
+    let name = name.strip_prefix("mbox://").or_else(|| name.strip_prefix("mbox:")).unwrap_or(name);
+    Ok(match name {
+        "%" | "%%" => system_mailbox(session, None),
+        "&" => mbox_path(session),
+        "#" => PathBuf::from(session.previous_file.clone().ok_or_else(|| session.trouble("No previous file", &[]))?),
+        _ => match name.split_at_checked(1) {
+            Some(("%", user)) => system_mailbox(session, Some(user)),
+            Some(("+", rest)) => folder_directory(session)?.join(rest),
+            Some(("~", rest)) if rest.is_empty() || rest.starts_with('/') => {
+                session.home().join(rest.trim_start_matches('/'))
+            }
+            _ => PathBuf::from(name),
+        },
+    })
+}
+
+/// $MAIL or /var/mail/USER.
+pub fn system_mailbox(session: &Session, user: Option<&str>) -> PathBuf {
+    match user {
+        Some(user) => Path::new("/var/mail").join(user.replace('/', "_")),
+        None => std::env::var_os("MAIL").filter(|value| !value.is_empty()).map_or_else(
+            || Path::new("/var/mail").join(&session.account.name),
+            |value| match value.to_string_lossy().strip_prefix("mbox:") {
+                Some(path) => PathBuf::from(path),
+                None => PathBuf::from(value),
+            },
+        ),
+    }
+}
+
+pub fn mbox_path(session: &Session) -> PathBuf {
+    let path = PathBuf::from(session.setting("MBOX"));
+    path.strip_prefix("~").map(|rest| session.home().join(rest)).unwrap_or(path)
+}
+
+pub fn folder_directory(session: &Session) -> Result<PathBuf, Trouble> {
+    let folder = session
+        .variables
+        .text("folder")
+        .filter(|text| !text.is_empty())
+        .ok_or_else(|| session.trouble("No value set for \"{}\"", &["folder"]))?;
+    let folder = folder.strip_prefix("~/").map_or_else(|| PathBuf::from(&folder), |rest| session.home().join(rest));
+    Ok(if folder.is_absolute() { folder } else { session.home().join(folder) })
+}
+
+/// Opens a mailbox; the sentence says why not.
+pub fn open(session: &mut Session, path: &Path) -> Result<OpenBox, Trouble> {
+    let path = std::path::absolute(path)?;
+    let system = path == std::path::absolute(system_mailbox(session, None))?;
+    let name = path.to_string_lossy().into_owned();
+    match Mbox::open(&path, Some(&session.journal_dir())) {
+        Ok(mbox) => {
+            let mut open = OpenBox::new(mbox, system, name);
+            let first = (0..open.count()).find(|&index| !open.is_read(index));
+            open.cursor = first.unwrap_or(0);
+            Ok(open)
+        }
+        Err(MboxError::Io(error)) if error.kind() != std::io::ErrorKind::IsADirectory => {
+            Err(session.trouble("Cannot open mailbox {}: {}", &[&name, &session.texts.reason(&error)]))
+        }
+        Err(MboxError::Io(_) | MboxError::NotMbox) => {
+            let reason = session.texts.say("Requested item not found", &[]);
+            Err(session.trouble("Cannot create mailbox {}: {}", &[&name, &reason]))
+        }
+        Err(error) => Err(session.trouble("Cannot open mailbox {}: {}", &[&name, &error.to_string()])),
+    }
+}
+
+/// Looks for mail that arrived; says so when there is some.
+pub fn look_for_news(session: &mut Session) -> Result<(), Trouble> {
+    if !session.variables.is_set("autoinc") {
+        return Ok(());
+    }
+    let Some(open) = &mut session.open else { return Ok(()) };
+    let before: Vec<u64> = open.mbox.messages().iter().map(|message| message.identity).collect();
+    let count = open.count();
+    match open.mbox.refresh() {
+        Ok(News::Arrived(_)) => {
+            open.states.resize(open.mbox.messages().len(), State::default());
+            let say = session.texts.say("New mail has arrived.", &[]);
+            session.screen.line(&say)?;
+        }
+        Ok(News::Replaced) => {
+            // Another program rewrote the mailbox: what was decided goes with the messages, not with the numbers.
+            let mut at = 0;
+            let mut states = vec![State::default(); open.mbox.messages().len()];
+            for (index, message) in open.mbox.messages().iter().enumerate() {
+                if let Some(found) = before[at..].iter().position(|identity| *identity == message.identity) {
+                    states[index] = open.states[at + found];
+                    at += found + 1;
+                }
+            }
+            open.states = states;
+            open.cursor = open.cursor.min(open.count().saturating_sub(1));
+            if open.count() > count {
+                let say = session.texts.say("New mail has arrived.", &[]);
+                session.screen.line(&say)?;
+            }
+        }
+        // A mailbox that is being rewritten right now, or is away: the next look will tell.
+        Ok(News::Nothing) | Err(_) => {}
+    }
+    Ok(())
+}
+
+/// Leaves the mailbox: what was read goes to mbox, what was deleted goes, the rest is held.
+pub fn quit(session: &mut Session) -> Result<(), Trouble> {
+    let Some(open) = &session.open else { return Ok(()) };
+    let (hold, keep_saved) = (session.variables.is_set("hold"), session.variables.is_set("keepsave"));
+    let read_only = session.variables.is_set("readonly");
+    let mut fates = Vec::with_capacity(open.count());
+    let mut moving = Vec::new();
+    for (index, state) in open.states.iter().enumerate() {
+        let message = &open.mbox.messages()[index];
+        let moves = !state.deleted
+            && (state.mboxed
+                || (open.system && !hold && (state.shown || state.touched) && !state.preserved && !state.saved));
+        let goes = state.deleted || moves || (open.system && state.saved && !keep_saved && !hold && !state.preserved);
+        if moves {
+            moving.push(index);
+        }
+        let mut flags = message.flags | Flags::OLD;
+        if state.unread {
+            flags = flags.without(Flags::READ);
+        } else if state.shown {
+            flags |= Flags::READ;
+        }
+        if state.answered {
+            flags |= Flags::ANSWERED;
+        }
+        fates.push(if goes { Fate::Delete } else { Fate::Mark(Marks { flags: Some(flags), ..Marks::default() }) });
+    }
+    if read_only {
+        moving.clear();
+        fates.clear();
+    }
+    let held = open.count() - fates.iter().filter(|fate| **fate == Fate::Delete).count();
+    let name = open.name.clone();
+    if !moving.is_empty() {
+        let target = mbox_path(session);
+        // First the copy, fsynced; only then the original goes.
+        copy_messages(session, &moving, &target, true)?;
+        let number = moving.len();
+        let say = session.texts.count(
+            number,
+            "Saved {} message in {}",
+            "Saved {} messages in {}",
+            &[&number.to_string(), &target.to_string_lossy()],
+        );
+        session.screen.line(&say)?;
+    }
+    if let Some(open) = &mut session.open
+        && let Err(error) = open.mbox.rewrite(&fates)
+    {
+        let read_only = matches!(&error, MboxError::Io(io) if matches!(io.kind(), std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem));
+        let reason = match &error {
+            MboxError::Io(io) => session.texts.reason(io),
+            other => other.to_string(),
+        };
+        if !(read_only && fates.iter().all(|fate| *fate != Fate::Delete)) {
+            return Err(Trouble::Say(format!("{name}: {reason}")));
+        }
+    }
+    let say = session.texts.count(held, "Held {} message in {}", "Held {} messages in {}", &[&held.to_string(), &name]);
+    session.screen.line(&say)?;
+    session.open = None;
+    Ok(())
+}
+
+/// Appends messages to a file: (lines, bytes) that were added.
+pub fn copy_messages(session: &Session, indices: &[usize], target: &Path, mark: bool) -> Result<(u64, u64), Trouble> {
+    let fails = |error: MboxError| {
+        let reason = match &error {
+            MboxError::Io(io) => session.texts.reason(io),
+            other => other.to_string(),
+        };
+        Trouble::Say(format!("{}: {reason}", target.display()))
+    };
+    let mut gathered = Vec::new();
+    let (mut lines, mut bytes) = (0, 0);
+    for &index in indices {
+        let one = as_mbox_message(session, index, mark)?;
+        lines += memchr::memchr_iter(b'\n', &one).count() as u64;
+        bytes += one.len() as u64;
+        gathered.extend(one);
+        if gathered.len() > BATCH {
+            append::append(target, &gathered, 0o600).map_err(fails)?;
+            gathered.clear();
+        }
+    }
+    if !gathered.is_empty() {
+        append::append(target, &gathered, 0o600).map_err(fails)?;
+    }
+    Ok((lines, bytes))
+}
+
+/// From_ line, header, body and an empty line.
+fn as_mbox_message(session: &Session, index: usize, mark: bool) -> Result<Vec<u8>, Trouble> {
+    let none = || session.trouble("No applicable messages", &[]);
+    let open = session.open.as_ref().ok_or_else(none)?;
+    let message = open.mbox.messages().get(index).ok_or_else(none)?;
+    let line = open.mbox.from_line(message)?;
+    // One blank after the sender, as mailutils writes it and all programs read it.
+    let mut out = format!("From {} {}\n", date::from_line_sender(&line), date::from_line_rest(&line)).into_bytes();
+    let block = open.mbox.header(message, usize::MAX)?;
+    let read = mark && open.states.get(index).is_some_and(|state| state.shown);
+    if read {
+        let flags = Some(message.flags | Flags::READ);
+        out.extend(marks::set(&block, &Marks { flags, ..Marks::default() }));
+    } else {
+        out.extend(block);
+    }
+    open.mbox.body(message).read_to_end(&mut out)?;
+    if !out.ends_with(b"\n") {
+        out.push(b'\n');
+    }
+    out.push(b'\n');
+    Ok(out)
+}
+
+/// A letter of ours as a message of an mbox.
+pub fn letter_as_mbox_message(sender: &str, message: &[u8]) -> Vec<u8> {
+    let mut out = format!("From {sender} {}\n", date::from_line_date(&date::now())).into_bytes();
+    let (block, body) = header::split(message);
+    out.extend_from_slice(block);
+    out.extend(crate::message::quote::quote(body));
+    if !out.ends_with(b"\n") {
+        out.push(b'\n');
+    }
+    out.push(b'\n');
+    out
+}
+
+/// The file that Save names after the sender: by `outfilename`.
+pub fn file_by_sender(session: &Session, block: &[u8]) -> String {
+    let from = header::find(block, "From").unwrap_or_default();
+    let all = address::parse(&String::from_utf8_lossy(&from)).unwrap_or_default();
+    file_by_address(session, all.first())
+}
+
+pub fn file_by_address(session: &Session, address: Option<&address::Address>) -> String {
+    let name = match address {
+        None => "UNKNOWN".to_owned(),
+        Some(one) => match session.variables.text("outfilename").as_deref() {
+            Some("email") => one.mailbox.clone(),
+            Some("domain") => one.mailbox.rsplit_once('@').map_or(one.local(), |(_, domain)| domain).to_owned(),
+            _ => one.local().to_owned(),
+        },
+    };
+    // A sender chooses the address, not the directory.
+    let name = name.replace('/', "_");
+    if name.starts_with('.') { format!("_{name}") } else { name }
+}

@@ -1,0 +1,290 @@
+//! A letter on its way out: header lines in the order in which they were given, the text, attachments; and how it is
+//! handed to sendmail. MIME comes by itself when the text or a header is not ASCII. No newline gets into a header, and
+//! no recipient becomes an option or a command: recipients travel in the header, read by `sendmail -t`.
+
+use crate::message::charset;
+use crate::message::mime::{base64, quoted_printable};
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+/// A file that goes with the letter.
+#[derive(Clone, Debug)]
+pub struct Attachment {
+    pub content: Vec<u8>,
+    /// File name in Content-Disposition.
+    pub file_name: Option<String>,
+    /// Name in Content-Type.
+    pub name: Option<String>,
+    pub content_type: Option<String>,
+    pub encoding: Option<String>,
+}
+
+/// The letter.
+#[derive(Clone, Debug, Default)]
+pub struct Letter {
+    headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    pub attachments: Vec<Attachment>,
+    /// `--content-type` and `--encoding` of the text.
+    pub content_type: Option<String>,
+    pub encoding: Option<String>,
+    pub alternative: bool,
+    pub mime: bool,
+    pub skip_empty_attachments: bool,
+}
+
+impl Letter {
+    pub fn headers(&self) -> &[(String, String)] {
+        &self.headers
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// Another line of this name.
+    pub fn add(&mut self, name: &str, value: &str) {
+        self.headers.push((name.to_owned(), one_line(value)));
+    }
+
+    /// The only line of this name; an empty value takes it out.
+    pub fn put(&mut self, name: &str, value: &str) {
+        let value = one_line(value);
+        let at = self.headers.iter().position(|(known, _)| known.eq_ignore_ascii_case(name));
+        match at {
+            Some(at) if value.is_empty() => drop(self.headers.remove(at)),
+            Some(at) => self.headers[at].1 = value,
+            None if value.is_empty() => {}
+            None => self.headers.push((name.to_owned(), value)),
+        }
+    }
+
+    /// A folded value whose lines begin with a blank or tab, which is no end of the field.
+    pub fn put_folded(&mut self, name: &str, lines: &[&str]) {
+        let value = lines.iter().map(|line| one_line(line)).collect::<Vec<_>>().join("\n\t");
+        self.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        self.headers.push((name.to_owned(), value));
+    }
+
+    /// The letter as it goes to sendmail, with these lines at the end of its header.
+    pub fn render(&self, last: &[(&str, String)], stamp: &Stamp) -> Vec<u8> {
+        let mut out = Vec::new();
+        let attachments: Vec<&Attachment> =
+            self.attachments.iter().filter(|a| !(self.skip_empty_attachments && a.content.is_empty())).collect();
+        let has = |name: &str| self.header(name).is_some();
+        let mime = self.mime
+            || !attachments.is_empty()
+            || self.content_type.is_some()
+            || self.encoding.is_some()
+            || (!self.body.is_ascii() && !has("MIME-Version") && !has("Content-Type"));
+        let part = self.text_part();
+        if mime {
+            put_line(&mut out, "MIME-Version", "1.0");
+            if attachments.is_empty() {
+                out.extend_from_slice(
+                    format!("Content-Type: {}\nContent-Transfer-Encoding: {}\n", part.0, part.1).as_bytes(),
+                );
+            } else {
+                let kind = if self.alternative { "alternative" } else { "mixed" };
+                out.extend_from_slice(
+                    format!("Content-Type: multipart/{kind}; boundary=\"{}\"\n", stamp.boundary()).as_bytes(),
+                );
+            }
+        }
+        for (name, value) in &self.headers {
+            put_line(&mut out, name, &charset::encode_words(value));
+        }
+        for (name, value) in last {
+            put_line(&mut out, name, &charset::encode_words(value));
+        }
+        out.push(b'\n');
+        if attachments.is_empty() {
+            out.extend(if mime { encode(&self.body, &part.1) } else { self.body.clone() });
+            return out;
+        }
+        let boundary = stamp.boundary();
+        out.extend_from_slice(
+            format!(
+                "--{boundary}\nContent-Type: {}\nContent-Disposition: inline\nContent-Transfer-Encoding: {}\nContent-ID: <{}>\n\n",
+                part.0,
+                part.1,
+                stamp.content_id(0)
+            )
+            .as_bytes(),
+        );
+        out.extend(encode(&self.body, &part.1));
+        out.push(b'\n');
+        for (number, attachment) in attachments.iter().enumerate() {
+            out.extend_from_slice(format!("--{boundary}\n").as_bytes());
+            out.extend(attachment.render(&stamp.content_id(number + 1)));
+        }
+        out.extend_from_slice(format!("--{boundary}--\n").as_bytes());
+        out
+    }
+
+    /// Type and encoding of the text.
+    fn text_part(&self) -> (String, String) {
+        let set = if self.body.is_ascii() || std::str::from_utf8(&self.body).is_ok() { "UTF-8" } else { "iso-8859-1" };
+        let asked =
+            self.content_type.as_deref().filter(|kind| self.attachments.is_empty() || kind.starts_with("text/"));
+        let kind = one_line(asked.unwrap_or("text/plain"));
+        let kind = if kind.starts_with("text/") && !kind.contains("charset=") {
+            format!("{kind}; charset={set}")
+        } else {
+            kind
+        };
+        let long = self.body.split(|&byte| byte == b'\n').any(|line| line.len() > 990);
+        let encoding =
+            self.encoding.clone().unwrap_or_else(|| if long { "quoted-printable".into() } else { "8bit".into() });
+        (kind, one_line(&encoding))
+    }
+}
+
+impl Attachment {
+    fn render(&self, id: &str) -> Vec<u8> {
+        let kind = one_line(self.content_type.as_deref().unwrap_or("application/octet-stream"));
+        let kind = if kind.starts_with("text/") && !kind.contains("charset=") {
+            format!("{kind}; charset=UTF-8")
+        } else {
+            kind
+        };
+        let encoding = one_line(self.encoding.as_deref().unwrap_or("base64"));
+        let mut out = format!("Content-Type: {kind}");
+        if let Some(name) = &self.name {
+            out.push_str(&parameter("name", name));
+        }
+        out.push_str("\nContent-Disposition: attachment");
+        if let Some(name) = &self.file_name {
+            out.push_str(&parameter("filename", name));
+        }
+        out.push_str(&format!("\nContent-Transfer-Encoding: {encoding}\nContent-ID: <{id}>\n\n"));
+        let mut out = out.into_bytes();
+        out.extend(encode(&self.content, &encoding));
+        if encoding != "base64" {
+            out.push(b'\n');
+        }
+        out
+    }
+}
+
+/// `; name="value"`, RFC 2231's form for what is not ASCII.
+fn parameter(name: &str, value: &str) -> String {
+    let value = one_line(value);
+    if value.is_ascii() {
+        return format!("; {name}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""));
+    }
+    let escaped: String = value
+        .bytes()
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() || b"._-".contains(&byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect();
+    format!("; {name}*=UTF-8''{escaped}")
+}
+
+fn encode(body: &[u8], encoding: &str) -> Vec<u8> {
+    match encoding.to_ascii_lowercase().as_str() {
+        "base64" => base64::encode_lines(body).into_bytes(),
+        "quoted-printable" => quoted_printable::encode(body).into_bytes(),
+        _ => body.to_vec(),
+    }
+}
+
+fn put_line(out: &mut Vec<u8>, name: &str, value: &str) {
+    out.extend_from_slice(format!("{name}: {value}\n").as_bytes());
+}
+
+/// A header's value: a newline is a blank, other control characters are nothing.
+pub fn one_line(value: &str) -> String {
+    value
+        .chars()
+        .map(|c| if c == '\n' || c == '\r' { ' ' } else { c })
+        .filter(|c| *c == '\t' || !c.is_control())
+        .collect()
+}
+
+/// What makes boundaries and Content-IDs of one letter its own.
+pub struct Stamp {
+    now: jiff::Zoned,
+    host: String,
+}
+
+impl Stamp {
+    pub fn new(now: jiff::Zoned, host: &str) -> Stamp {
+        Stamp { now, host: host.to_owned() }
+    }
+
+    fn boundary(&self) -> String {
+        let time = self.now.timestamp();
+        format!(
+            "{}-{}=:{}",
+            time.subsec_nanosecond().unsigned_abs() + 1_000_000_000,
+            time.as_second(),
+            std::process::id()
+        )
+    }
+
+    fn content_id(&self, number: usize) -> String {
+        let part = if number == 0 { String::new() } else { format!(".{number}") };
+        format!("{}.{}{part}@{}", self.now.strftime("%Y%m%d%H%M%S"), std::process::id(), self.host)
+    }
+}
+
+/// Hands the message to sendmail. `program` is the value of the variable (`sendmail:PATH`, a path, a path with
+/// arguments); the error is a sentence.
+pub fn send(program: &str, sender: Option<&str>, message: &[u8], more: &[String]) -> Result<(), String> {
+    let value = program.strip_prefix("sendmail:").or_else(|| program.strip_prefix("prog:")).unwrap_or(program);
+    let value = value.strip_prefix("//").map_or(value, |rest| &value[value.len() - rest.len() - 1..]);
+    let mut words = value.split_whitespace();
+    let path = words.next().unwrap_or("/usr/sbin/sendmail");
+    // A rootless instance is its own sendmail.
+    let own = std::env::var_os("MAIL_CONFIG").is_some() && program == super::variables::default_sendmail();
+    let mut command = match std::env::current_exe().ok().filter(|_| own) {
+        Some(exe) => {
+            use std::os::unix::process::CommandExt;
+            let mut command = Command::new(exe);
+            command.arg0("sendmail");
+            command
+        }
+        None => Command::new(path),
+    };
+    command.args(words).arg("-oi");
+    if let Some(sender) = sender {
+        command.arg("-f").arg(sender);
+    }
+    command.arg("-t").args(more);
+    let mut child = command
+        .stdin(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("{path}: {}", crate::sys::files::reason(&error)))?;
+    let written = child.stdin.take().map_or(Ok(()), |mut input| input.write_all(message));
+    let status = child.wait().map_err(|error| error.to_string())?;
+    match status.code() {
+        Some(0) => written.map_err(|error| format!("{path}: {}", crate::sys::files::reason(&error))),
+        Some(code) => Err(format!("{path}: exit status {code}")),
+        None => Err(format!("{path}: {status}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_one_line_and_ascii_whatever_was_typed() {
+        let mut letter = Letter { body: b"x\n".to_vec(), ..Letter::default() };
+        letter.put("Subject", "a\nBcc: x@y\u{7}");
+        let stamp = Stamp::new(crate::message::date::now(), "h");
+        assert_eq!(letter.render(&[], &stamp), b"Subject: a Bcc: x@y\n\nx\n");
+        letter.put("Subject", "é");
+        let text = String::from_utf8(letter.render(&[], &stamp)).unwrap();
+        assert_eq!(text, "Subject: =?UTF-8?B?w6k=?=\n\nx\n");
+        letter.body = "é\n".into();
+        let text = String::from_utf8(letter.render(&[], &stamp)).unwrap();
+        assert!(text.starts_with("MIME-Version: 1.0\nContent-Type: text/plain; charset=UTF-8\n"), "{text}");
+    }
+}

@@ -1,0 +1,348 @@
+//! The command line: mailutils' options, and those of bsd-mailx and s-nail that scripts pass. What the three understand
+//! differently is settled by the value: `-a 'Name: value'` is a header and `-a FILE` a file to attach; `-E 'set x'` runs
+//! a command and `-E` before anything else refuses empty letters.
+
+use super::command;
+use super::texts::Texts;
+use crate::exit::{Exit, Failure};
+use std::ffi::OsString;
+use std::path::Path;
+
+/// What one option does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    Attach,
+    AppendOrAttach,
+    AttachDescriptor,
+    Alternative(bool),
+    Bcc,
+    ByName,
+    Cc,
+    ContentFileName,
+    ContentName,
+    ContentType,
+    Count,
+    Encoding,
+    Exec,
+    Exist,
+    File,
+    Headers,
+    Help,
+    IgnoreInterrupts,
+    Interactive,
+    Json,
+    Mime(bool),
+    NoRc,
+    NoSummary,
+    Nothing,
+    Print,
+    Quit,
+    ReadOnly,
+    ReturnAddress,
+    SkipEmpty(bool),
+    Subject,
+    To,
+    Tilde,
+    Usage,
+    User,
+    Variable,
+    Verbose,
+    Version,
+}
+
+/// Whether a value follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Takes {
+    No,
+    Yes,
+    /// Only as `--name=value`.
+    Maybe,
+}
+
+struct Opt {
+    letter: char,
+    long: &'static str,
+    takes: Takes,
+    what: What,
+    /// Its value's name and what it does; empty: not in the help.
+    help: (&'static str, &'static str),
+}
+
+const fn opt(
+    letter: char,
+    long: &'static str,
+    takes: Takes,
+    what: What,
+    value: &'static str,
+    help: &'static str,
+) -> Opt {
+    Opt { letter, long, takes, what, help: (value, help) }
+}
+
+use Takes::{Maybe, No, Yes};
+
+/// All options; '\0' is no letter, "" no long name.
+const OPTIONS: &[Opt] = &[
+    opt('A', "attach", Yes, What::Attach, "FILE", "attach FILE"),
+    opt(
+        'a',
+        "append",
+        Yes,
+        What::AppendOrAttach,
+        "HEADER: VALUE",
+        "add the header line, or attach the file of that name",
+    ),
+    opt('\0', "alternative", No, What::Alternative(true), "", "make the parts alternatives of each other"),
+    opt('\0', "no-alternative", No, What::Alternative(false), "", ""),
+    opt('\0', "attach-fd", Yes, What::AttachDescriptor, "FD", "attach what the descriptor holds"),
+    opt('b', "bcc", Yes, What::Bcc, "LIST", "blind copies to LIST"),
+    opt('c', "cc", Yes, What::Cc, "LIST", "copies to LIST"),
+    opt('\0', "content-filename", Yes, What::ContentFileName, "NAME", "file name of the next attachment"),
+    opt('\0', "content-name", Yes, What::ContentName, "NAME", "name of the next attachment"),
+    opt('\0', "content-type", Yes, What::ContentType, "TYPE", "content type of what follows"),
+    opt('\0', "count", No, What::Count, "", "print the number of messages and exit"),
+    opt('E', "exec", Yes, What::Exec, "COMMAND", "run COMMAND first; before another option: send no empty letter"),
+    opt('e', "exist", No, What::Exist, "", "exit with 0 if there is mail"),
+    opt('\0', "encoding", Yes, What::Encoding, "NAME", "transfer encoding of what follows"),
+    opt('F', "byname", No, What::ByName, "", "keep a copy in a file named after the recipient"),
+    opt('f', "file", Maybe, What::File, "FILE", "read FILE, or mbox"),
+    opt('H', "headers", No, What::Headers, "", "print the summary and exit"),
+    opt('i', "ignore", No, What::IgnoreInterrupts, "", "ignore interrupts"),
+    opt('\0', "json", No, What::Json, "", "with -H: one JSON object a line"),
+    opt('M', "mime", No, What::Mime(true), "", "always write MIME headers"),
+    opt('\0', "no-mime", No, What::Mime(false), "", ""),
+    opt('N', "nosum", No, What::NoSummary, "", "no summary at the start"),
+    opt('n', "norc", No, What::NoRc, "", "do not read the system's start-up file"),
+    opt('p', "print", No, What::Print, "", "print all messages and exit"),
+    opt('\0', "read", No, What::Print, "", ""),
+    opt('q', "quit", No, What::Quit, "", "interrupts end the program"),
+    opt('r', "return-address", Yes, What::ReturnAddress, "ADDRESS", "sender of the letter for bounces"),
+    opt('s', "subject", Yes, What::Subject, "SUBJECT", "send a letter with this subject"),
+    opt('\0', "skip-empty-attachments", No, What::SkipEmpty(true), "", "leave out attachments without content"),
+    opt('\0', "no-skip-empty-attachments", No, What::SkipEmpty(false), "", ""),
+    opt('t', "to", No, What::To, "", "take the recipients from the letter's header"),
+    opt('u', "user", Yes, What::User, "USER", "read USER's mailbox"),
+    opt('S', "set-variable", Yes, What::Variable, "NAME[=VALUE]", "set a variable"),
+    opt('R', "read-only", No, What::ReadOnly, "", "do not change the mailbox"),
+    opt('~', "enable-tilde", No, What::Tilde, "", "tilde escapes in text that is not typed"),
+    opt('I', "interactive", No, What::Interactive, "", "as at a terminal: prompts and escapes"),
+    opt('v', "verbose", No, What::Verbose, "", "tell what happens to the letter"),
+    opt('d', "debug", No, What::Nothing, "", ""),
+    opt('\0', "debug-level", Yes, What::Nothing, "", ""),
+    opt('\0', "debug-line-info", No, What::Nothing, "", ""),
+    opt('\0', "no-debug-line-info", No, What::Nothing, "", ""),
+    opt('\0', "config-file", Yes, What::Nothing, "", ""),
+    opt('\0', "config-lint", No, What::Nothing, "", ""),
+    opt('\0', "config-verbose", No, What::Nothing, "", ""),
+    opt('\0', "no-config", No, What::Nothing, "", ""),
+    opt('\0', "no-site-config", No, What::Nothing, "", ""),
+    opt('\0', "no-user-config", No, What::Nothing, "", ""),
+    opt('\0', "set", Yes, What::Nothing, "", ""),
+    opt('?', "help", No, What::Help, "", "show this help"),
+    opt('\0', "usage", No, What::Usage, "", "show the options in short"),
+    opt('V', "version", No, What::Version, "", "show the version"),
+];
+
+/// What was asked, in order.
+#[derive(Debug, Default)]
+pub struct Asked {
+    pub options: Vec<(What, String)>,
+    pub operands: Vec<String>,
+    /// Where "--" stood among the operands.
+    pub after_dashes: Option<usize>,
+}
+
+/// Reads the command line; options and operands may be mixed, as getopt_long allows.
+pub fn parse(args: &[OsString], texts: Texts) -> Result<Asked, Failure> {
+    let mut asked = Asked::default();
+    let args: Vec<String> = args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let mut at = 0;
+    while at < args.len() {
+        let arg = &args[at];
+        at += 1;
+        if arg == "--" {
+            asked.after_dashes = Some(asked.operands.len());
+            asked.operands.extend_from_slice(&args[at..]);
+            break;
+        }
+        if let Some(long) = arg.strip_prefix("--") {
+            at += self::long(long, args.get(at), &mut asked, texts)?;
+        } else if arg.len() > 1 && arg.starts_with('-') {
+            at += letters(arg, args.get(at), &mut asked, texts)?;
+        } else {
+            asked.operands.push(arg.clone());
+        }
+    }
+    Ok(asked)
+}
+
+/// `--name`, `--name=value`, `--name value`, abbreviated. Returns how many more words were used.
+fn long(text: &str, next: Option<&String>, asked: &mut Asked, texts: Texts) -> Result<usize, Failure> {
+    let fails = |english: &str, name: &str| Failure::new(Exit::FAIL, texts.say(english, &[&format!("--{name}")]));
+    let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
+    let exact = OPTIONS.iter().find(|option| option.long == name);
+    let mut fitting = OPTIONS.iter().filter(|option| !option.long.is_empty() && option.long.starts_with(name));
+    let option = match (exact, fitting.next(), fitting.next()) {
+        (Some(option), ..) | (None, Some(option), None) => option,
+        (None, Some(_), Some(_)) => {
+            let mut say = texts.say("option '{}' is ambiguous", &[&format!("--{name}")]);
+            say.push_str("; possibilities:");
+            for option in OPTIONS.iter().filter(|option| option.long.starts_with(name)) {
+                say.push_str(&format!("\n--{}", option.long));
+            }
+            return Err(Failure::new(Exit::FAIL, say));
+        }
+        (None, None, _) => return Err(fails("unrecognized option '{}'", name)),
+    };
+    match (option.takes, value) {
+        (Takes::No, Some(_)) => Err(fails("option '{}' doesn't allow an argument", option.long)),
+        (Takes::No | Takes::Maybe, None) => {
+            asked.options.push((option.what, String::new()));
+            Ok(0)
+        }
+        (_, Some(value)) => {
+            asked.options.push((option.what, value.to_owned()));
+            Ok(0)
+        }
+        (Takes::Yes, None) => {
+            let value = next.ok_or_else(|| fails("option '{}' requires an argument", option.long))?;
+            asked.options.push((option.what, value.clone()));
+            Ok(1)
+        }
+    }
+}
+
+/// `-x`, `-xy`, `-xVALUE`, `-x VALUE`.
+fn letters(arg: &str, next: Option<&String>, asked: &mut Asked, texts: Texts) -> Result<usize, Failure> {
+    let fails = |english: &str, letter: char| Failure::new(Exit::FAIL, texts.say(english, &[&format!("-{letter}")]));
+    let mut characters = arg[1..].char_indices();
+    while let Some((index, letter)) = characters.next() {
+        let option = OPTIONS.iter().find(|option| option.letter == letter && letter != '\0');
+        let Some(option) = option else { return Err(fails("unrecognized option '{}'", letter)) };
+        let glued = &arg[1 + index + letter.len_utf8()..];
+        if option.what == What::Exec
+            && !is_command(if glued.is_empty() { next.map_or("", String::as_str) } else { glued })
+        {
+            asked.options.push((What::SkipEmpty(true), "letter".to_owned()));
+            continue;
+        }
+        if option.takes != Takes::Yes {
+            asked.options.push((option.what, String::new()));
+            // "-fFILE" is bsd-mailx's and s-nail's way.
+            if option.what == What::File && !glued.is_empty() && !glued.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+                if let Some(last) = asked.options.last_mut() {
+                    last.1 = glued.to_owned();
+                }
+                return Ok(0);
+            }
+            continue;
+        }
+        if !glued.is_empty() {
+            asked.options.push((option.what, glued.to_owned()));
+            return Ok(0);
+        }
+        let value = next.ok_or_else(|| fails("option '{}' requires an argument", letter))?;
+        asked.options.push((option.what, value.clone()));
+        return Ok(1);
+    }
+    Ok(0)
+}
+
+/// Whether -E's value is a command of mail, and not the next word of a line of bsd-mailx or s-nail.
+fn is_command(value: &str) -> bool {
+    let word = value.split_whitespace().next().unwrap_or_default();
+    let exact = command::COMMANDS.iter().any(|command| command.name == word);
+    let many = value.trim().contains(' ');
+    exact || (many && !value.starts_with('-') && command::find(word).is_some()) || value.starts_with(['!', '#'])
+}
+
+/// Whether -a's value is a header line.
+pub fn is_header(value: &str) -> bool {
+    let name = value.split(':').next().unwrap_or_default();
+    value.contains(':')
+        && !name.is_empty()
+        && name.bytes().all(|byte| (33..=126).contains(&byte))
+        && !Path::new(value).exists()
+}
+
+/// `--help`.
+pub fn help(program: &str) -> String {
+    let mut text = format!(
+        "Usage: {program} [OPTION...] [address...]\n  or:  {program} [OPTION...] [file]\n  or:  {program} [OPTION...] --file [file]\n\
+         Write letters and read mail.\n\n"
+    );
+    for option in OPTIONS.iter().filter(|option| !option.help.1.is_empty()) {
+        let letter = if option.letter == '\0' { "    ".to_owned() } else { format!("-{}, ", option.letter) };
+        let value = match (option.takes, option.help.0) {
+            (Takes::Yes, value) => format!("={value}"),
+            (Takes::Maybe, value) => format!("[={value}]"),
+            (Takes::No, _) => String::new(),
+        };
+        let left = format!("  {letter}--{}{value}", option.long);
+        if left.len() < 29 {
+            text.push_str(&format!("{left:<29}{}\n", option.help.1));
+        } else {
+            text.push_str(&format!("{left}\n{:29}{}\n", "", option.help.1));
+        }
+    }
+    text.push_str("\nOptions of bsd-mailx and s-nail mean here what they mean there where the value tells.\n");
+    text
+}
+
+/// `--usage`.
+pub fn usage(program: &str) -> String {
+    let flags: String =
+        OPTIONS.iter().filter(|o| o.letter != '\0' && o.takes != Takes::Yes).map(|o| o.letter).collect();
+    let mut text = format!("Usage: {program} [-{flags}]");
+    for option in OPTIONS.iter().filter(|option| option.letter != '\0' && option.takes == Takes::Yes) {
+        text.push_str(&format!(" [-{} {}]", option.letter, option.help.0));
+    }
+    text.push_str(" [address...]\n");
+    text
+}
+
+/// The same options for manual pages and completions.
+pub fn clap() -> clap::Command {
+    let mut command = clap::Command::new("mail")
+        .about("write letters and read mail")
+        .disable_help_flag(true)
+        .disable_version_flag(true);
+    for option in OPTIONS.iter().filter(|option| !option.help.1.is_empty()) {
+        let mut arg =
+            clap::Arg::new(option.long).long(option.long).help(option.help.1).action(clap::ArgAction::SetTrue);
+        if option.letter != '\0' {
+            arg = arg.short(option.letter);
+        }
+        if option.takes != Takes::No {
+            arg = arg.action(clap::ArgAction::Append).value_name(option.help.0);
+        }
+        command = command.arg(arg);
+    }
+    command.arg(clap::Arg::new("address").action(clap::ArgAction::Append).help("recipients, or with -f the mailbox"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ask(line: &[&str]) -> Asked {
+        let args: Vec<OsString> = line.iter().map(OsString::from).collect();
+        parse(&args, Texts::from_environment()).unwrap()
+    }
+
+    #[test]
+    fn the_three_dialects_of_one_letter() {
+        assert_eq!(ask(&["-E", "set escape", "-s", "x", "a@b"]).options[0], (What::Exec, "set escape".into()));
+        let bsd = ask(&["-E", "-s", "x", "a@b"]);
+        assert_eq!(bsd.options, [(What::SkipEmpty(true), "letter".into()), (What::Subject, "x".into())]);
+        assert_eq!(ask(&["-E", "root"]).operands, ["root"]);
+        assert!(is_header("X-Test: 1") && is_header("From:x") && !is_header("/etc/passwd") && !is_header("no header"));
+        assert_eq!(ask(&["a", "-sx", "--subj=y", "b", "--", "-f", "c"]).operands, ["a", "b", "-f", "c"]);
+        assert_eq!(ask(&["-NHf", "box"]).operands, ["box"]);
+    }
+
+    #[test]
+    fn the_clap_command_is_well_formed() {
+        clap().debug_assert();
+    }
+}

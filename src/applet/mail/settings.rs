@@ -1,0 +1,328 @@
+//! Commands about the program itself: variables, aliases, header fields, conditions, other files, help.
+
+use super::command::{self, COMMANDS, Line};
+use super::folder;
+use super::session::{Done, Next, Session, Trouble};
+use super::variables::{KNOWN, Value};
+
+/// A start-up file may be this large.
+const FILE_LIMIT: u64 = 4 << 20;
+
+pub fn set(session: &mut Session, line: &Line) -> Done {
+    if line.words.is_empty() {
+        for text in session.variables.listing() {
+            session.screen.message(format!("{text}\n").as_bytes())?;
+        }
+    }
+    for word in &line.words {
+        session.variables.assign(word);
+    }
+    Ok(Next::Go)
+}
+
+pub fn unset(session: &mut Session, line: &Line) -> Done {
+    if line.words.is_empty() {
+        return set(session, line);
+    }
+    for word in &line.words {
+        session.variables.unset(word);
+    }
+    Ok(Next::Go)
+}
+
+/// What is known about variables.
+pub fn variable(session: &mut Session, line: &Line) -> Done {
+    let mut text = String::new();
+    for known in KNOWN.iter().filter(|known| {
+        line.words.is_empty() || known.names.iter().any(|name| line.words.iter().any(|word| word == name))
+    }) {
+        let value = match session.variables.value(known.names[0]) {
+            Some(Value::Yes) => "yes".to_owned(),
+            Some(Value::Number(number)) => number.to_string(),
+            Some(Value::Text(text)) => text.clone(),
+            None => "[not set]".to_owned(),
+        };
+        let fixed = if known.read_only { " [read-only]" } else { "" };
+        text.push_str(&format!(
+            "{}\nType: {}\nCurrent value: {value}{fixed}\n{}\n\n",
+            known.names.join(", "),
+            known.kind,
+            known.about
+        ));
+    }
+    for word in &line.words {
+        if !KNOWN.iter().any(|known| known.names.contains(&word.as_str())) {
+            return Err(Trouble::Say(format!("unknown variable: {word}")));
+        }
+    }
+    session.show(text.as_bytes())?;
+    Ok(Next::Go)
+}
+
+pub fn alias(session: &mut Session, line: &Line) -> Done {
+    match line.words.split_first() {
+        None => {
+            for (name, members) in session.aliases.clone() {
+                session.screen.message(format!("{name}    {} \n", members.join(" ")).as_bytes())?;
+            }
+        }
+        Some((name, [])) => match session.aliases.get(name).cloned() {
+            Some(members) => session.screen.message(format!("{name}    {} \n", members.join(" ")).as_bytes())?,
+            None => return Err(session.trouble("\"{}\": not a group", &[name])),
+        },
+        Some((name, members)) => {
+            let members =
+                members.iter().map(|member| member.trim_matches(',').to_owned()).filter(|member| !member.is_empty());
+            session.aliases.entry(name.clone()).or_default().extend(members);
+        }
+    }
+    Ok(Next::Go)
+}
+
+pub fn unalias(session: &mut Session, line: &Line) -> Done {
+    if line.words.is_empty() {
+        return Err("unalias requires at least one argument".into());
+    }
+    for word in &line.words {
+        session.aliases.remove(word);
+    }
+    Ok(Next::Go)
+}
+
+pub fn alternates(session: &mut Session, line: &Line) -> Done {
+    if line.words.is_empty() {
+        if !session.alternates.is_empty() {
+            let text = format!("{} \n", session.alternates.join(" "));
+            session.screen.message(text.as_bytes())?;
+        }
+    } else {
+        session.alternates.clone_from(&line.words);
+    }
+    Ok(Next::Go)
+}
+
+/// Adds field names to a list, or shows it.
+fn names(session: &mut Session, line: &Line, list: fn(&mut Session) -> &mut Vec<String>) -> Done {
+    if line.words.is_empty() {
+        for name in list(session).clone() {
+            session.screen.message(format!("{name}\n").as_bytes())?;
+        }
+        return Ok(Next::Go);
+    }
+    for word in &line.words {
+        let list = list(session);
+        if !list.iter().any(|known| known.eq_ignore_ascii_case(word)) {
+            list.push(word.clone());
+        }
+    }
+    Ok(Next::Go)
+}
+
+pub fn ignore(session: &mut Session, line: &Line) -> Done {
+    if line.words.is_empty() && session.ignored.is_empty() {
+        let say = session.texts.say("No fields are currently being ignored", &[]);
+        session.screen.line(&say)?;
+        return Ok(Next::Go);
+    }
+    names(session, line, |session| &mut session.ignored)
+}
+
+pub fn retain(session: &mut Session, line: &Line) -> Done {
+    names(session, line, |session| &mut session.retained)
+}
+
+pub fn sender(session: &mut Session, line: &Line) -> Done {
+    names(session, line, |session| &mut session.sender_fields)
+}
+
+pub fn no_sender(session: &mut Session, line: &Line) -> Done {
+    if line.words.is_empty() {
+        session.sender_fields.clear();
+    }
+    session.sender_fields.retain(|name| !line.words.iter().any(|word| word.eq_ignore_ascii_case(name)));
+    Ok(Next::Go)
+}
+
+/// `sendheader Name: value`; without a value the field goes.
+pub fn send_header(session: &mut Session, line: &Line) -> Done {
+    if line.rest.is_empty() {
+        for (name, value) in session.send_headers.clone() {
+            session.screen.message(format!("{name}: {value}\n").as_bytes())?;
+        }
+        return Ok(Next::Go);
+    }
+    let (name, value) = line.rest.split_once(':').unwrap_or((line.rest, ""));
+    let (name, value) = (name.trim().to_owned(), value.trim().to_owned());
+    if name.is_empty() || !name.bytes().all(|byte| (33..=126).contains(&byte)) {
+        return Err(session.trouble("Invalid header: {}", &[line.rest]));
+    }
+    session.send_headers.retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
+    if !value.is_empty() {
+        session.send_headers.push((name, value));
+    }
+    Ok(Next::Go)
+}
+
+pub fn set_environment(session: &mut Session, line: &Line) -> Done {
+    if line.words.is_empty() {
+        for (name, value) in std::env::vars_os() {
+            let text = format!("{}={}\n", name.to_string_lossy(), value.to_string_lossy());
+            session.screen.message(text.as_bytes())?;
+        }
+    }
+    for word in &line.words {
+        let (name, value) = word.split_once('=').map_or((word.as_str(), None), |(name, value)| (name, Some(value)));
+        if name.is_empty() || name.contains('\0') || value.is_some_and(|value| value.contains('\0')) {
+            return Err(Trouble::Say(format!("setenv: {word}")));
+        }
+        crate::sys::host::set_environment(name, value);
+    }
+    Ok(Next::Go)
+}
+
+pub fn echo(session: &mut Session, line: &Line) -> Done {
+    if !line.words.is_empty() {
+        let text = format!("{}\n", line.words.join(" "));
+        session.screen.message(text.as_bytes())?;
+    }
+    Ok(Next::Go)
+}
+
+pub fn change_directory(session: &mut Session, line: &Line) -> Done {
+    let path = match line.words.first() {
+        Some(name) => folder::path_of(session, name)?,
+        None => session.home(),
+    };
+    std::env::set_current_dir(&path)
+        .map_err(|error| Trouble::Say(format!("{}: {}", path.display(), session.texts.reason(&error))))?;
+    Ok(Next::Go)
+}
+
+pub fn shell(session: &mut Session, line: &Line) -> Done {
+    command::shell(session, line.rest)?;
+    Ok(Next::Go)
+}
+
+pub fn source(session: &mut Session, line: &Line) -> Done {
+    let [name] = line.words.as_slice() else {
+        return Err(session.trouble("source requires a single argument", &[]));
+    };
+    let path = folder::path_of(session, name)?;
+    read_file(session, &path)?;
+    Ok(Next::Go)
+}
+
+/// Runs the commands of a file; a file that is not there is none.
+pub fn read_file(session: &mut Session, path: &std::path::Path) -> Result<(), Trouble> {
+    use std::io::Read;
+    let Ok(file) = std::fs::File::open(path) else { return Ok(()) };
+    let mut bytes = Vec::new();
+    if file.take(FILE_LIMIT).read_to_end(&mut bytes).is_err() {
+        return Ok(());
+    }
+    let conditions = session.conditions.len();
+    let text = String::from_utf8_lossy(&bytes).replace("\\\n", " ");
+    for (number, line) in text.lines().enumerate() {
+        match command::run_line(session, line) {
+            Ok(Next::Go) => {}
+            Ok(_) => break,
+            Err(Trouble::Io(error)) => return Err(error.into()),
+            Err(Trouble::Say(sentence) | Trouble::Both(sentence, _)) => {
+                session.complain(&format!("{}:{}: {sentence}", path.display(), number + 1));
+            }
+        }
+    }
+    session.conditions.truncate(conditions);
+    Ok(())
+}
+
+pub fn condition(session: &mut Session, line: &Line) -> Done {
+    let skipping = session.conditions.contains(&false);
+    let holds = match line.words.first().and_then(|word| word.chars().next()) {
+        _ if skipping => true,
+        None => return Err(session.trouble("if requires an argument: s | r | t", &[])),
+        Some('s' | 'S') => session.sending,
+        Some('r' | 'R') => !session.sending,
+        Some('t' | 'T') => session.interactive(),
+        Some(_) => return Err(session.trouble("Valid if arguments are: s | r | t", &[])),
+    };
+    session.conditions.push(holds);
+    Ok(Next::Go)
+}
+
+pub fn otherwise(session: &mut Session, _: &Line) -> Done {
+    let trouble = session.trouble("else without matching if", &[]);
+    let last = session.conditions.last_mut().ok_or(trouble)?;
+    *last = !*last;
+    Ok(Next::Go)
+}
+
+pub fn end_condition(session: &mut Session, _: &Line) -> Done {
+    let trouble = session.trouble("endif without matching if", &[]);
+    session.conditions.pop().ok_or(trouble)?;
+    Ok(Next::Go)
+}
+
+pub fn help(session: &mut Session, line: &Line) -> Done {
+    let mut text = String::new();
+    if line.words.is_empty() {
+        for command in COMMANDS.iter().filter(|command| command.listed) {
+            text.push_str(&command::usage(command));
+            text.push('\n');
+        }
+    }
+    for word in &line.words {
+        match command::find(word) {
+            Some(command) => text.push_str(&format!("{}\n", command::usage(command))),
+            None => text.push_str(&format!("{}\n", session.texts.say("Unknown command: {}", &[word]))),
+        }
+    }
+    if line.words.is_empty() {
+        session.show_paged(text.as_bytes())?;
+    } else {
+        session.show(text.as_bytes())?;
+    }
+    Ok(Next::Go)
+}
+
+/// The names alone, in lines as wide as the screen.
+pub fn list(session: &mut Session, _: &Line) -> Done {
+    let columns = usize::try_from(session.variables.number("columns").unwrap_or(80)).unwrap_or(80);
+    let mut text = String::new();
+    let mut used = 0;
+    for command in COMMANDS {
+        // Two are known by their short names alone.
+        let short = ["nosender", "sender"].contains(&command.name);
+        let name = if short { &command.name[..command.shortest] } else { command.name };
+        if used + name.len() + 1 >= columns {
+            text.push('\n');
+            used = 0;
+        }
+        text.push_str(name);
+        text.push(' ');
+        used += name.len() + 1;
+    }
+    text.push('\n');
+    session.show(text.as_bytes())?;
+    Ok(Next::Go)
+}
+
+pub fn version(session: &mut Session, _: &Line) -> Done {
+    session.screen.line(&version_line())?;
+    Ok(Next::Go)
+}
+
+pub fn version_line() -> String {
+    format!("mail (pillarbox {})", env!("CARGO_PKG_VERSION"))
+}
+
+pub fn warranty(session: &mut Session, _: &Line) -> Done {
+    session.screen.line(&version_line())?;
+    session.screen.line("Licence MIT or Apache-2.0. There is no warranty, to the extent permitted by law.")?;
+    Ok(Next::Go)
+}
+
+/// Accepted for start-up files of other mails; folded fields are shown as they stand.
+pub fn nothing(_: &mut Session, _: &Line) -> Done {
+    Ok(Next::Go)
+}

@@ -1,0 +1,261 @@
+//! Summaries: the line about the mailbox, and one line a message after the `headline` variable.
+
+use super::session::{OpenBox, Session, Trouble};
+use super::texts::{FRENCH_DAYS, FRENCH_MONTHS, Texts};
+use crate::message::{address, charset, date, header};
+use jiff::civil::DateTime;
+use unicode_width::UnicodeWidthChar;
+
+/// `"/var/mail/toto": 3 messages 3 new`.
+pub fn mailbox_line(session: &Session) -> String {
+    let texts = session.texts;
+    let Some(open) = &session.open else { return texts.say("\"{}\": {} messages", &["", "0"]) };
+    let count = |wanted: &dyn Fn(usize) -> bool| (0..open.count()).filter(|&index| wanted(index)).count();
+    let mut line = texts.count(
+        open.count(),
+        "\"{}\": {} message",
+        "\"{}\": {} messages",
+        &[&open.name, &open.count().to_string()],
+    );
+    for (number, one, many) in [
+        (count(&|index| open.is_new(index)), " {} new", " {} new "),
+        (count(&|index| open.is_old_unread(index)), " {} unread", " {} unread "),
+        (count(&|index| open.states[index].deleted), " {} deleted", " {} deleted "),
+    ] {
+        if number > 0 {
+            line.push_str(texts.count(number, one, many, &[&number.to_string()]).trim_end());
+        }
+    }
+    line
+}
+
+/// Lines of these messages, on the screen.
+pub fn print(session: &mut Session, indices: &[usize]) -> Result<(), Trouble> {
+    let Some(format) = session.variables.text("headline") else { return Ok(()) };
+    let (format, unknown) = Format::parse(&format);
+    for specifier in unknown {
+        session.complain(&format!("unknown format specifier: %{specifier}"));
+    }
+    let columns = usize::try_from(session.variables.number("columns").unwrap_or(80)).unwrap_or(80);
+    for &index in indices {
+        let Some(open) = session.open.as_ref() else { break };
+        let mut line = format.line(session, open, index, columns)?;
+        line.push('\n');
+        session.screen.message(line.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// The messages of the screenful that holds the current one.
+pub fn screenful(session: &Session) -> Vec<usize> {
+    let Some(open) = &session.open else { return Vec::new() };
+    let height = usize::try_from(session.variables.number("screen").unwrap_or(22)).unwrap_or(22).max(1);
+    let living: Vec<usize> = (0..open.count()).filter(|&index| !open.states[index].deleted).collect();
+    let at = living.iter().position(|&index| index >= open.cursor).unwrap_or(0);
+    let start = at / height * height;
+    living[start.min(living.len())..(start + height).min(living.len())].to_vec()
+}
+
+/// A parsed headline.
+pub struct Format {
+    pieces: Vec<Piece>,
+}
+
+enum Piece {
+    Text(String),
+    Field { letter: char, width: Option<usize>, left: bool, date: Option<String> },
+}
+
+impl Format {
+    /// The format, and the letters in it that mean nothing.
+    pub fn parse(text: &str) -> (Format, Vec<char>) {
+        let mut pieces = Vec::new();
+        let mut unknown = Vec::new();
+        let mut plain = String::new();
+        let mut characters = text.chars().peekable();
+        while let Some(character) = characters.next() {
+            if character != '%' {
+                plain.push(character);
+                continue;
+            }
+            let left = characters.next_if_eq(&'-').is_some();
+            let mut digits = String::new();
+            while let Some(digit) = characters.next_if(char::is_ascii_digit) {
+                digits.push(digit);
+            }
+            let width = digits.parse().ok().filter(|width| *width > 0 && *width < 1000);
+            let Some(letter) = characters.next() else { break };
+            let mut format = None;
+            if letter == 'D' && characters.next_if_eq(&'{').is_some() {
+                format = Some(characters.by_ref().take_while(|c| *c != '}').collect());
+            }
+            match letter {
+                '%' => plain.push('%'),
+                'a' | 'd' | 'D' | 'f' | 'l' | 'L' | 'm' | 'o' | 's' | 'S' | '>' | '<' => {
+                    if !plain.is_empty() {
+                        pieces.push(Piece::Text(std::mem::take(&mut plain)));
+                    }
+                    pieces.push(Piece::Field { letter, width, left, date: format });
+                }
+                other => unknown.push(other),
+            }
+        }
+        if !plain.is_empty() {
+            pieces.push(Piece::Text(plain));
+        }
+        (Format { pieces }, unknown)
+    }
+
+    fn line(&self, session: &Session, open: &OpenBox, index: usize, columns: usize) -> Result<String, Trouble> {
+        let message = open.mbox.messages()[index];
+        let block = open.mbox.header(&message, 64 * 1024)?;
+        let mut out = String::new();
+        let mut used = 0;
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => {
+                    out.push_str(text);
+                    used += width_of(text);
+                }
+                Piece::Field { letter, width, left, date } => {
+                    let value = match letter {
+                        'a' => state_letter(open, index).to_string(),
+                        'm' => (index + 1).to_string(),
+                        'l' | 'L' => message.lines.to_string(),
+                        'o' => message.size().to_string(),
+                        '>' => if index == open.cursor { ">" } else { " " }.to_owned(),
+                        '<' => if index == open.cursor { "<" } else { " " }.to_owned(),
+                        'f' => sender(session, open, index, &block)?,
+                        's' => subject(&block),
+                        'S' => format!(
+                            "\"{}\"",
+                            cut(&subject(&block), width.unwrap_or(columns.saturating_sub(used + 2)).saturating_sub(2))
+                        ),
+                        _ => when(session, open, index, &block, date.as_deref())?,
+                    };
+                    // The last screen columns stay free: the two that a terminal wraps at.
+                    let room = columns.saturating_sub(used + 2);
+                    let (text, width) = match (letter, *width) {
+                        ('s' | 'S', None) => (cut(&value, room), None),
+                        (_, width) => (value, width),
+                    };
+                    let text = width.map_or_else(
+                        || text.clone(),
+                        |width| pad(&cut(&text, width), width, *left || !"mloL".contains(*letter)),
+                    );
+                    used += width_of(&text);
+                    out.push_str(&text);
+                }
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// The status letter.
+fn state_letter(open: &OpenBox, index: usize) -> char {
+    let state = open.states[index];
+    if state.mboxed {
+        'M'
+    } else if state.saved {
+        '*'
+    } else if state.preserved {
+        'P'
+    } else if state.tagged {
+        'T'
+    } else if state.unread {
+        'U'
+    } else if state.shown {
+        'R'
+    } else if open.is_new(index) {
+        'N'
+    } else if !open.is_read(index) {
+        'U'
+    } else {
+        ' '
+    }
+}
+
+/// The sender's name, or the address; with `showto` "To NAME" of one's own letters.
+pub fn sender(session: &Session, open: &OpenBox, index: usize, block: &[u8]) -> Result<String, Trouble> {
+    if !session.variables.is_set("fromfield") {
+        let line = open.mbox.from_line(&open.mbox.messages()[index])?;
+        return Ok(date::from_line_sender(&line));
+    }
+    let from = header::find(block, "From").unwrap_or_default();
+    if session.variables.is_set("showto")
+        && address::parse(&String::from_utf8_lossy(&from)).is_ok_and(|all| all.iter().any(|one| session.is_own(one)))
+        && let Some(to) = header::find(block, "To")
+    {
+        return Ok(format!("To {}", short_name(&to)));
+    }
+    Ok(short_name(&from))
+}
+
+/// "Jean Dupont <j@x>" is Jean Dupont, "j@x" is j@x.
+pub fn short_name(value: &[u8]) -> String {
+    let text = charset::decode_words(value);
+    let raw = String::from_utf8_lossy(value);
+    match address::parse(&raw).ok().and_then(|all| all.into_iter().next()) {
+        Some(one) => one.name.map_or(one.mailbox, |name| charset::decode_words(name.as_bytes())),
+        None => text,
+    }
+}
+
+fn subject(block: &[u8]) -> String {
+    charset::decode_words(&header::find(block, "Subject").unwrap_or_default())
+}
+
+fn when(
+    session: &Session,
+    open: &OpenBox,
+    index: usize,
+    block: &[u8],
+    format: Option<&str>,
+) -> Result<String, Trouble> {
+    let of_header = || {
+        let value = header::find(block, "Date")?;
+        let (time, zone) = date::of_header(&String::from_utf8_lossy(&value))?;
+        date::local(time, zone)
+    };
+    let line = open.mbox.from_line(&open.mbox.messages()[index])?;
+    let by_line = || date::of_from_line(&line);
+    let found =
+        if session.variables.is_set("datefield") { of_header().or_else(by_line) } else { by_line().or_else(of_header) };
+    Ok(found.map(|time| format_date(session.texts, &time, format.unwrap_or("%a %b %e %H:%M"))).unwrap_or_default())
+}
+
+/// strftime in the user's language.
+fn format_date(texts: Texts, time: &DateTime, format: &str) -> String {
+    let mut format = format.to_owned();
+    if texts.is_french() {
+        let day = FRENCH_DAYS[usize::try_from(time.weekday().to_monday_zero_offset()).unwrap_or(0) % 7];
+        let month = FRENCH_MONTHS[usize::try_from(time.month() - 1).unwrap_or(0) % 12];
+        format = format.replace("%a", day).replace("%b", month);
+    }
+    jiff::fmt::strtime::format(&format, *time).unwrap_or_default()
+}
+
+fn width_of(text: &str) -> usize {
+    text.chars().map(|c| c.width().unwrap_or(0)).sum()
+}
+
+/// At most `columns` wide; control characters are blanks: a summary is one line.
+fn cut(text: &str, columns: usize) -> String {
+    let mut out = String::new();
+    let mut used = 0;
+    for character in text.chars().map(|c| if c == '\t' || c == '\n' || c == '\r' { ' ' } else { c }) {
+        let width = character.width().unwrap_or(0);
+        if used + width > columns {
+            break;
+        }
+        used += width;
+        out.push(character);
+    }
+    out
+}
+
+fn pad(text: &str, columns: usize, left: bool) -> String {
+    let blanks = " ".repeat(columns.saturating_sub(width_of(text)));
+    if left { format!("{text}{blanks}") } else { format!("{blanks}{text}") }
+}

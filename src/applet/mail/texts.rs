@@ -1,0 +1,140 @@
+//! What mail says, in English and in French, in the words that scripts and people know from mailutils. English is the
+//! key; "{}" stands for the arguments in their order.
+
+/// The language of the messages.
+#[derive(Clone, Copy, Debug)]
+pub struct Texts {
+    french: bool,
+}
+
+impl Texts {
+    /// By LC_ALL, LC_MESSAGES, LANG, and LANGUAGE where a locale is set at all.
+    pub fn from_environment() -> Texts {
+        let value = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let locale = value("LC_ALL").or_else(|| value("LC_MESSAGES")).or_else(|| value("LANG")).unwrap_or_default();
+        let plain = locale.is_empty() || locale == "C" || locale == "POSIX" || locale.starts_with("C.");
+        let language = value("LANGUAGE").filter(|_| !plain).unwrap_or(locale);
+        Texts { french: !plain && (language == "fr" || language.starts_with("fr_") || language.starts_with("fr:")) }
+    }
+
+    pub fn is_french(&self) -> bool {
+        self.french
+    }
+
+    /// The sentence in the user's language.
+    pub fn say(&self, english: &str, arguments: &[&str]) -> String {
+        let known = FRENCH.iter().find(|(key, _)| self.french && *key == english);
+        fill(known.map_or(english, |&(_, french)| french), arguments)
+    }
+
+    /// One of two sentences by number; French takes the singular for 0 too.
+    pub fn count(&self, number: usize, one: &str, many: &str, arguments: &[&str]) -> String {
+        let singular = number == 1 || (self.french && number == 0);
+        self.say(if singular { one } else { many }, arguments)
+    }
+
+    /// An error of the system.
+    pub fn reason(&self, error: &std::io::Error) -> String {
+        let english = crate::sys::files::reason(error);
+        self.say(&english, &[])
+    }
+}
+
+fn fill(template: &str, arguments: &[&str]) -> String {
+    let mut pieces = template.split("{}");
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    for (piece, argument) in pieces.zip(arguments.iter().chain(std::iter::repeat(&""))) {
+        out.push_str(argument);
+        out.push_str(piece);
+    }
+    out
+}
+
+const FRENCH: &[(&str, &str)] = &[
+    ("\"{}\": {} message", "\"{}\": {} message"),
+    ("\"{}\": {} messages", "\"{}\": {} messages"),
+    (" {} new", " {} nouveau"),
+    (" {} new ", " {} nouveaux"),
+    (" {} unread", " {} non lu"),
+    (" {} unread ", " {} non lus"),
+    (" {} deleted", " {} effacé"),
+    (" {} deleted ", " {} effacés"),
+    ("No mail for {}", "Pas de courrier pour {}"),
+    ("Cannot open mailbox {}: {}", "Impossible d'ouvrir la boîte aux lettres {}\u{a0}: {}"),
+    ("Cannot create mailbox {}: {}", "Impossible de créer la boîte aux lettres {}\u{a0}: {}"),
+    ("Cannot open file {}: {}", "Impossible d'ouvrir le fichier {}\u{a0}: {}"),
+    ("Requested item not found", "Élément demandé non trouvé"),
+    ("No such file or directory", "Aucun fichier ou dossier de ce type"),
+    ("Permission denied", "Permission non accordée"),
+    ("Is a directory", "est un dossier"),
+    ("Not a directory", "N'est pas un dossier"),
+    ("No space left on device", "Aucun espace disponible sur le périphérique"),
+    ("Read-only file system", "Système de fichiers accessible en lecture seulement"),
+    ("Unknown command: {}", "Commande inconnue\u{a0}: {}"),
+    ("{}: invalid message number", "{}: numéro de message non valide"),
+    ("{}: Inappropriate message (has been deleted)", "{}: Message inapproprié (a été détruit)"),
+    ("No applicable messages", "Aucun message sujet à application"),
+    ("No applicable message", "Pas de message applicable"),
+    ("No applicable messages from {{}}", "Aucun message applicable de {{}}"),
+    ("No messages satisfy :{}", "Aucun message satisfait :{}"),
+    ("{}: range error near end", "{}: erreur d'intervalle near end"),
+    ("{}: unknown message type near end", "{}: type de message inconnu near end"),
+    ("{}: syntax error near end", "{}: erreur de syntaxe near end"),
+    ("Bad arguments for the scrolling command", "Arguments erronés pour la commande de défilement"),
+    ("On first screenful of messages", "Premier écran rempli de message"),
+    ("On last screenful of messages", "Dernier écran rempli de messages"),
+    ("New mail has arrived.", "Du courrier est arrivé."),
+    ("Saved {} message in {}", "{} message sauvegardé dans {}"),
+    ("Saved {} messages in {}", "{} messages sauvegardés dans {}"),
+    ("Held {} message in {}", "{} message conservé dans {}"),
+    ("Held {} messages in {}", "{} messages conservés dans {}"),
+    ("Interrupt", "Interruption"),
+    ("(Interrupt -- one more to kill letter)", "(Interruption — une de plus pour avorter le courriel)"),
+    ("Null message body; hope that's ok", "Corps du message vide; en espérant que cela soit correct"),
+    ("No recipients specified", "Aucun destinataire spécifié"),
+    ("Can't reply to multiple messages at once", "Impossible de répondre à plusieurs messages en même temps"),
+    ("Cannot parse address `{}': {}", "Impossible d'analyser l'adresse «\u{a0}{}\u{a0}»\u{a0}: {}"),
+    ("Malformed email address", "Adresse électronique mal formée"),
+    ("{}: file does not exist", "{}: le fichier n'existe pas"),
+    ("Invalid header: {}", "En-tête invalide\u{a0}: {}"),
+    ("unrecognized option '{}'", "option non reconnue «\u{a0}{}\u{a0}»"),
+    ("option '{}' requires an argument", "l'option «\u{a0}{}\u{a0}» requiert un argument"),
+    ("option '{}' is ambiguous", "l'option «\u{a0}{}\u{a0}» est ambiguë"),
+    ("option '{}' doesn't allow an argument", "l'option «\u{a0}{}\u{a0}» n'accepte pas d'argument"),
+    ("Message contains:", "Le message contient\u{a0}:"),
+    ("(continue)", "(continuer)"),
+    ("Interpolating: {}", "Interpolation\u{a0}: {}"),
+    ("Unknown escape {}", "Échappement inconnu {}"),
+    ("No previous file", "Pas de fichier précédent"),
+    ("No value set for \"{}\"", "Aucune valeur définie pour «\u{a0}{}\u{a0}»"),
+    ("\"{}\": not a group", "«\u{a0}{}\u{a0}»\u{a0}: n'est pas un groupe"),
+    ("else without matching if", "«\u{a0}else\u{a0}» sans «\u{a0}if\u{a0}» concordant"),
+    ("endif without matching if", "«\u{a0}endif\u{a0}» sans «\u{a0}if\u{a0}» concordant"),
+    ("if requires an argument: s | r | t", "«\u{a0}if\u{a0}» requiert un argument\u{a0}: s | r | t"),
+    ("Valid if arguments are: s | r | t", "Arguments valides pour «\u{a0}if\u{a0}» sont\u{a0}: s | r | t"),
+    ("source requires a single argument", "source requiert un seul argument"),
+    ("cannot send message: {}", "impossible d'expédier le message\u{a0}: {}"),
+    ("No fields are currently being ignored", "Aucun champ n'a été ignoré"),
+];
+
+/// Days and months as `%a` and `%b` give them in French.
+pub const FRENCH_DAYS: [&str; 7] = ["lun.", "mar.", "mer.", "jeu.", "ven.", "sam.", "dim."];
+pub const FRENCH_MONTHS: [&str; 12] =
+    ["janv.", "févr.", "mars", "avril", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_by_number_and_language() {
+        let french = Texts { french: true };
+        let english = Texts { french: false };
+        let held = |texts: Texts, number: usize| {
+            texts.count(number, "Held {} message in {}", "Held {} messages in {}", &[&number.to_string(), "/m"])
+        };
+        assert_eq!(held(english, 0), "Held 0 messages in /m");
+        assert_eq!(held(french, 0), "0 message conservé dans /m");
+        assert_eq!(held(french, 2), "2 messages conservés dans /m");
+    }
+}

@@ -1,0 +1,162 @@
+//! Commands that write letters: mail, the replies, the follow-ups.
+
+use super::command::Line;
+use super::compose::Outcome;
+use super::escapes::compose_about;
+use super::filing::{field, header_block};
+use super::letter::Letter;
+use super::msglist::{self, Scope};
+use super::session::{Done, Next, Session, Trouble};
+use super::show;
+use crate::message::address::{self, Address};
+use crate::message::charset;
+
+pub fn mail(session: &mut Session, line: &Line) -> Done {
+    let mut letter = Letter::default();
+    letter.put("To", &super::join_recipients(&line.words));
+    let had_recipients = letter.header("To").is_some();
+    let outcome = compose_about(session, letter, None, true);
+    if !had_recipients && !matches!(outcome, Ok(Outcome::Sent)) {
+        session.exit = 1;
+    }
+    outcome.map(|_| Next::Go)
+}
+
+/// To the sender and all recipients.
+pub fn reply(session: &mut Session, line: &Line) -> Done {
+    if session.variables.is_set("flipr") { to_senders(session, line) } else { to_all(session, line) }
+}
+
+/// To the senders only.
+pub fn reply_sender(session: &mut Session, line: &Line) -> Done {
+    if session.variables.is_set("flipr") { to_all(session, line) } else { to_senders(session, line) }
+}
+
+fn to_all(session: &mut Session, line: &Line) -> Done {
+    let chosen = msglist::choose(session, line.typed, &line.words, Scope::Living)?;
+    let [index] = chosen.as_slice() else {
+        return Err(session.trouble("Can't reply to multiple messages at once", &[]));
+    };
+    let block = header_block(session, *index)?;
+    let mut to = senders(session, &block);
+    to.extend(others(session, &block, "To"));
+    let cc = others(session, &block, "Cc");
+    answer(session, *index, &block, to, cc)
+}
+
+fn to_senders(session: &mut Session, line: &Line) -> Done {
+    let chosen = msglist::choose(session, line.typed, &line.words, Scope::Living)?;
+    let first = header_block(session, chosen[0])?;
+    let mut to = Vec::new();
+    for &index in &chosen {
+        let block = header_block(session, index)?;
+        to.extend(senders(session, &block));
+    }
+    answer(session, chosen[0], &first, to, Vec::new())
+}
+
+/// As reply, recorded in the file of the sender.
+pub fn followup(session: &mut Session, line: &Line) -> Done {
+    recorded(session, line, to_all)
+}
+
+/// To the senders of all the messages, recorded in the file of the first.
+pub fn followup_all(session: &mut Session, line: &Line) -> Done {
+    recorded(session, line, to_senders)
+}
+
+fn recorded(session: &mut Session, line: &Line, with: fn(&mut Session, &Line) -> Done) -> Done {
+    use super::variables::Value;
+    let before = session.variables.value("record").cloned();
+    if session.variables.is_set("outfolder") || before.is_some() {
+        session.variables.set("record", Value::Text(String::new()));
+    }
+    let done = with(session, line);
+    match before {
+        Some(value) => session.variables.set("record", value),
+        None => session.variables.unset("record"),
+    }
+    done
+}
+
+/// Whom an answer goes to: the first of the `sender` fields that is there.
+fn senders(session: &Session, block: &[u8]) -> Vec<Address> {
+    session
+        .sender_fields
+        .iter()
+        .find_map(|name| field(block, name))
+        .and_then(|value| address::parse(&value).ok())
+        .unwrap_or_default()
+}
+
+/// The recipients of the message but oneself.
+fn others(session: &Session, block: &[u8], name: &str) -> Vec<Address> {
+    let all = field(block, name).and_then(|value| address::parse(&value).ok()).unwrap_or_default();
+    let me_too = session.variables.is_set("metoo");
+    all.into_iter().filter(|one| me_too || !session.is_own(one)).collect()
+}
+
+fn answer(session: &mut Session, index: usize, block: &[u8], to: Vec<Address>, cc: Vec<Address>) -> Done {
+    let mut seen: Vec<String> = Vec::new();
+    let names = session.variables.is_set("fullnames");
+    let mut list = |all: Vec<Address>, host: &str| {
+        let fresh: Vec<Address> = all
+            .into_iter()
+            .map(|one| one.qualified(host))
+            .filter(|one| {
+                let new = !seen.iter().any(|known| known.eq_ignore_ascii_case(&one.mailbox));
+                seen.push(one.mailbox.clone());
+                new
+            })
+            .map(|one| Address {
+                name: one.name.filter(|_| names).map(|name| charset::decode_words(name.as_bytes())),
+                ..one
+            })
+            .collect();
+        address::join(&fresh)
+    };
+    let host = session.host.clone();
+    let (to, cc) = (list(to, &host), list(cc, &host));
+    let mut letter = Letter::default();
+    letter.put("To", &to);
+    letter.put("Cc", &cc);
+    let old = field(block, "Subject").unwrap_or_default();
+    let prefix = session.variables.text("replyprefix").unwrap_or_default();
+    let already = old.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("re:"));
+    letter.put("Subject", &if already { old } else { format!("{prefix}{old}") });
+    for (name, value) in letter.headers().to_vec() {
+        let value = charset::decode_words(value.as_bytes());
+        session.screen.message(format!("{name}: {value}\n").as_bytes())?;
+    }
+    session.screen.line("")?;
+    if let Some(id) = field(block, "Message-Id") {
+        let date = field(block, "Date").unwrap_or_default();
+        letter.put_folded("In-Reply-To", &[&format!("Your message of {date}"), &id]);
+        let mut references = field(block, "References")
+            .or_else(|| field(block, "In-Reply-To").filter(|value| value.starts_with('<')))
+            .unwrap_or_default();
+        // A thread of thousands keeps its first and its last ones.
+        while references.len() > 900
+            && let Some((first, rest)) = references.split_once(char::is_whitespace)
+            && let Some((_, rest)) = rest.trim_start().split_once(char::is_whitespace)
+        {
+            references = format!("{first} {}", rest.trim_start());
+        }
+        letter.put("References", format!("{references} {id}").trim());
+    }
+    show::mark_shown(session, index);
+    let outcome = compose_about(session, letter, Some(index), false)?;
+    if outcome == Outcome::Sent
+        && let Ok(open) = session.opened()
+        && let Some(state) = open.states.get_mut(index)
+    {
+        state.answered = true;
+    }
+    Ok(Next::Go)
+}
+
+impl From<&str> for Trouble {
+    fn from(text: &str) -> Trouble {
+        Trouble::Say(text.to_owned())
+    }
+}

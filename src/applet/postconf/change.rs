@@ -1,0 +1,148 @@
+//! Changing main.cf (-e, -X, -#) and master.cf (the same with -M, -F, -P).
+
+use super::options::{Editing, Options, Subject, assignment};
+use super::services::matches;
+use crate::conf::edit::{self, Action, Fate};
+use crate::conf::master_text::{Entry, FIELDS};
+use crate::exit::Failure;
+use std::path::Path;
+
+pub fn run(options: &Options, directory: &Path, warn: &mut dyn FnMut(&str)) -> Result<(), Failure> {
+    if options.operands.is_empty() {
+        let (letter, what) = match (&options.subject, options.editing) {
+            (_, Editing::Set) => ("-e", "name=value argument"),
+            (_, Editing::CommentOut) => ("-#", "name argument"),
+            _ => ("-X", "name argument"),
+        };
+        return Err(Failure::fatal(format!("{letter} requires {what}")));
+    }
+    if options.operands.iter().any(|word| word.contains('\n')) {
+        return Err(Failure::fatal("-e, -X, or -# accepts no multi-line input"));
+    }
+    match options.subject {
+        Subject::Main => main_cf(options, &directory.join("main.cf"), warn),
+        _ => master_cf(options, &directory.join("master.cf"), warn),
+    }
+}
+
+fn main_cf(options: &Options, path: &Path, warn: &mut dyn FnMut(&str)) -> Result<(), Failure> {
+    let action = match options.editing {
+        Editing::CommentOut => Action::CommentOut,
+        Editing::Remove => Action::Remove,
+        Editing::Set | Editing::None => Action::Set,
+    };
+    let mut changes = Vec::new();
+    for word in &options.operands {
+        changes.push(if action == Action::Set { assignment(word)? } else { (word.trim().to_owned(), String::new()) });
+    }
+    let shown = path.display().to_string();
+    let mut double = |name: &str| warn(&format!("{shown}: multiple entries for \"{name}\""));
+    edit::replace(path, |text| Ok(edit::main_cf(text, action, &changes, &mut double))).map_err(Failure::fatal)
+}
+
+/// One wish about master.cf.
+struct Wish {
+    /// As it was typed.
+    request: String,
+    service: String,
+    kind: String,
+    what: What,
+    matched: bool,
+}
+
+enum What {
+    Entry(Entry),
+    Field(String, String),
+    Override(String, String),
+    DropOverride(String),
+    CommentOut,
+    Remove,
+}
+
+fn master_cf(options: &Options, path: &Path, warn: &mut dyn FnMut(&str)) -> Result<(), Failure> {
+    let mut wishes = Vec::new();
+    for request in &options.operands {
+        wishes.push(wish(options, request)?);
+    }
+    edit::replace(path, |text| {
+        let mut fate = |mut entry: Entry| {
+            let (mut changed, mut replaced) = (false, false);
+            for wish in &mut wishes {
+                if !matches(&entry, &[&wish.service, &wish.kind]) {
+                    continue;
+                }
+                wish.matched = true;
+                match &wish.what {
+                    What::Entry(new) => {
+                        entry = new.clone();
+                        replaced = true;
+                    }
+                    What::Field(name, value) => entry.set_field(name, value)?,
+                    What::Override(name, value) => entry.set_override(name, value),
+                    What::DropOverride(name) => entry.remove_override(name),
+                    What::CommentOut => return Ok(Fate::CommentOut),
+                    What::Remove => return Ok(Fate::Remove),
+                }
+                changed = true;
+            }
+            Ok(match (changed, replaced) {
+                (false, _) => Fate::Keep,
+                (true, true) => Fate::Replace(Box::new(entry)),
+                (true, false) => Fate::Change(Box::new(entry)),
+            })
+        };
+        let new = edit::master_cf(text, &mut fate, &[])?;
+        let added: Vec<Entry> = wishes
+            .iter()
+            .filter(|wish| !wish.matched)
+            .filter_map(|wish| if let What::Entry(entry) = &wish.what { Some(entry.clone()) } else { None })
+            .collect();
+        if added.is_empty() { Ok(new) } else { edit::master_cf(&new, &mut |_| Ok(Fate::Keep), &added) }
+    })
+    .map_err(Failure::fatal)?;
+    for wish in wishes.iter().filter(|wish| !wish.matched && !matches!(wish.what, What::Entry(_))) {
+        warn(&format!("unmatched service_name/type: \"{}\"", wish.request));
+    }
+    Ok(())
+}
+
+fn wish(options: &Options, request: &str) -> Result<Wish, Failure> {
+    let bad_key = |key: &str| Failure::fatal(format!("bad service name or type: \"{key}\""));
+    let set = options.editing == Editing::Set;
+    let (key, value) = if set { assignment(request)? } else { (request.trim().to_owned(), String::new()) };
+    let parts: Vec<&str> = key.splitn(3, '/').collect();
+    let (Some(service), Some(kind)) = (parts.first(), parts.get(1)) else { return Err(bad_key(&key)) };
+    let name = parts.get(2).map(|name| (*name).to_owned());
+    let what = match (&options.subject, name) {
+        (Subject::Services, None) if set => {
+            let entry = Entry::parse(&value, &mut |_| {}).map_err(|error| match error {
+                crate::conf::master_text::EntryError::Count => {
+                    Failure::fatal(format!("bad field count: \"{request}\""))
+                }
+                other => Failure::fatal(other),
+            })?;
+            What::Entry(entry)
+        }
+        (Subject::Services, None) if options.editing == Editing::CommentOut => What::CommentOut,
+        (Subject::Services, None) => What::Remove,
+        (Subject::Fields, Some(name)) if set => {
+            if !FIELDS.contains(&name.as_str()) {
+                return Err(Failure::fatal(format!("invalid service attribute name: \"{name}\"")));
+            }
+            What::Field(name, value)
+        }
+        (Subject::Overrides, Some(_)) if set && value.contains(char::is_whitespace) => {
+            return Err(Failure::fatal("-Pe does not accept whitespace in parameter value"));
+        }
+        (Subject::Overrides, Some(name)) if set => What::Override(name, value),
+        (Subject::Overrides, Some(name)) if options.editing == Editing::Remove => What::DropOverride(name),
+        _ => return Err(bad_key(&key)),
+    };
+    Ok(Wish {
+        request: request.to_owned(),
+        service: (*service).to_owned(),
+        kind: (*kind).to_owned(),
+        what,
+        matched: false,
+    })
+}

@@ -1,0 +1,150 @@
+//! postconf(1): shows and changes main.cf and master.cf.
+
+/// Changing main.cf and master.cf.
+mod change;
+/// The command line.
+mod options;
+/// Services, fields and overrides of master.cf.
+mod services;
+/// Parameters of main.cf.
+mod show;
+
+use super::{Applet, Invocation, Purpose};
+use crate::conf::{ConfError, MainCf, main_cf};
+use crate::exit::{Exit, Failure};
+use options::{Editing, Options, Subject};
+use std::io::Write;
+
+pub const APPLET: Applet = Applet {
+    name: "postconf",
+    aliases: &[],
+    links: &["sbin/postconf"],
+    section: 1,
+    purpose: Purpose::Configure,
+    about: "show and change the configuration",
+    cli: options::cli,
+    run,
+};
+
+/// Lock methods that mailbox_delivery_lock may name.
+const LOCKS: &[&str] = &["flock", "fcntl", "dotlock"];
+/// What smtpd_sasl_type may name.
+const SASL_SERVER_TYPES: &[&str] = &["cyrus", "dovecot"];
+/// What smtp_sasl_type may name.
+const SASL_CLIENT_TYPES: &[&str] = &["cyrus"];
+/// Public key algorithms of TLS certificates.
+const KEY_ALGORITHMS: &[&str] = &["dsa", "ecdsa", "rsa"];
+
+fn run(call: &Invocation) -> Result<Exit, Failure> {
+    let options = options::parse(call)?;
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut list = |names: &mut dyn Iterator<Item = &str>| -> Result<Exit, Failure> {
+        for name in names {
+            writeln!(out, "{name}")?;
+        }
+        out.flush()?;
+        Ok(Exit::OK)
+    };
+    match &options.subject {
+        Subject::Locks => return list(&mut LOCKS.iter().copied()),
+        Subject::Maps => return list(&mut crate::table::TYPES.iter().map(|row| row.name)),
+        Subject::SaslServer => return list(&mut SASL_SERVER_TYPES.iter().copied()),
+        Subject::SaslClient => return list(&mut SASL_CLIENT_TYPES.iter().copied()),
+        Subject::Tls(mode) => {
+            return match mode.as_str() {
+                "public-key-algorithms" => list(&mut KEY_ALGORITHMS.iter().copied()),
+                "compile-version" | "run-version" => {
+                    Err(Failure::fatal(format!("-T {mode}: this program has no OpenSSL in it")))
+                }
+                _ => {
+                    warn(call, &format!("unknown 'postconf -T' mode: {mode}"));
+                    Ok(Exit::FAIL)
+                }
+            };
+        }
+        Subject::Templates => {
+            return Err(Failure::fatal("-b and -t: bounce templates are not shown by this program"));
+        }
+        Subject::Main | Subject::Services | Subject::Fields | Subject::Overrides => {}
+    }
+    let mut said = |text: &str| warn(call, text);
+    let directory = main_cf::directory(options.config.as_deref());
+    if options.editing != Editing::None {
+        change::run(&options, &directory, &mut said)?;
+        return Ok(Exit::OK);
+    }
+    match options.subject {
+        Subject::Main => show::run(&options, &directory, &mut out, &mut said)?,
+        _ => services::run(&options, &directory, &mut out, &mut said)?,
+    }
+    out.flush()?;
+    Ok(Exit::OK)
+}
+
+fn warn(call: &Invocation, text: &str) {
+    for line in text.lines() {
+        let _ = writeln!(std::io::stderr(), "{}: warning: {line}", call.program);
+    }
+}
+
+/// main.cf with the overrides of -o.
+fn read_main(options: &Options, directory: &std::path::Path) -> Result<MainCf, Failure> {
+    let mut cf = MainCf::read(directory).map_err(Failure::fatal)?;
+    if directory != std::path::Path::new(main_cf::DEFAULT_DIRECTORY) && !cf.settings().contains_key("config_directory")
+    {
+        cf.set("config_directory", &directory.display().to_string());
+    }
+    for (name, value) in &options.overrides {
+        cf.set(name, value);
+    }
+    Ok(cf)
+}
+
+/// The services of master.cf; a missing file is told and taken for empty.
+fn read_services(
+    directory: &std::path::Path,
+    warn: &mut dyn FnMut(&str),
+) -> Result<Vec<crate::conf::master_text::Entry>, Failure> {
+    match crate::conf::master_text::read(directory, &mut |text| warn(&text)) {
+        Ok(entries) => Ok(entries),
+        Err(error @ ConfError::Open { .. }) => {
+            warn(&error.to_string());
+            Ok(Vec::new())
+        }
+        Err(ConfError::Master { source: source @ crate::conf::master_text::EntryError::Field { .. }, .. }) => {
+            Err(Failure::fatal(source))
+        }
+        Err(error) => Err(Failure::fatal(error)),
+    }
+}
+
+/// A macro error as postconf tells it.
+fn macro_failure(error: &ConfError, warn: &mut dyn FnMut(&str)) -> Failure {
+    match error {
+        ConfError::Expand { source, .. } => warn(&source.to_string()),
+        other => warn(&other.to_string()),
+    }
+    Failure::fatal("macro processing error")
+}
+
+/// "name = value" with single blanks, folded at the line limit when asked.
+fn line(name: Option<&str>, value: &str, fold: bool) -> String {
+    let mut text = name.map(|name| format!("{name} =")).unwrap_or_default();
+    let mut length = text.len();
+    for word in value.split_ascii_whitespace() {
+        if text.is_empty() {
+            text.push_str(word);
+            length = word.len();
+            continue;
+        }
+        if fold && length + 1 + word.len() > crate::conf::master_text::LINE_LIMIT {
+            text.push_str("\n    ");
+            length = 4 + word.len();
+        } else {
+            text.push(' ');
+            length += 1 + word.len();
+        }
+        text.push_str(word);
+    }
+    text
+}

@@ -1,0 +1,115 @@
+//! Showing master.cf: services (-M), fields (-F), overrides (-P), all or those that match "service/type[/name]".
+
+use super::options::{Options, Subject};
+use super::{line, macro_failure, read_main, show};
+use crate::conf::master_text::{Argument, Entry, FIELDS};
+use crate::conf::{ConfError, MainCf, master_text};
+use crate::exit::Failure;
+use std::io::Write;
+use std::path::Path;
+
+pub fn run(
+    options: &Options,
+    directory: &Path,
+    out: &mut dyn Write,
+    warn: &mut dyn FnMut(&str),
+) -> Result<(), Failure> {
+    let cf = read_main(options, directory)?;
+    cf.notes().iter().for_each(|note| warn(&note.to_string()));
+    let mut services = match master_text::read(directory, &mut |text| warn(&text)) {
+        Ok(services) => services,
+        Err(ConfError::Master { source: source @ master_text::EntryError::Field { .. }, .. }) => {
+            return Err(Failure::fatal(source));
+        }
+        Err(error) => return Err(Failure::fatal(error)),
+    };
+    let scope = show::known(options, &cf, &services, warn)?;
+    let plain = services.clone();
+    if options.expand {
+        for service in &mut services {
+            expand(service, &cf).map_err(|error| macro_failure(&error, warn))?;
+        }
+    }
+    let all = match options.subject {
+        Subject::Services => "*/*",
+        _ => "*/*/*",
+    };
+    let requests: Vec<String> =
+        if options.operands.is_empty() { vec![all.to_owned()] } else { options.operands.clone() };
+    for request in &requests {
+        let parts: Vec<&str> = request.splitn(3, '/').collect();
+        let mut matched = options.operands.is_empty();
+        if options.subject == Subject::Fields
+            && let Some(&field) = parts.get(2)
+            && field != "*"
+            && !FIELDS.contains(&field)
+        {
+            return Err(Failure::fatal(format!("invalid service attribute name: \"{field}\"")));
+        }
+        for service in services.iter().filter(|service| matches(service, &parts)) {
+            matched |= show_one(options, service, parts.get(2).copied().unwrap_or("*"), out)?;
+        }
+        if !matched {
+            warn(&format!("unmatched request: \"{request}\""));
+        }
+    }
+    out.flush()?;
+    show::unused(options, &cf, &scope, &plain, warn);
+    Ok(())
+}
+
+/// Whether a service is meant by "service/type"; "*" is any, a missing part too.
+pub fn matches(service: &Entry, parts: &[&str]) -> bool {
+    let fits = |at: usize, value: &str| parts.get(at).is_none_or(|part| *part == "*" || *part == value);
+    fits(0, &service.fields[0]) && fits(1, &service.fields[1])
+}
+
+/// False when the service has nothing of this name.
+fn show_one(options: &Options, service: &Entry, name: &str, out: &mut dyn Write) -> Result<bool, Failure> {
+    let mut shown = false;
+    let mut put = |name: &str, value: &str| -> Result<(), Failure> {
+        shown = true;
+        let full = format!("{}/{name}", service.key());
+        if options.hide_value {
+            return Ok(writeln!(out, "{full}")?);
+        }
+        let label = (!options.hide_name).then_some(full.as_str());
+        Ok(writeln!(out, "{}", line(label, value, options.fold))?)
+    };
+    match options.subject {
+        Subject::Fields => {
+            for field in FIELDS.into_iter().filter(|field| name == "*" || *field == name) {
+                put(field, &service.field(field).unwrap_or_default())?;
+            }
+        }
+        Subject::Overrides => {
+            let mut overrides: Vec<(&str, &str)> = service.overrides().collect();
+            overrides.sort_unstable();
+            for (parameter, value) in overrides.into_iter().filter(|(parameter, _)| name == "*" || *parameter == name) {
+                put(parameter, value)?;
+            }
+        }
+        _ => {
+            writeln!(out, "{}", service.text(options.fold))?;
+            shown = true;
+        }
+    }
+    Ok(shown)
+}
+
+/// Expands the overrides of a service; its own overrides come before main.cf.
+fn expand(service: &mut Entry, cf: &MainCf) -> Result<(), ConfError> {
+    let mut own = cf.clone();
+    own.set("service_name", &service.fields[0]);
+    let overrides: Vec<(String, String)> =
+        service.overrides().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    for (name, value) in &overrides {
+        own.set(name, value);
+    }
+    for argument in &mut service.arguments {
+        if let Argument::Override { name, value } = argument {
+            *value = own.expand_text(name, value)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! Showing main.cf: all parameters, those that are set, or those that are named.
+
+use super::options::Options;
+use super::{line, macro_failure, read_main, read_services};
+use crate::conf::MainCf;
+use crate::conf::expand::ExpandError;
+use crate::conf::master_text::Entry;
+use crate::conf::scope::{Class, Scope};
+use crate::exit::Failure;
+use std::io::Write;
+use std::path::Path;
+
+pub fn run(
+    options: &Options,
+    directory: &Path,
+    out: &mut dyn Write,
+    warn: &mut dyn FnMut(&str),
+) -> Result<(), Failure> {
+    if options.defaults {
+        let services = read_services(directory, warn)?;
+        let cf = MainCf::parse(directory, "").map_err(Failure::fatal)?;
+        return parameters(options, &cf, &Scope::defaults(&services), out, warn);
+    }
+    let cf = read_main(options, directory)?;
+    cf.notes().iter().for_each(|note| warn(&note.to_string()));
+    let services = read_services(directory, warn)?;
+    let scope = known(options, &cf, &services, warn)?;
+    parameters(options, &cf, &scope, out, warn)?;
+    out.flush()?;
+    unused(options, &cf, &scope, &services, warn);
+    Ok(())
+}
+
+/// The known names, with warnings about undefined ones and about macros that cannot be read.
+pub fn known(options: &Options, cf: &MainCf, services: &[Entry], warn: &mut dyn FnMut(&str)) -> Result<Scope, Failure> {
+    let scope = Scope::new(cf, services);
+    if !options.quiet {
+        let directory = cf.directory().display().to_string();
+        for (names, file) in [(&scope.undefined_main, "main.cf"), (&scope.undefined_master, "master.cf")] {
+            for name in names {
+                warn(&format!("{directory}/{file}: undefined parameter: {name}"));
+            }
+        }
+    }
+    for name in crate::conf::scope::READ_ONLY {
+        if let Some(setting) = cf.settings().get(*name) {
+            let directory = cf.directory().display();
+            warn(&format!("{directory}/main.cf: read-only parameter assignment: {name}={}", setting.raw));
+        }
+    }
+    for fault in &scope.faults {
+        warn(&fault.to_string());
+        if matches!(fault, ExpandError::Nesting(_)) {
+            return Err(Failure::fatal("macro processing error"));
+        }
+    }
+    Ok(scope)
+}
+
+/// Warnings about what is set and means nothing.
+pub fn unused(options: &Options, cf: &MainCf, scope: &Scope, services: &[Entry], warn: &mut dyn FnMut(&str)) {
+    if options.quiet {
+        return;
+    }
+    let directory = cf.directory().display().to_string();
+    let single = |value: &str| value.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
+    for (name, value) in scope.unused_main(cf) {
+        warn(&format!("{directory}/main.cf: unused parameter: {name}={}", single(value)));
+    }
+    for (name, value) in scope.unused_master(services) {
+        warn(&format!("{directory}/master.cf: unused parameter: {name}={}", single(value)));
+    }
+}
+
+fn parameters(
+    options: &Options,
+    cf: &MainCf,
+    scope: &Scope,
+    out: &mut dyn Write,
+    warn: &mut dyn FnMut(&str),
+) -> Result<(), Failure> {
+    let wanted = |class: Class| match class {
+        Class::Builtin => options.classes.builtin,
+        Class::Service => options.classes.service,
+        Class::User => options.classes.user,
+    };
+    let mut show = |name: &str, warn: &mut dyn FnMut(&str)| -> Result<(), Failure> {
+        if options.only_set && !cf.settings().contains_key(name) {
+            return Ok(());
+        }
+        if options.hide_value {
+            return Ok(writeln!(out, "{name}")?);
+        }
+        let raw = cf.raw(name).unwrap_or_default();
+        let raw_kind = crate::conf::params::find(name).is_some_and(|row| row.kind == crate::conf::typed::Kind::Raw);
+        let value = if options.expand && !raw_kind {
+            match cf.expand_text(name, &raw) {
+                Ok(value) => value,
+                Err(error) => {
+                    out.flush()?;
+                    return Err(macro_failure(&error, warn));
+                }
+            }
+        } else {
+            raw
+        };
+        let name = (!options.hide_name).then_some(name);
+        Ok(writeln!(out, "{}", line(name, &value, options.fold))?)
+    };
+    if options.operands.is_empty() {
+        for (name, (class, _)) in &scope.names {
+            if wanted(*class) {
+                show(name, warn)?;
+            }
+        }
+    } else {
+        for name in &options.operands {
+            match scope.names.get(name) {
+                Some((class, _)) if wanted(*class) => show(name, warn)?,
+                _ => warn(&format!("{name}: unknown parameter")),
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! The envelope of a message that is coming in, as its receiver (smtpd, pickup, a forwarding local, a bounce) knows it.
+
+use std::time::SystemTime;
+
+/// How a message came, which its Received header and its log lines tell.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    /// From maildrop/, by this user.
+    Local { uid: u32 },
+    /// By SMTP.
+    Smtp(Box<Client>),
+    /// Made here: forwarded by local, or a notice.
+    Internal,
+}
+
+/// The SMTP client.
+#[derive(Clone, Debug, Default)]
+pub struct Client {
+    /// The verified name, or "unknown".
+    pub name: String,
+    pub reverse_name: String,
+    pub address: String,
+    pub port: u16,
+    pub helo: String,
+    /// "SMTP" or "ESMTP".
+    pub protocol: &'static str,
+    pub server_address: String,
+    pub server_port: u16,
+}
+
+/// A recipient as it was named.
+#[derive(Clone, Debug, Default)]
+pub struct Named {
+    /// Internal form, not rewritten.
+    pub address: String,
+    /// What X-Original-To and orig_to will say; None: the address itself as it was named.
+    pub original: Option<String>,
+    /// RFC 3461 ORCPT; None: made from the address.
+    pub dsn_original: Option<String>,
+    /// NOTIFY bits; 0: the default.
+    pub notify: u32,
+}
+
+/// Everything but the content.
+#[derive(Clone, Debug)]
+pub struct Envelope {
+    pub origin: Origin,
+    pub arrival: SystemTime,
+    /// Internal form, not rewritten; empty for notices.
+    pub sender: String,
+    pub full_name: String,
+    pub recipients: Vec<Named>,
+    /// Whether incomplete addresses in headers are completed and missing headers added (local_header_rewrite_clients).
+    pub rewrite_headers: bool,
+    /// Attributes that travel with the message (encoding, envelope_id, ret_flags...).
+    pub attributes: Vec<(String, String)>,
+    /// No virtual aliases and automatic copies: the message is a notice or was expanded before.
+    pub expanded: bool,
+}
+
+impl Envelope {
+    pub fn new(origin: Origin, sender: impl Into<String>) -> Envelope {
+        Envelope {
+            origin,
+            arrival: SystemTime::now(),
+            sender: sender.into(),
+            full_name: String::new(),
+            recipients: Vec::new(),
+            rewrite_headers: true,
+            attributes: Vec::new(),
+            expanded: false,
+        }
+    }
+}

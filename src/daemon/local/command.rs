@@ -1,0 +1,177 @@
+//! Delivery to a command: run by the shell as the recipient, the message on its standard input.
+
+use super::mailbox::{Form, delivered_to_command, write_message};
+use super::recipient::Delivery;
+use crate::message::envelope;
+use crate::status::{self, Code, Report};
+use crate::sys::accounts::{self, Account};
+use crate::sys::spawn;
+use std::io::{self, Read};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+/// How much of a command's output is kept for the report.
+const OUTPUT_KEPT: u64 = 4096;
+
+/// Runs `text` with the message. `login` says whether it runs as a user of its own (HOME, USER, SHELL are that
+/// user's) or with default_privs.
+pub fn deliver(delivery: &Delivery<'_>, text: &str, account: &Account, login: bool, extension: Option<&str>) -> Report {
+    if account.uid == 0 && accounts::effective_uid() == 0 && !login {
+        return Report::new(Code::new(5, 7, 0), "refusing to run a command as root");
+    }
+    let outcome = run(delivery, text, account, login, extension);
+    match outcome {
+        Ok((status, output)) => report(text, status, &output),
+        Err(Failure::TimeOut) => Report::new(Code::new(5, 3, 0), format!("Command time limit exceeded: \"{text}\"")),
+        Err(Failure::Io(error)) => {
+            Report::deferred(format!("cannot run command: {}", crate::sys::files::reason(&error)))
+        }
+    }
+}
+
+enum Failure {
+    TimeOut,
+    Io(io::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::Io(error)
+    }
+}
+
+fn run(
+    delivery: &Delivery<'_>,
+    text: &str,
+    account: &Account,
+    login: bool,
+    extension: Option<&str>,
+) -> Result<(ExitStatus, String), Failure> {
+    let (reader, writer) = io::pipe()?;
+    let mut command = Command::new("/bin/sh");
+    command.arg("-c").arg(text).env_clear().envs(environment(delivery, account, login, extension));
+    command.stdin(Stdio::piped()).stdout(writer.try_clone()?).stderr(writer);
+    // The home directory as the user sees it; the queue directory when there is none.
+    if login && account.home.is_dir() {
+        command.current_dir(&account.home);
+    }
+    let groups = if accounts::effective_uid() == 0 { accounts::groups_of(account) } else { Vec::new() };
+    spawn::become_user(&mut command, account.uid, account.gid, &groups);
+    let mut child = command.spawn()?;
+    drop(command);
+    let input = child.stdin.take();
+    let limit = delivery.settings.command_time_limit;
+    // The command's output is drained while the message is written, so that neither side waits for the other for
+    // ever; the watchdog ends both.
+    let output = std::thread::spawn(move || read_output(reader));
+    let watchdog = spawn::Watchdog::start(child.id(), limit);
+    let written = match input {
+        Some(input) => {
+            let mut out = io::BufWriter::with_capacity(64 * 1024, input);
+            write_message(delivery, Form::Pipe, &delivered_to_command(delivery), &mut out)
+                .and_then(|()| io::Write::flush(&mut out))
+        }
+        None => Ok(()),
+    };
+    let status = wait(&mut child)?;
+    if watchdog.stop() {
+        return Err(Failure::TimeOut);
+    }
+    let output = output.join().unwrap_or_default();
+    match written {
+        // A command may be content with less than the whole message; its status says so.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok((status, output)),
+    }
+}
+
+fn wait(child: &mut Child) -> io::Result<ExitStatus> {
+    loop {
+        match child.wait() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+fn read_output(mut reader: io::PipeReader) -> String {
+    let mut kept = Vec::new();
+    let _ = (&mut reader).take(OUTPUT_KEPT).read_to_end(&mut kept);
+    // The rest is read and forgotten: a chatty command must not block.
+    let _ = io::copy(&mut reader, &mut io::sink());
+    String::from_utf8_lossy(&kept)
+        .trim_end()
+        .chars()
+        .map(|c| if c.is_control() && c != '\n' { '?' } else { c })
+        .collect()
+}
+
+fn environment(
+    delivery: &Delivery<'_>,
+    account: &Account,
+    login: bool,
+    extension: Option<&str>,
+) -> Vec<(String, String)> {
+    let settings = delivery.settings;
+    let filter = |text: &str| -> String {
+        text.chars().map(|c| if settings.command_filter.contains(c) { c } else { '_' }).collect()
+    };
+    let (local, domain) = envelope::split(&delivery.target.address);
+    let user = envelope::split_extension(local, &settings.delimiters).0;
+    let name = if login { account.name.to_string_lossy().into_owned() } else { filter(user) };
+    let mut values: Vec<(String, String)> = vec![
+        ("PATH".into(), "/usr/bin:/bin".into()),
+        ("LANG".into(), "C".into()),
+        ("MAIL_CONFIG".into(), settings.config_directory.display().to_string()),
+        ("LOGNAME".into(), name.clone()),
+        ("USER".into(), name),
+        ("SENDER".into(), filter(if delivery.sender.is_empty() { "MAILER-DAEMON" } else { &delivery.sender })),
+        ("RECIPIENT".into(), filter(&delivery.target.address)),
+        ("LOCAL".into(), filter(local)),
+        ("DOMAIN".into(), filter(domain.unwrap_or_default())),
+        ("ORIGINAL_RECIPIENT".into(), filter(&delivery.target.original)),
+    ];
+    if let Some(zone) = std::env::var_os("TZ") {
+        values.push(("TZ".into(), zone.to_string_lossy().into_owned()));
+    }
+    if login {
+        values.push(("HOME".into(), account.home.display().to_string()));
+        values.push(("SHELL".into(), account.shell.display().to_string()));
+    }
+    if let Some(extension) = extension {
+        values.push(("EXTENSION".into(), filter(extension)));
+    }
+    for (name, attribute) in [
+        ("CLIENT_ADDRESS", "client_address"),
+        ("CLIENT_HOSTNAME", "client_name"),
+        ("CLIENT_HELO", "helo_name"),
+        ("CLIENT_PROTOCOL", "protocol_name"),
+    ] {
+        if let Some(value) = delivery.request.attributes.get(attribute) {
+            values.push((name.into(), filter(value)));
+        }
+    }
+    values
+}
+
+/// The verdict on an exit status (sysexits(3)). A signal is temporary.
+fn report(text: &str, status: ExitStatus, output: &str) -> Report {
+    let tail = if output.is_empty() { String::new() } else { format!(". Command output: {output}") };
+    if let Some(signal) = status.signal() {
+        return Report::new(Code::DEFERRED, format!("Command died with signal {signal}: \"{text}\"{tail}"));
+    }
+    let exit = status.code().unwrap_or(75);
+    if exit == 0 {
+        return Report::sent(format!("delivered to command: {text}"));
+    }
+    // A command may give its own code: "4.2.1 mailbox is full".
+    if let Some((code, rest)) = Code::split(output).filter(|(code, _)| code.class() != 2) {
+        return Report::new(code, rest.to_owned());
+    }
+    let (code, words) = status::of_command_exit(u8::try_from(exit).unwrap_or(1));
+    if words.is_empty() {
+        Report::new(code, format!("Command died with status {exit}: \"{text}\"{tail}"))
+    } else {
+        Report::new(code, format!("{words}{tail}"))
+    }
+}

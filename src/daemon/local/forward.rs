@@ -1,0 +1,116 @@
+//! .forward files, and the messages that they and :include: files make.
+
+use super::recipient::Delivery;
+use super::settings::Settings;
+use crate::cleanup::envelope::Named;
+use crate::cleanup::{CleanupError, Envelope, Origin};
+use crate::conf::expand::expand;
+use crate::ipc::trigger;
+use crate::queue::file::Content;
+use crate::status::{Code, Report};
+use crate::sys::accounts::{self, Account};
+use crate::sys::privilege::Borrowed;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+/// A list file, read as somebody.
+pub struct ListFile {
+    pub text: String,
+    pub owner: u32,
+    pub world_writable: bool,
+}
+
+/// Reads a plain file with the rights of `account`, at most `limit` bytes.
+pub fn read_as(account: &Account, path: &Path, limit: u64) -> io::Result<ListFile> {
+    let _as_user = Borrowed::identity(account.uid, account.gid, &accounts::groups_of(account))?;
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let data = file.metadata()?;
+    if !data.is_file() {
+        return Err(io::Error::other("not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(limit).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    Ok(ListFile { text, owner: data.uid(), world_writable: data.mode() & 0o002 != 0 })
+}
+
+/// The text of the user's .forward, from the first path of forward_path that is there. A file that others can write,
+/// or that is another's, is ignored with a warning.
+pub fn find(
+    settings: &Settings,
+    account: &Account,
+    extension: Option<&str>,
+    delimiters: &str,
+) -> Result<Option<String>, Report> {
+    for pattern in &settings.forward_path {
+        let lookup = |name: &str| match name {
+            "home" => Some(account.home.display().to_string()),
+            "user" => Some(account.name.to_string_lossy().into_owned()),
+            "extension" => Some(extension.unwrap_or_default().to_owned()),
+            "recipient_delimiter" => {
+                Some(if extension.is_some() { delimiters.get(..1).unwrap_or_default() } else { "" }.to_owned())
+            }
+            _ => None,
+        };
+        let Ok(path) = expand(pattern, &lookup) else { continue };
+        // An extension is the sender's choice of words: it must not lead out of the home directory.
+        if extension.is_some_and(|extension| extension.contains('/')) && pattern.contains("extension") {
+            continue;
+        }
+        match read_as(account, Path::new(&path), 1 << 20) {
+            Ok(file) if file.owner != account.uid && file.owner != 0 => {
+                settings.log.warning(format!("file {path} has bad owner: {}", file.owner));
+            }
+            Ok(file) if file.world_writable => settings.log.warning(format!("file {path} is world writable")),
+            Ok(file) => return Ok(Some(file.text)),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                settings.log.warning(format!("cannot open file {path}: Permission denied"));
+            }
+            // A home directory that does not answer now must not send mail astray.
+            Err(error) => {
+                let text = format!("cannot open file {path}: {}", crate::sys::files::reason(&error));
+                return Err(Report::new(Code::DEFERRED, text));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Queues a message for `members`, with a Delivered-To header by which a loop is found.
+pub fn send(delivery: &Delivery<'_>, members: &[String]) -> Report {
+    match queue(delivery, members) {
+        Ok(id) => {
+            let qmgr = delivery.settings.cleanup.queue.directory().join("public/qmgr");
+            let _ = trigger::send(&qmgr, trigger::INCOMING);
+            Report::sent(format!("forwarded as {id}"))
+        }
+        Err(error) if error.is_temporary() => Report::deferred(format!("unable to forward: {error}")),
+        Err(error) => Report::new(Code::new(5, 4, 0), format!("unable to forward: {error}")),
+    }
+}
+
+fn queue(delivery: &Delivery<'_>, members: &[String]) -> Result<crate::queue::QueueId, CleanupError> {
+    let Delivery { settings, request, target, .. } = delivery;
+    let mut envelope = Envelope::new(Origin::Internal, delivery.sender.clone());
+    let original = if target.original.is_empty() { &target.address } else { &target.original };
+    envelope.recipients = members
+        .iter()
+        .map(|address| Named {
+            address: address.clone(),
+            original: Some(original.clone()),
+            dsn_original: Some(target.dsn_original.clone()),
+            notify: target.notify,
+        })
+        .collect();
+    let mut intake = settings.cleanup.begin(settings.cleanup.reserve()?, &envelope)?;
+    intake.line(format!("Delivered-To: {}", crate::message::envelope::quote(&target.address)).as_bytes(), true)?;
+    let content = Content::open(delivery.file, request.data_offset).map_err(CleanupError::Write)?;
+    for piece in content {
+        let piece = piece.map_err(|error| CleanupError::Write(io::Error::other(error.to_string())))?;
+        intake.line(&piece.data, piece.newline)?;
+    }
+    intake.finish()
+}

@@ -1,0 +1,344 @@
+//! One recipient, from its address to everything that it leads to: aliases, .forward, mailbox.
+
+use super::expand::{Target as Item, targets};
+use super::settings::Settings;
+use super::{command, forward, mailbox};
+use crate::ipc::delivery::{Request, Target};
+use crate::message::envelope;
+use crate::queue::file::Content;
+use crate::status::{Code, Report};
+use crate::sys::accounts::{self, Account};
+use std::collections::HashSet;
+use std::fs::File;
+
+/// Aliases inside aliases go no deeper; the reference draws the line at the same depth.
+const MAX_DEPTH: usize = 100;
+/// Most bytes that a .forward or an :include: file is read to.
+const MAX_LIST: u64 = 16 * 1024 * 1024;
+
+/// Where a list of targets was read, which decides what it may ask for and as whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    Alias,
+    Forward,
+    Include,
+}
+
+impl Source {
+    fn name(self) -> &'static str {
+        match self {
+            Source::Alias => "alias",
+            Source::Forward => "forward",
+            Source::Include => "include",
+        }
+    }
+}
+
+/// Whose rights the commands and files of a list have; None: default_privs.
+type Rights = Option<Account>;
+
+/// The delivery to one recipient of a request.
+pub struct Delivery<'a> {
+    pub settings: &'a Settings,
+    pub request: &'a Request,
+    pub target: &'a Target,
+    pub file: &'a File,
+    /// The address that is being delivered to now: aliases change it.
+    pub current: String,
+    /// The sender, or the owner of the list that is being expanded.
+    pub sender: String,
+    results: Vec<(String, Report)>,
+    done: HashSet<Item>,
+    mailboxes: HashSet<String>,
+    forwards: Vec<String>,
+}
+
+impl<'a> Delivery<'a> {
+    pub fn new(settings: &'a Settings, request: &'a Request, target: &'a Target, file: &'a File) -> Delivery<'a> {
+        Delivery {
+            settings,
+            request,
+            target,
+            file,
+            current: target.address.clone(),
+            sender: request.sender.clone(),
+            results: Vec::new(),
+            done: HashSet::new(),
+            mailboxes: HashSet::new(),
+            forwards: Vec::new(),
+        }
+    }
+
+    pub fn into_results(self) -> Vec<(String, Report)> {
+        self.results
+    }
+
+    pub fn run(&mut self) {
+        match self.loops() {
+            Ok(true) => {
+                let text = format!("mail forwarding loop for {}", self.target.address);
+                return self.book(Report::new(Code::new(5, 4, 6), text));
+            }
+            Ok(false) => {}
+            Err(error) => return self.book(Report::deferred(format!("cannot read queue file: {error}"))),
+        }
+        let address = self.target.address.clone();
+        self.recipient(&address, 0);
+        self.send_forwards();
+        if self.results.is_empty() {
+            // Everything that it led to was delivered before, under another name.
+            self.book(Report::sent("duplicate"));
+        }
+    }
+
+    /// A Delivered-To header with this very address: the mail was here before.
+    fn loops(&self) -> Result<bool, crate::queue::file::QueueFileError> {
+        for piece in Content::open(self.file, self.request.data_offset)? {
+            let line = piece?.data;
+            if line.is_empty() {
+                return Ok(false);
+            }
+            let found = line.get(..13).is_some_and(|name| name.eq_ignore_ascii_case(b"delivered-to:"))
+                && String::from_utf8_lossy(&line[13..]).trim().eq_ignore_ascii_case(&self.target.address);
+            if found {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Books what became of the address that is being delivered to.
+    pub fn book(&mut self, report: Report) {
+        self.results.push((self.current.clone(), report));
+    }
+
+    /// Delivers to an address of this machine.
+    fn recipient(&mut self, address: &str, depth: usize) {
+        let before = std::mem::replace(&mut self.current, address.to_owned());
+        let (local, _) = envelope::split(address);
+        if depth > MAX_DEPTH {
+            self.alias_loop(local);
+        } else if let Some(name) = local.strip_prefix('\\') {
+            self.user(&name.to_lowercase(), None, false);
+        } else {
+            self.aliases_or_user(local, depth);
+        }
+        self.current = before;
+    }
+
+    fn alias_loop(&mut self, local: &str) {
+        let text = format!("alias database loop for {local}");
+        self.settings.log.warning(&text);
+        self.book(Report::new(Code::new(5, 4, 6), text));
+    }
+
+    fn aliases_or_user(&mut self, local: &str, depth: usize) {
+        let full = local.to_lowercase();
+        let (user, extension) = envelope::split_extension(local, &self.settings.delimiters);
+        let user_folded = user.to_lowercase();
+        let mut names = vec![full.as_str()];
+        if extension.is_some() {
+            names.push(&user_folded);
+        }
+        for name in names {
+            match self.settings.aliases.find_text(name) {
+                Ok(None) => {}
+                Ok(Some(value)) => {
+                    let list = targets(&value);
+                    // "self: self" is the user, not a loop.
+                    if list.iter().any(|item| matches!(item, Item::Address(to) if to.eq_ignore_ascii_case(name)))
+                        && list.len() == 1
+                    {
+                        break;
+                    }
+                    return self.alias(name, list, depth);
+                }
+                Err(error) => {
+                    self.settings.log.warning(error.to_string());
+                    return self.book(Report::deferred("alias database unavailable"));
+                }
+            }
+        }
+        self.user(&user_folded, extension, true);
+    }
+
+    fn alias(&mut self, name: &str, list: Vec<Item>, depth: usize) {
+        let sender = self.sender.clone();
+        if let Ok(Some(owner)) = self.settings.aliases.find_text(&format!("owner-{name}")) {
+            let expanded = targets(&owner);
+            self.sender = match expanded.as_slice() {
+                [Item::Address(one)] if self.settings.expand_owner_alias => self.settings.router.rewriter.rewrite(one),
+                _ => format!("owner-{name}@{}", envelope::domain(&self.current)),
+            };
+        }
+        self.list(list, Source::Alias, &None, depth);
+        self.sender = sender;
+    }
+
+    /// Delivers to every target of a list.
+    fn list(&mut self, list: Vec<Item>, source: Source, rights: &Rights, depth: usize) {
+        for item in list {
+            // The addresses of a list are looked at again by their own recipients: only commands and files are kept track of here.
+            if !matches!(item, Item::Address(_)) && !self.done.insert(item.clone()) {
+                continue;
+            }
+            match item {
+                Item::Address(address) => self.address(&address, source, depth),
+                Item::Command(text) => {
+                    let allowed = self.settings.commands_from.iter().any(|from| from == source.name());
+                    self.command_or_refuse(&text, allowed, rights);
+                }
+                Item::File(path) => {
+                    let allowed = self.settings.files_from.iter().any(|from| from == source.name());
+                    if allowed {
+                        let report = mailbox::to_file(self, &path, rights);
+                        self.book(report);
+                    } else {
+                        self.book(Report::new(Code::new(5, 7, 0), "mail to file is restricted"));
+                    }
+                }
+                Item::Include(path) => self.include(&path, source, rights, depth),
+            }
+        }
+    }
+
+    fn command_or_refuse(&mut self, text: &str, allowed: bool, rights: &Rights) {
+        if !allowed {
+            return self.book(Report::new(Code::new(5, 7, 0), "mail to command is restricted"));
+        }
+        let report = match rights.clone().or_else(|| accounts::by_name(&self.settings.default_privs)) {
+            Some(account) => command::deliver(self, text, &account, rights.is_some(), None),
+            None => Report::deferred(format!("unknown user in default_privs: {}", self.settings.default_privs)),
+        };
+        self.book(report);
+    }
+
+    /// An address in a list: here if it is ours and an alias names it, else mail of its own.
+    fn address(&mut self, address: &str, source: Source, depth: usize) {
+        let rewriter = &self.settings.router.rewriter;
+        let (bare, stop) = match address.strip_prefix('\\') {
+            Some(bare) => (bare, true),
+            None => (address, false),
+        };
+        let complete = rewriter.rewrite(bare);
+        let own_mailbox = source == Source::Forward
+            && envelope::split(&complete).0.eq_ignore_ascii_case(envelope::split(&self.current).0)
+            && self.is_here(&complete);
+        if own_mailbox || (stop && self.is_here(&complete)) {
+            let user = envelope::split(&complete).0.to_lowercase();
+            let (user, extension) = envelope::split_extension(&user, &self.settings.delimiters);
+            let (user, extension) = (user.to_owned(), extension.map(str::to_owned));
+            return self.user(&user, extension.as_deref(), false);
+        }
+        if source == Source::Alias && self.is_here(&complete) {
+            return self.recipient(&complete, depth + 1);
+        }
+        if !self.forwards.iter().any(|known| known.eq_ignore_ascii_case(&complete)) {
+            self.forwards.push(complete);
+        }
+    }
+
+    fn is_here(&self, address: &str) -> bool {
+        self.settings.router.resolve(address).is_ok_and(|resolution| resolution.transport == self.request.transport)
+    }
+
+    /// :include:/file, read with the rights of the list that names it.
+    fn include(&mut self, path: &str, source: Source, rights: &Rights, depth: usize) {
+        if depth > MAX_DEPTH {
+            return self.alias_loop(path);
+        }
+        let read = match rights {
+            Some(account) => forward::read_as(account, path.as_ref(), MAX_LIST),
+            None => match accounts::by_name(&self.settings.default_privs) {
+                Some(account) => forward::read_as(&account, path.as_ref(), MAX_LIST),
+                None => Err(std::io::Error::from(std::io::ErrorKind::NotFound)),
+            },
+        };
+        let text = match read {
+            Ok(file) if file.world_writable => {
+                self.settings.log.warning(format!("file {path} is world writable"));
+                return self.book(Report::new(Code::new(5, 3, 5), "mail system configuration error"));
+            }
+            Ok(file) => file.text,
+            Err(error) => {
+                let words = format!("unable to open include file {path}: {}", crate::sys::files::reason(&error));
+                let code = if error.kind() == std::io::ErrorKind::NotFound
+                    || error.kind() == std::io::ErrorKind::PermissionDenied
+                {
+                    Code::new(5, 2, 4)
+                } else {
+                    Code::DEFERRED
+                };
+                return self.book(Report::new(code, words));
+            }
+        };
+        let _ = source;
+        self.list(targets(&text), Source::Include, rights, depth + 1);
+    }
+
+    /// Delivers to a user: .forward unless that is what led here, then the mailbox.
+    fn user(&mut self, name: &str, extension: Option<&str>, forward: bool) {
+        let Some(account) = accounts::by_name(name) else { return self.unknown_user(name, extension) };
+        if forward {
+            match forward::find(self.settings, &account, extension, &self.settings.delimiters) {
+                Ok(Some(text)) => {
+                    let list = targets(&text);
+                    if !list.is_empty() {
+                        return self.list(list, Source::Forward, &Some(account), 1);
+                    }
+                }
+                Ok(None) => {}
+                Err(report) => return self.book(report),
+            }
+        }
+        if !self.mailboxes.insert(name.to_owned()) {
+            return;
+        }
+        let own_command = match self.settings.mailbox_command_maps.find_text(name) {
+            Ok(found) => found,
+            Err(error) => {
+                self.settings.log.warning(error.to_string());
+                return self.book(Report::deferred("mailbox command lookup failure"));
+            }
+        };
+        let settings = self.settings;
+        let text = own_command.as_deref().unwrap_or(&settings.mailbox_command);
+        let report = if text.is_empty() {
+            mailbox::to_user(self, &account)
+        } else {
+            command::deliver(self, text, &account, true, extension)
+        };
+        self.book(report);
+    }
+
+    fn unknown_user(&mut self, name: &str, extension: Option<&str>) {
+        if self.settings.luser_relay.is_empty() {
+            let local = match extension {
+                Some(extension) => format!("{name}{}{extension}", self.settings.delimiters.get(..1).unwrap_or("+")),
+                None => name.to_owned(),
+            };
+            return self.book(Report::new(Code::new(5, 1, 1), format!("unknown user: \"{local}\"")));
+        }
+        let local = envelope::split(&self.current).0.to_owned();
+        let values = [("local", local.as_str()), ("user", name), ("extension", extension.unwrap_or_default())];
+        let domain = envelope::domain(&self.current).to_owned();
+        let lookup = |wanted: &str| {
+            let found = values.iter().find(|(known, _)| *known == wanted).map(|(_, value)| (*value).to_owned());
+            found.or_else(|| (wanted == "domain").then(|| domain.clone()))
+        };
+        match crate::conf::expand::expand(&self.settings.luser_relay, &lookup) {
+            Ok(target) => self.list(targets(&target), Source::Alias, &None, 1),
+            Err(error) => self.book(Report::new(Code::new(4, 3, 5), format!("luser_relay: {error}"))),
+        }
+    }
+
+    /// Addresses elsewhere, and those that .forward and :include: files name, get a message of their own.
+    fn send_forwards(&mut self) {
+        let members = std::mem::take(&mut self.forwards);
+        if members.is_empty() {
+            return;
+        }
+        let report = forward::send(self, &members);
+        self.book(report);
+    }
+}

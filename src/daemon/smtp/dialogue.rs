@@ -1,0 +1,333 @@
+//! The dialogue with one host, from connect to QUIT.
+
+use super::destination::{Host, Unreachable};
+use super::{Settings, said};
+use crate::delivery::{Finisher, Relay};
+use crate::ipc::delivery::{Answer, Request, Target};
+use crate::message::envelope;
+use crate::proto::dot::Encoder;
+use crate::proto::smtp_reply::{Collector, Reply, Step};
+use crate::queue::file::Content;
+use crate::status::{Code, Report};
+use socket2::{Domain, Socket, Type};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// Longest reply line that is read; a longer one is no SMTP.
+const MAX_LINE: u64 = 8192;
+
+/// What came of the recipients.
+pub enum Outcome {
+    /// Each has its answer.
+    Answered(Answer),
+    /// Those in `waiting` may be tried at another host.
+    TryNext { answer: Answer, waiting: Vec<Target>, failure: Unreachable },
+}
+
+/// A connection on which the greeting and EHLO are done.
+pub struct Dialogue<'a> {
+    settings: &'a Settings,
+    shown: String,
+    input: BufReader<TcpStream>,
+    output: TcpStream,
+    pipelining: bool,
+    eight_bit: bool,
+    size: bool,
+}
+
+/// How the dialogue broke.
+enum Broken {
+    Io(io::Error),
+    Malformed(String),
+}
+
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Broken {
+        Broken::Io(error)
+    }
+}
+
+impl<'a> Dialogue<'a> {
+    /// Connects and says EHLO (or HELO where EHLO is not known).
+    pub fn connect(settings: &'a Settings, host: &Host) -> Result<Dialogue<'a>, Unreachable> {
+        let shown = host.shown();
+        let failed = |error: &io::Error| {
+            let reason = if error.kind() == io::ErrorKind::TimedOut || error.kind() == io::ErrorKind::WouldBlock {
+                "Connection timed out".to_owned()
+            } else {
+                crate::sys::files::reason(error)
+            };
+            Unreachable::temporary(Code::new(4, 4, 1), format!("connect to {shown}: {reason}"))
+        };
+        let stream = open(settings, host.address).map_err(|error| failed(&error))?;
+        let output = stream.try_clone().map_err(|error| failed(&error))?;
+        let mut dialogue = Dialogue {
+            settings,
+            shown: shown.clone(),
+            input: BufReader::new(stream),
+            output,
+            pipelining: false,
+            eight_bit: false,
+            size: false,
+        };
+        let name = format!("{}[{}]", host.name, host.address.ip());
+        dialogue.greet(&name).map_err(|failure| Unreachable { relay: Some(shown), ..failure })?;
+        dialogue.shown = name;
+        Ok(dialogue)
+    }
+
+    fn greet(&mut self, name: &str) -> Result<(), Unreachable> {
+        let greeting = self
+            .reply(self.settings.greeting_timeout)
+            .map_err(|broken| self.lost(broken, name, "receiving the initial server greeting"))?;
+        if !greeting.is_positive() {
+            let temporary = !greeting.is_permanent() || self.settings.skip_5xx_greeting;
+            let code = if temporary { Code::new(4, 0, 0) } else { Code::new(5, 0, 0) };
+            let report = Report {
+                reason: format!("host {name} refused to talk to me: {}", greeting.text()),
+                ..said(code, name, &greeting, "greeting")
+            };
+            return Err(Unreachable { report, down: temporary, relay: None });
+        }
+        let helo = self.settings.helo_name.clone();
+        let offers_more = self.settings.always_ehlo || greeting.lines.iter().any(|line| line.contains("ESMTP"));
+        if offers_more {
+            let reply = self
+                .ask(&format!("EHLO {helo}"), self.settings.greeting_timeout)
+                .map_err(|broken| self.lost(broken, name, "performing the EHLO handshake"))?;
+            if reply.is_positive() {
+                self.learn(&reply);
+                return Ok(());
+            }
+        }
+        let reply = self
+            .ask(&format!("HELO {helo}"), self.settings.greeting_timeout)
+            .map_err(|broken| self.lost(broken, name, "performing the HELO handshake"))?;
+        if reply.is_positive() {
+            return Ok(());
+        }
+        let code = if reply.is_permanent() { Code::new(5, 0, 0) } else { Code::new(4, 0, 0) };
+        let report = Report {
+            reason: format!("host {name} refused to talk to me: {}", reply.text()),
+            ..said(code, name, &reply, "HELO")
+        };
+        Err(Unreachable { report, down: !reply.is_permanent(), relay: None })
+    }
+
+    /// What EHLO offered; keywords are compared without case.
+    fn learn(&mut self, reply: &Reply) {
+        for line in reply.lines.iter().skip(1) {
+            match line.split([' ', '=']).next().unwrap_or_default().to_ascii_uppercase().as_str() {
+                "PIPELINING" => self.pipelining = true,
+                "8BITMIME" => self.eight_bit = true,
+                "SIZE" => self.size = true,
+                _ => {}
+            }
+        }
+    }
+
+    fn lost(&self, broken: Broken, name: &str, doing: &str) -> Unreachable {
+        let text = match broken {
+            Broken::Io(error) if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) => {
+                format!("conversation with {name} timed out while {doing}")
+            }
+            Broken::Io(_) => format!("lost connection with {name} while {doing}"),
+            Broken::Malformed(line) => format!("unexpected reply from {name} while {doing}: {line}"),
+        };
+        Unreachable::temporary(Code::new(4, 4, 2), text)
+    }
+
+    /// Delivers to `waiting`.
+    pub fn deliver(&mut self, request: &Request, finisher: &Finisher, waiting: Vec<Target>, relay: &Relay) -> Outcome {
+        let mut answer = Answer::new();
+        let outcome = self.transaction(request, finisher, &waiting, relay, &mut answer);
+        let pending: Vec<Target> = waiting
+            .into_iter()
+            .filter(|target| !answer.iter().any(|outcome| outcome.offset == target.offset))
+            .collect();
+        match outcome {
+            Ok(()) => {
+                let _ = self.send("QUIT");
+                Outcome::Answered(answer)
+            }
+            Err(failure) => Outcome::TryNext {
+                answer,
+                waiting: pending,
+                failure: Unreachable { relay: Some(relay.name.clone()), ..failure },
+            },
+        }
+    }
+
+    fn transaction(
+        &mut self,
+        request: &Request,
+        finisher: &Finisher,
+        waiting: &[Target],
+        relay: &Relay,
+        answer: &mut Answer,
+    ) -> Result<(), Unreachable> {
+        let name = self.shown.clone();
+        let patience = self.settings.command_timeout;
+        let mut commands = vec![self.mail_command(request)];
+        commands.extend(waiting.iter().map(|target| format!("RCPT TO:<{}>", envelope::quote(&target.address))));
+        if self.pipelining {
+            commands.push("DATA".to_owned());
+            let all = commands.join("\r\n");
+            self.send(&all).map_err(|error| self.lost(error.into(), &name, "sending MAIL FROM"))?;
+        }
+        let mut replies = Vec::new();
+        let ask = |dialogue: &mut Dialogue<'_>, at: usize, doing: &str| -> Result<Reply, Unreachable> {
+            let reply =
+                if dialogue.pipelining { dialogue.reply(patience) } else { dialogue.ask(&commands[at], patience) };
+            reply.map_err(|broken| dialogue.lost(broken, &name, doing))
+        };
+        let mail = ask(self, 0, "sending MAIL FROM")?;
+        let mail_fine = mail.is_positive();
+        if !mail_fine && !self.pipelining {
+            self.refuse_all(request, finisher, waiting, relay, &mail, "MAIL FROM command", answer);
+            return Ok(());
+        }
+        for at in 1..=waiting.len() {
+            replies.push(ask(self, at, "sending RCPT TO")?);
+        }
+        let accepted: Vec<&Target> =
+            waiting.iter().zip(&replies).filter(|(_, reply)| reply.is_positive()).map(|(target, _)| target).collect();
+        if mail_fine {
+            for (target, reply) in waiting.iter().zip(&replies).filter(|(_, reply)| !reply.is_positive()) {
+                let code = if reply.is_permanent() { Code::new(5, 0, 0) } else { Code::new(4, 0, 0) };
+                let report = said(code, &name, reply, "RCPT TO command");
+                answer.push(finisher.finish(request, target, &report, relay));
+            }
+        } else {
+            self.refuse_all(request, finisher, waiting, relay, &mail, "MAIL FROM command", answer);
+        }
+        let nothing_to_send = !mail_fine || accepted.is_empty();
+        if nothing_to_send && !self.pipelining {
+            return Ok(());
+        }
+        let data = match self.pipelining {
+            true => self.reply(self.settings.data_timeout),
+            false => self.ask("DATA", self.settings.data_timeout),
+        }
+        .map_err(|broken| self.lost(broken, &name, "sending DATA command"))?;
+        if data.code != 354 {
+            if !nothing_to_send {
+                let accepted: Vec<Target> = accepted.into_iter().cloned().collect();
+                self.refuse_all(request, finisher, &accepted, relay, &data, "DATA command", answer);
+            }
+            return Ok(());
+        }
+        if nothing_to_send {
+            // A server that says 354 to nobody's mail gets an empty message, which it then has for nobody.
+            let _ = self.output.write_all(b".\r\n");
+            let _ = self.reply(self.settings.done_timeout);
+            return Ok(());
+        }
+        self.send_content(request, finisher).map_err(|error| self.lost(error.into(), &name, "sending message body"))?;
+        let end = self
+            .reply(self.settings.done_timeout)
+            .map_err(|broken| self.lost(broken, &name, "sending end of data -- message may be sent more than once"))?;
+        let accepted: Vec<Target> = accepted.into_iter().cloned().collect();
+        if !end.is_positive() {
+            self.refuse_all(request, finisher, &accepted, relay, &end, "end of DATA command", answer);
+            return Ok(());
+        }
+        let code = end.lines.first().and_then(|line| Code::split(line)).map_or(Code::SENT, |(code, _)| code);
+        let code = if code.class() == 2 { code } else { Code::SENT };
+        for target in &accepted {
+            let report = Report::new(code, end.text());
+            answer.push(finisher.finish(request, target, &report, relay));
+        }
+        Ok(())
+    }
+
+    #[allow(clippy::too_many_arguments)] // What a refusal is about, and to whom it is told.
+    fn refuse_all(
+        &self,
+        request: &Request,
+        finisher: &Finisher,
+        targets: &[Target],
+        relay: &Relay,
+        reply: &Reply,
+        command: &str,
+        answer: &mut Answer,
+    ) {
+        let code = if reply.is_permanent() { Code::new(5, 0, 0) } else { Code::new(4, 0, 0) };
+        let report = said(code, &self.shown, reply, command);
+        for target in targets {
+            answer.push(finisher.finish(request, target, &report, relay));
+        }
+    }
+
+    fn mail_command(&self, request: &Request) -> String {
+        let mut command = format!("MAIL FROM:<{}>", envelope::quote_path(&request.sender));
+        if self.size {
+            // As it is on the wire at least: line ends grow by one.
+            command.push_str(&format!(" SIZE={}", request.size));
+        }
+        if self.eight_bit && request.attributes.get("encoding").is_some_and(|encoding| encoding == "8bit") {
+            command.push_str(" BODY=8BITMIME");
+        }
+        command
+    }
+
+    fn send_content(&mut self, request: &Request, finisher: &Finisher) -> io::Result<()> {
+        self.output.set_write_timeout(Some(self.settings.data_timeout))?;
+        let file = finisher.open(request)?;
+        let mut encoder = Encoder::default();
+        let mut buffer = Vec::with_capacity(64 * 1024);
+        for piece in Content::open(&file, request.data_offset)? {
+            let piece = piece.map_err(|error| io::Error::other(error.to_string()))?;
+            encoder.line(&piece.data, piece.newline, self.settings.line_limit, &mut buffer);
+            if buffer.len() > 48 * 1024 {
+                self.output.write_all(&buffer)?;
+                buffer.clear();
+            }
+        }
+        encoder.end(&mut buffer);
+        self.output.write_all(&buffer)
+    }
+
+    fn send(&mut self, command: &str) -> io::Result<()> {
+        self.output.set_write_timeout(Some(self.settings.command_timeout))?;
+        self.output.write_all(format!("{command}\r\n").as_bytes())
+    }
+
+    fn ask(&mut self, command: &str, patience: Duration) -> Result<Reply, Broken> {
+        self.send(command)?;
+        self.reply(patience)
+    }
+
+    fn reply(&mut self, patience: Duration) -> Result<Reply, Broken> {
+        self.input.get_ref().set_read_timeout(Some(patience.max(Duration::from_millis(1))))?;
+        let mut collector = Collector::default();
+        loop {
+            let mut line = Vec::new();
+            let read = (&mut self.input).take(MAX_LINE).read_until(b'\n', &mut line)?;
+            if read == 0 {
+                return Err(Broken::Io(io::ErrorKind::UnexpectedEof.into()));
+            }
+            while line.pop_if(|last| matches!(*last, b'\n' | b'\r')).is_some() {}
+            match collector.line(&line) {
+                Step::More => {}
+                Step::Done(reply) => return Ok(reply),
+                Step::Malformed(text) => return Err(Broken::Malformed(text)),
+            }
+        }
+    }
+}
+
+fn open(settings: &Settings, address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(if address.is_ipv6() { Domain::IPV6 } else { Domain::IPV4 }, Type::STREAM, None)?;
+    if let Ok(own) = settings.bind_address.parse::<IpAddr>()
+        && own.is_ipv6() == address.is_ipv6()
+    {
+        socket.bind(&SocketAddr::new(own, 0).into())?;
+    }
+    let patience =
+        if settings.connect_timeout.is_zero() { Duration::from_secs(3600) } else { settings.connect_timeout };
+    socket.connect_timeout(&address.into(), patience)?;
+    socket.set_tcp_nodelay(true)?;
+    Ok(socket.into())
+}

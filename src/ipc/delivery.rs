@@ -1,0 +1,76 @@
+//! A delivery request, from the queue manager to an agent, and the agent's answer: one [`Outcome`] for each recipient.
+
+use crate::status::{Code, Report};
+use serde::{Deserialize, Serialize};
+
+/// One message, one transport and next hop, some of its recipients.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Request {
+    pub queue_id: String,
+    /// The service that is asked ("smtp", "relay", "maildrop"): its own parameters apply.
+    pub transport: String,
+    pub nexthop: String,
+    pub sender: String,
+    /// Content size in bytes.
+    pub size: u64,
+    pub data_offset: u64,
+    /// Microseconds since the epoch: arrival, and when the queue manager took the message up.
+    pub arrival: u64,
+    pub active_since: u64,
+    pub recipients: Vec<Target>,
+    /// The message's attributes: encoding, client_address and so on.
+    pub attributes: std::collections::HashMap<String, String>,
+}
+
+/// A recipient of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    pub offset: u64,
+    pub address: String,
+    pub original: String,
+    pub dsn_original: String,
+    pub notify: u32,
+}
+
+/// What became of one recipient.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Outcome {
+    pub offset: u64,
+    /// The address that failed, where an alias led away from the recipient's own.
+    pub address: Option<String>,
+    /// "class.subject.detail"
+    pub code: String,
+    pub reason: String,
+    pub mta: Option<String>,
+    pub diagnostic: Option<String>,
+    /// The destination itself did not answer, whoever the recipient: its other mail need not be tried now.
+    pub destination_down: bool,
+}
+
+impl Outcome {
+    pub fn new(offset: u64, report: &Report, destination_down: bool) -> Outcome {
+        Outcome {
+            offset,
+            address: None,
+            code: report.code.to_string(),
+            reason: report.reason.clone(),
+            mta: report.mta.clone(),
+            diagnostic: report.diagnostic.clone(),
+            destination_down,
+        }
+    }
+
+    /// The report in it; a code that cannot be read is a temporary failure.
+    pub fn report(&self) -> Report {
+        Report {
+            code: Code::split(&self.code).map_or(Code::DEFERRED, |(code, _)| code),
+            reason: self.reason.clone(),
+            mta: self.mta.clone(),
+            diagnostic: self.diagnostic.clone(),
+        }
+    }
+}
+
+/// An agent's answer to a request: every recipient at least once, in any order. A recipient that an alias led to
+/// several addresses has one for each that failed, or one that says sent.
+pub type Answer = Vec<Outcome>;

@@ -1,0 +1,268 @@
+//! Appending a message to a mailbox file, and putting one into a maildir, for delivery agents. Ok means: on disk. An
+//! error means: the mailbox is as it was.
+
+use crate::sys::files;
+use crate::sys::lock::{self, Dotlock, Kind, Patience};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::SystemTime;
+
+/// How a mailbox file is opened and locked.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    pub fcntl: bool,
+    pub dotlock: bool,
+    pub flock: bool,
+    pub patience: Patience,
+    /// Only a mailbox that belongs to this user is written (strict_mailbox_ownership).
+    pub owner: Option<u32>,
+    /// Whom a new file is given to, if the caller may.
+    pub give_to: Option<(u32, u32)>,
+    /// Largest size of the file after delivery; 0: no limit.
+    pub size_limit: u64,
+}
+
+/// Why a delivery failed.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliverError {
+    /// The place is no place for mail, whoever tries: a link, a directory, someone else's file.
+    #[error("{0}")]
+    Unfit(String),
+    #[error("unable to lock for exclusive access: {0}")]
+    Busy(String),
+    #[error("{what}: {}", files::reason(source))]
+    Io { what: String, source: io::Error },
+}
+
+fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> DeliverError {
+    let what = what.into();
+    move |source| DeliverError::Io { what, source }
+}
+
+/// Appends what `write` writes. The caller holds the identity that may open the file.
+pub fn append(
+    path: &Path,
+    rules: &Rules,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), DeliverError> {
+    let shown = path.display();
+    let _dotlock = if rules.dotlock {
+        let taken = Dotlock::acquire(path, rules.patience)
+            .map_err(failed(format!("unable to create lock file {shown}.lock")))?;
+        Some(taken.ok_or_else(|| DeliverError::Busy(format!("lock file {shown}.lock exists")))?)
+    } else {
+        None
+    };
+    let (file, created) = open_mailbox(path, rules)?;
+    if rules.fcntl && !lock::fcntl(&file, Kind::Exclusive, rules.patience).map_err(failed(format!("lock {shown}")))? {
+        return Err(DeliverError::Busy(format!("{shown} is locked")));
+    }
+    let file = if rules.flock {
+        let locked = lock::try_flock(file).map_err(failed(format!("lock {shown}")))?;
+        let locked = locked.ok_or_else(|| DeliverError::Busy(format!("{shown} is locked")))?;
+        locked
+            .unlock()
+            .map_err(|(_, errno)| DeliverError::Io { what: format!("lock {shown}"), source: errno.into() })?
+    } else {
+        file
+    };
+    let before = file.metadata().map_err(failed(format!("stat {shown}")))?.len();
+    let outcome = write_and_sync(&file, rules, before, write);
+    if outcome.is_err() {
+        // The mailbox as it was, while the locks are still held.
+        let _ = file.set_len(before);
+        let _ = file.sync_data();
+        return outcome;
+    }
+    if created && let Some(parent) = path.parent() {
+        // The name of a new mailbox must survive too; a directory that cannot be read was synced by the file system
+        // with the file where that is possible at all.
+        match files::fsync_dir(parent) {
+            Err(error) if error.kind() != io::ErrorKind::PermissionDenied => {
+                return Err(failed(format!("fsync {}", parent.display()))(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn write_and_sync(
+    file: &File,
+    rules: &Rules,
+    before: u64,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), DeliverError> {
+    let mut output = io::BufWriter::with_capacity(64 * 1024, file);
+    write(&mut output).and_then(|()| output.flush()).map_err(failed("error writing message"))?;
+    drop(output);
+    let after = file.metadata().map_err(failed("error writing message"))?.len();
+    if rules.size_limit > 0 && after > rules.size_limit && after > before {
+        return Err(failed("error writing message")(io::Error::from_raw_os_error(libc::EFBIG)));
+    }
+    file.sync_all().map_err(failed("error writing message"))
+}
+
+/// Opens an existing mailbox or makes one; never through a link, never a special file.
+fn open_mailbox(path: &Path, rules: &Rules) -> Result<(File, bool), DeliverError> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
+    for _ in 0..3 {
+        match OpenOptions::new().append(true).read(true).custom_flags(flags).open(path) {
+            Ok(file) => {
+                check(&file, rules)?;
+                return Ok((file, false));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
+                return Err(DeliverError::Unfit("file is a symbolic link".into()));
+            }
+            Err(error) if error.raw_os_error() == Some(libc::EISDIR) => {
+                return Err(DeliverError::Unfit("destination is not a regular file".into()));
+            }
+            Err(error) => return Err(failed(format!("open {}", path.display()))(error)),
+        }
+        match OpenOptions::new().append(true).read(true).create_new(true).mode(0o600).custom_flags(flags).open(path) {
+            Ok(file) => {
+                if let Some((uid, gid)) = rules.give_to {
+                    let given = std::os::unix::fs::fchown(&file, Some(uid), Some(gid));
+                    if let Err(error) = given {
+                        let _ = std::fs::remove_file(path);
+                        return Err(failed(format!("chown {}", path.display()))(error));
+                    }
+                }
+                return Ok((file, true));
+            }
+            // Somebody else made it meanwhile: open that one.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(failed(format!("create {}", path.display()))(error)),
+        }
+    }
+    Err(DeliverError::Unfit("file keeps changing under us".into()))
+}
+
+fn check(file: &File, rules: &Rules) -> Result<(), DeliverError> {
+    let data = file.metadata().map_err(failed("stat"))?;
+    if !data.is_file() {
+        return Err(DeliverError::Unfit("destination is not a regular file".into()));
+    }
+    if data.nlink() > 1 {
+        return Err(DeliverError::Unfit(format!("file has {} hard links", data.nlink())));
+    }
+    if rules.owner.is_some_and(|owner| owner != data.uid()) {
+        return Err(DeliverError::Unfit("destination is not owned by recipient".into()));
+    }
+    Ok(())
+}
+
+/// Delivers into a maildir: tmp/, fsync, link into new/, fsync of new/. The reference leaves out the last step, and
+/// a power cut then loses mail that it logged as sent.
+pub fn maildir(
+    directory: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<PathBuf, DeliverError> {
+    static COUNTER: AtomicU32 = AtomicU32::new(0);
+    for name in ["", "tmp", "new", "cur"] {
+        let path = directory.join(name);
+        use std::os::unix::fs::DirBuilderExt;
+        match std::fs::DirBuilder::new().recursive(name.is_empty()).mode(0o700).create(&path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(failed(format!("create maildir file {}", path.display()))(error));
+            }
+            _ => {}
+        }
+    }
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let host =
+        nix::unistd::gethostname().unwrap_or_default().to_string_lossy().replace('/', "\\057").replace(':', "\\072");
+    let unique =
+        format!("{}.P{}Q{}.{host}", now.as_secs(), std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
+    let temporary = directory.join("tmp").join(&unique);
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&temporary)
+        .map_err(failed(format!("create maildir file {}", temporary.display())))?;
+    let delivered = (|| {
+        let mut output = io::BufWriter::with_capacity(64 * 1024, &file);
+        write(&mut output).and_then(|()| output.flush()).map_err(failed("error writing message"))?;
+        drop(output);
+        file.sync_all().map_err(failed("error writing message"))?;
+        let data = file.metadata().map_err(failed("stat"))?;
+        let name = format!("{}.V{:x}I{:x}M{}.{host}", now.as_secs(), data.dev(), data.ino(), now.subsec_micros());
+        let target = directory.join("new").join(name);
+        std::fs::rename(&temporary, &target).map_err(failed(format!("link to {}", target.display())))?;
+        files::fsync_dir(&directory.join("new")).map_err(failed("fsync maildir"))?;
+        Ok(target)
+    })();
+    if delivered.is_err() {
+        let _ = std::fs::remove_file(&temporary);
+    }
+    delivered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn rules() -> Rules {
+        let patience = Patience { attempts: 1, delay: Duration::ZERO, stale_after: Duration::from_secs(500) };
+        Rules { fcntl: true, dotlock: true, flock: false, patience, owner: None, give_to: None, size_limit: 0 }
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_mailbox_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("toto");
+        append(&path, &rules(), |out| out.write_all(b"From a\n\nfirst\n\n")).unwrap();
+        let before = std::fs::read(&path).unwrap();
+        let failure = append(&path, &rules(), |out| {
+            out.write_all(&[b'x'; 200_000])?;
+            Err(io::Error::from_raw_os_error(libc::ENOSPC))
+        });
+        assert!(failure.is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+        assert!(!dir.path().join("toto.lock").exists());
+    }
+
+    #[test]
+    fn links_and_special_files_are_no_mailboxes() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("target");
+        std::fs::write(&target, "").unwrap();
+        std::os::unix::fs::symlink(&target, dir.path().join("symlink")).unwrap();
+        std::fs::hard_link(&target, dir.path().join("hardlink")).unwrap();
+        std::fs::create_dir(dir.path().join("directory")).unwrap();
+        nix::unistd::mkfifo(&dir.path().join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for (name, words) in [
+            ("symlink", "symbolic link"),
+            ("hardlink", "2 hard links"),
+            ("directory", "not a regular file"),
+            ("fifo", "not a regular file"),
+        ] {
+            let failure = append(&dir.path().join(name), &rules(), |_| Ok(())).unwrap_err();
+            assert!(failure.to_string().contains(words), "{name}: {failure}");
+        }
+    }
+
+    #[test]
+    fn a_held_lock_is_waited_for_and_then_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("toto");
+        std::fs::write(dir.path().join("toto.lock"), "").unwrap();
+        assert!(matches!(append(&path, &rules(), |_| Ok(())), Err(DeliverError::Busy(_))));
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_maildir_is_made_and_filled() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = maildir(&dir.path().join("Maildir"), |out| out.write_all(b"hello\n")).unwrap();
+        assert_eq!(std::fs::read(path).unwrap(), b"hello\n");
+        assert_eq!(std::fs::read_dir(dir.path().join("Maildir/tmp")).unwrap().count(), 0);
+    }
+}

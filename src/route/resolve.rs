@@ -1,0 +1,236 @@
+//! To which transport and next hop an address goes (trivial-rewrite(8), ADDRESS_CLASS_README).
+
+use super::rewrite::Rewriter;
+use crate::conf::{MainCf, computed};
+use crate::message::envelope;
+use crate::table::matchlist::Flavour;
+use crate::table::{Maps, MatchList, Options, TableError};
+use std::net::IpAddr;
+
+/// The address class of a recipient's domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    Local,
+    VirtualAlias,
+    VirtualMailbox,
+    Relay,
+    Default,
+}
+
+/// Where mail for an address goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolution {
+    pub transport: String,
+    pub nexthop: String,
+    pub recipient: String,
+    pub class: Class,
+    /// The local part holds another route (user%elsewhere@here): never relayed for strangers.
+    pub routed: bool,
+}
+
+/// The tables and lists of one configuration.
+pub struct Router {
+    pub rewriter: Rewriter,
+    myhostname: String,
+    destinations: MatchList,
+    virtual_alias_domains: MatchList,
+    virtual_mailbox_domains: MatchList,
+    relay_domains: MatchList,
+    transports: Maps,
+    relayhost: String,
+    local_transport: String,
+    virtual_transport: String,
+    relay_transport: String,
+    default_transport: String,
+    interfaces: Vec<IpAddr>,
+    delimiters: String,
+    percent_hack: bool,
+    swap_bangpath: bool,
+}
+
+impl Router {
+    pub fn new(cf: &MainCf) -> Result<Router, TableError> {
+        let options = Options::default();
+        let strings = |title: &str, list: String| MatchList::parse(title, &list, Flavour::Strings, &options);
+        Ok(Router {
+            rewriter: Rewriter::new(cf),
+            myhostname: cf.myhostname(),
+            destinations: strings("mydestination", cf.mydestination()),
+            virtual_alias_domains: strings("virtual_alias_domains", cf.virtual_alias_domains()),
+            virtual_mailbox_domains: strings("virtual_mailbox_domains", cf.virtual_mailbox_domains()),
+            relay_domains: MatchList::parse(
+                "relay_domains",
+                &cf.relay_domains(),
+                Flavour::Domains { parents: subdomains(cf, "relay_domains") },
+                &options,
+            ),
+            transports: Maps::open("transport_maps", &cf.transport_maps(), &options),
+            relayhost: cf.relayhost(),
+            local_transport: cf.local_transport(),
+            virtual_transport: cf.virtual_transport(),
+            relay_transport: cf.relay_transport(),
+            default_transport: cf.default_transport(),
+            interfaces: own_addresses(cf),
+            delimiters: cf.recipient_delimiter(),
+            percent_hack: cf.allow_percent_hack(),
+            swap_bangpath: cf.swap_bangpath(),
+        })
+    }
+
+    /// Whether mail for this domain is delivered here by local_transport.
+    pub fn is_local(&self, domain: &str) -> Result<bool, TableError> {
+        let domain = domain.strip_suffix('.').unwrap_or(domain);
+        if self.destinations.contains(domain)? {
+            return Ok(true);
+        }
+        Ok(address_literal(domain).is_some_and(|address| self.interfaces.contains(&address)))
+    }
+
+    /// The class of a domain.
+    pub fn class(&self, domain: &str) -> Result<Class, TableError> {
+        Ok(if self.is_local(domain)? {
+            Class::Local
+        } else if self.virtual_alias_domains.contains(domain)? {
+            Class::VirtualAlias
+        } else if self.virtual_mailbox_domains.contains(domain)? {
+            Class::VirtualMailbox
+        } else if self.relay_domains.contains(domain)? {
+            Class::Relay
+        } else {
+            Class::Default
+        })
+    }
+
+    /// Resolves a rewritten address.
+    pub fn resolve(&self, recipient: &str) -> Result<Resolution, TableError> {
+        let mut address = recipient.to_owned();
+        let mut routed = false;
+        // user%there@here: "here" is us, so the mail is for user@there.
+        for _ in 0..100 {
+            let (local, domain) = envelope::split(&address);
+            let Some(domain) = domain else { break };
+            if !self.is_local(domain)? {
+                break;
+            }
+            let inner_at = local.contains('@');
+            let inner_percent = self.percent_hack && local.contains('%');
+            let inner_bang = self.swap_bangpath && local.contains('!');
+            if !(inner_at || inner_percent || inner_bang) {
+                break;
+            }
+            let inner = self.rewriter.rewrite(local);
+            if inner == address {
+                break;
+            }
+            routed = true;
+            address = inner;
+        }
+        let domain = envelope::domain(&address).to_owned();
+        routed |= !domain.is_empty() && has_route(envelope::split(&address).0, self.percent_hack, self.swap_bangpath);
+        let class = if domain.is_empty() { Class::Local } else { self.class(&domain)? };
+        let (transport, nexthop) = match class {
+            Class::Local => split_transport(&self.local_transport, &self.myhostname),
+            Class::VirtualAlias => ("error".to_owned(), "5.1.1 User unknown in virtual alias table".to_owned()),
+            Class::VirtualMailbox => split_transport(&self.virtual_transport, &domain),
+            Class::Relay => self.remote(&self.relay_transport, &domain),
+            Class::Default => self.remote(&self.default_transport, &domain),
+        };
+        let mut resolution = Resolution { transport, nexthop, recipient: address, class, routed };
+        if let Some(entry) = self.transport_entry(&resolution.recipient, &domain)? {
+            apply_transport(&mut resolution, &entry, &domain);
+        }
+        Ok(resolution)
+    }
+
+    fn remote(&self, transport: &str, domain: &str) -> (String, String) {
+        split_transport(transport, if self.relayhost.is_empty() { domain } else { &self.relayhost })
+    }
+
+    /// transport(5): the address with and without its extension, the domain, its parents with a dot, "*".
+    fn transport_entry(&self, address: &str, domain: &str) -> Result<Option<String>, TableError> {
+        if self.transports.is_empty() {
+            return Ok(None);
+        }
+        if let Some(found) = self.transports.find_text(address)? {
+            return Ok(Some(found));
+        }
+        let (local, _) = envelope::split(address);
+        if let (bare, Some(_)) = envelope::split_extension(local, &self.delimiters)
+            && let Some(found) = self.transports.find_text(&format!("{bare}@{domain}"))?
+        {
+            return Ok(Some(found));
+        }
+        if let Some(found) = self.transports.find_text(domain)? {
+            return Ok(Some(found));
+        }
+        let mut rest = domain;
+        while let Some(dot) = rest.find('.') {
+            if let Some(found) = self.transports.find_text(&rest[dot..])? {
+                return Ok(Some(found));
+            }
+            rest = &rest[dot + 1..];
+        }
+        self.transports.find_text("*")
+    }
+}
+
+/// Whether "example.com" in this list means its subdomains too (parent_domain_matches_subdomains).
+pub fn subdomains(cf: &MainCf, list: &str) -> bool {
+    MainCf::list(&cf.parent_domain_matches_subdomains()).iter().any(|name| name == list)
+}
+
+/// A "transport:nexthop" value over a resolution: an empty part leaves what was there.
+fn apply_transport(resolution: &mut Resolution, entry: &str, domain: &str) {
+    let (transport, nexthop) = entry.split_once(':').unwrap_or((entry, ""));
+    if !transport.is_empty() {
+        resolution.transport = transport.to_owned();
+        resolution.nexthop = if nexthop.is_empty() { domain.to_owned() } else { nexthop.to_owned() };
+    } else if !nexthop.is_empty() {
+        resolution.nexthop = nexthop.to_owned();
+    }
+}
+
+/// "transport:nexthop" with a default next hop.
+fn split_transport(text: &str, default: &str) -> (String, String) {
+    match text.split_once(':') {
+        Some((transport, nexthop)) if !nexthop.is_empty() => (transport.to_owned(), nexthop.to_owned()),
+        Some((transport, _)) => (transport.to_owned(), default.to_owned()),
+        None => (text.to_owned(), default.to_owned()),
+    }
+}
+
+fn has_route(local: &str, percent: bool, bang: bool) -> bool {
+    local.contains('@') || (percent && local.contains('%')) || (bang && local.contains('!'))
+}
+
+/// The address in "[192.0.2.1]", "[IPv6:::1]" or "[IPv6:::ffff:192.0.2.1]".
+pub fn address_literal(domain: &str) -> Option<IpAddr> {
+    let inner = domain.strip_prefix('[')?.strip_suffix(']')?;
+    let address: IpAddr = match inner.get(..5) {
+        Some(tag) if tag.eq_ignore_ascii_case("ipv6:") => inner[5..].parse().ok()?,
+        _ => inner.parse().ok()?,
+    };
+    Some(address.to_canonical())
+}
+
+/// The addresses that inet_interfaces and proxy_interfaces make ours, and loopback.
+pub fn own_addresses(cf: &MainCf) -> Vec<IpAddr> {
+    let mut found: Vec<IpAddr> = Vec::new();
+    for word in MainCf::list(&cf.inet_interfaces()).iter().chain(&MainCf::list(&cf.proxy_interfaces())) {
+        match word.as_str() {
+            "all" => found.extend(computed::interfaces().iter().map(|interface| interface.address)),
+            "loopback-only" => {
+                found.extend(
+                    computed::interfaces().iter().map(|interface| interface.address).filter(IpAddr::is_loopback),
+                );
+            }
+            name => {
+                let bare = name.trim_start_matches('[').trim_end_matches(']');
+                use std::net::ToSocketAddrs;
+                found.extend((bare, 0).to_socket_addrs().into_iter().flatten().map(|address| address.ip()));
+            }
+        }
+    }
+    found.dedup();
+    found
+}

@@ -1,0 +1,130 @@
+//! Btree files: internal pages lead from the root to leaves that are chained in key order; keys compare bytewise.
+
+use super::file::{BTREE_INTERNAL, BTREE_LEAF, Db, Fault, Page, u16_at, u32_at};
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+const KEYDATA: u8 = 1;
+const OVERFLOW_ITEM: u8 = 3;
+/// A bit on the item type: deleted while a cursor stood on it.
+const DELETED: u8 = 0x80;
+
+pub fn get(db: &Db, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+    let mut budget = db.budget();
+    let page = leaf(db, Some(key), &mut budget)?;
+    let entries = page.entries()?;
+    for at in (0..entries.saturating_sub(1)).step_by(2) {
+        let Some(found) = load(db, &page, at, &mut budget)? else { continue };
+        match found.as_ref().cmp(key) {
+            Ordering::Less => {}
+            Ordering::Greater => break,
+            Ordering::Equal => {
+                if let Some(value) = load(db, &page, at + 1, &mut budget)? {
+                    return Ok(Some(value.into_owned()));
+                }
+            }
+        }
+    }
+    Ok(None)
+}
+
+pub fn each(db: &Db, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), Fault> {
+    let mut budget = db.budget();
+    let mut page = leaf(db, None, &mut budget)?;
+    let mut steps = db.pages;
+    loop {
+        let entries = page.entries()?;
+        for at in (0..entries.saturating_sub(1)).step_by(2) {
+            let (Some(key), Some(value)) = (load(db, &page, at, &mut budget)?, load(db, &page, at + 1, &mut budget)?)
+            else {
+                continue;
+            };
+            if !each(&key, &value) {
+                return Ok(());
+            }
+        }
+        let next = page.next();
+        if next == 0 {
+            return Ok(());
+        }
+        steps = steps.checked_sub(1).ok_or(Fault::Damaged("leaf chain in a circle"))?;
+        db.read(next, &mut page)?;
+        if page.kind() != BTREE_LEAF {
+            return Err(Fault::Damaged("leaf of another type"));
+        }
+    }
+}
+
+/// The leaf where `key` stands or would stand; the first leaf without a key.
+fn leaf(db: &Db, key: Option<&[u8]>, budget: &mut u64) -> Result<Page, Fault> {
+    let mut page = Page::default();
+    let mut number = db.root;
+    let mut above = u8::MAX;
+    loop {
+        db.read(number, &mut page)?;
+        // Levels fall towards the leaves, so the way down ends.
+        if page.level() >= above {
+            return Err(Fault::Damaged("page of a wrong level"));
+        }
+        above = page.level();
+        match page.kind() {
+            BTREE_LEAF => return Ok(page),
+            BTREE_INTERNAL => number = child(db, &page, key, budget)?,
+            _ => return Err(Fault::Damaged("page of an unknown type")),
+        }
+    }
+}
+
+/// The child under the last key that is not greater; the first key stands for everything below the second.
+fn child(db: &Db, page: &Page, key: Option<&[u8]>, budget: &mut u64) -> Result<u32, Fault> {
+    let entries = page.entries()?;
+    if entries == 0 {
+        return Err(Fault::Damaged("empty internal page"));
+    }
+    let (mut low, mut high) = (0, if key.is_some() { entries } else { 1 });
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        let bytes = internal(page, middle)?;
+        let found = match bytes[2] & !DELETED {
+            OVERFLOW_ITEM if bytes.len() >= 24 => {
+                Cow::Owned(db.overflow(u32_at(bytes, 16), u32_at(bytes, 20), budget)?)
+            }
+            KEYDATA => Cow::Borrowed(&bytes[12..]),
+            _ => return Err(Fault::Damaged("item of an unknown type")),
+        };
+        if key.is_some_and(|key| found.as_ref() <= key) {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(u32_at(internal(page, low)?, 4))
+}
+
+/// An item of an internal page: length, type, child, records, key.
+fn internal(page: &Page, at: usize) -> Result<&[u8], Fault> {
+    let start = page.offset(at);
+    let length = usize::from(u16_at(&page.bytes, start));
+    page.bytes.get(start..start + 12 + length).ok_or(Fault::Damaged("item outside its page"))
+}
+
+/// Item `at` of a leaf; None when it is deleted.
+fn load<'a>(db: &Db, page: &'a Page, at: usize, budget: &mut u64) -> Result<Option<Cow<'a, [u8]>>, Fault> {
+    let start = page.offset(at);
+    let head = page.bytes.get(start..start + 3).ok_or(Fault::Damaged("item outside its page"))?;
+    if head[2] & DELETED != 0 {
+        return Ok(None);
+    }
+    match head[2] {
+        KEYDATA => {
+            let length = usize::from(u16_at(head, 0));
+            let data = page.bytes.get(start + 3..start + 3 + length).ok_or(Fault::Damaged("item outside its page"))?;
+            Ok(Some(Cow::Borrowed(data)))
+        }
+        OVERFLOW_ITEM => {
+            let item = page.bytes.get(start..start + 12).ok_or(Fault::Damaged("item outside its page"))?;
+            Ok(Some(Cow::Owned(db.overflow(u32_at(item, 4), u32_at(item, 8), budget)?)))
+        }
+        _ => Err(Fault::Damaged("item of an unknown type")),
+    }
+}

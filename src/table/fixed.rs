@@ -1,0 +1,74 @@
+//! Tables without a file: static:VALUE answers every key with it, environ: asks the environment, fail: always fails.
+
+use super::memory::unbraced;
+use super::open::{Opened, Options, Table, TableError, Value};
+use std::ffi::OsStr;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+struct Static(Value);
+
+/// static:VALUE, or static:{ value with blanks }.
+pub fn r#static(kind: &str, name: &str, _options: &Options) -> Result<Opened, TableError> {
+    let value = unbraced(name).map_err(|reason| {
+        TableError::new(format!("{kind}:{name}"), format!("bad {kind}:name syntax: {reason} in \"{name}\""))
+    })?;
+    Ok(Box::new(Static(value.as_bytes().to_vec())))
+}
+
+impl Table for Static {
+    fn lookup(&self, _key: &[u8]) -> Result<Option<Value>, TableError> {
+        Ok(Some(self.0.clone()))
+    }
+
+    /// Every key matches: partial addresses are not asked.
+    fn is_pattern(&self) -> bool {
+        true
+    }
+}
+
+struct Environ(Options);
+
+/// environ:ANYTHING
+pub fn environ(_kind: &str, _name: &str, options: &Options) -> Result<Opened, TableError> {
+    Ok(Box::new(Environ(options.clone())))
+}
+
+impl Table for Environ {
+    fn lookup(&self, key: &[u8]) -> Result<Option<Value>, TableError> {
+        let key = self.0.folded(key);
+        if key.is_empty() || key.contains(&b'=') || key.contains(&0) {
+            return Ok(None);
+        }
+        Ok(std::env::var_os(OsStr::from_bytes(&key)).map(OsStringExt::into_vec))
+    }
+
+    fn entries(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), TableError> {
+        for (name, value) in std::env::vars_os() {
+            if !each(name.as_bytes(), value.as_bytes()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Fail(String);
+
+/// fail:ANYTHING
+pub fn fail(kind: &str, name: &str, _options: &Options) -> Result<Opened, TableError> {
+    Ok(Box::new(Fail(format!("{kind}:{name}"))))
+}
+
+impl Table for Fail {
+    fn lookup(&self, _key: &[u8]) -> Result<Option<Value>, TableError> {
+        Err(TableError::new(&self.0, format!("table {}: query error: Application error", self.0)))
+    }
+
+    fn entries(&self, _each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), TableError> {
+        self.lookup(b"").map(|_| ())
+    }
+
+    fn is_pattern(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,147 @@
+//! hash:FILE and btree:FILE: FILE.db by [`bdb`](super::bdb). Keys are tried with a trailing NUL and without, as the
+//! file has them (the first that is found decides for the rest); a file that is replaced or rewritten under us is
+//! opened again. Whoever writes in place (the reference's postmap) holds a lock meanwhile, which is waited for.
+
+use super::bdb::{Db, Fault, Kind};
+use super::open::{Opened, Options, Table, TableError, Value};
+use std::fs::{File, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a lookup waits for a writer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+struct Indexed {
+    table: String,
+    path: PathBuf,
+    kind: Kind,
+    options: Options,
+    state: Mutex<State>,
+}
+
+struct State {
+    db: Db,
+    stamp: Stamp,
+    /// Which forms of key to try.
+    with_nul: bool,
+    without_nul: bool,
+}
+
+/// What changes when a file is replaced or written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    seconds: i64,
+    nanoseconds: i64,
+}
+
+impl Stamp {
+    fn of(data: &Metadata) -> Stamp {
+        Stamp {
+            device: data.dev(),
+            inode: data.ino(),
+            size: data.size(),
+            seconds: data.mtime(),
+            nanoseconds: data.mtime_nsec(),
+        }
+    }
+}
+
+pub fn open(kind: &str, name: &str, options: &Options) -> Result<Opened, TableError> {
+    let table = format!("{kind}:{name}");
+    let path = PathBuf::from(format!("{name}.db"));
+    let wanted = if kind == "btree" { Kind::Btree } else { Kind::Hash };
+    let mut state = load(&table, &path, wanted)?;
+    state.with_nul = options.nul != Some(false);
+    state.without_nul = options.nul != Some(true);
+    Ok(Box::new(Indexed { table, path, kind: wanted, options: options.clone(), state: Mutex::new(state) }))
+}
+
+fn load(table: &str, path: &std::path::Path, kind: Kind) -> Result<State, TableError> {
+    let failed = |reason: String| TableError::new(table, format!("open database {}: {reason}", path.display()));
+    let file = File::open(path).map_err(|error| failed(crate::sys::files::reason(&error)))?;
+    wait_for_writer(&file).map_err(|error| failed(crate::sys::files::reason(&error)))?;
+    let data = file.metadata().map_err(|error| failed(crate::sys::files::reason(&error)))?;
+    let db = Db::open(file).map_err(|fault| failed(fault.to_string()))?;
+    if db.kind != kind {
+        return Err(failed("Invalid argument".into()));
+    }
+    Ok(State { db, stamp: Stamp::of(&data), with_nul: true, without_nul: true })
+}
+
+/// Waits until no one holds the write lock, by taking and leaving a shared one.
+fn wait_for_writer(file: &File) -> std::io::Result<()> {
+    let start = Instant::now();
+    loop {
+        match file.try_lock_shared() {
+            Ok(()) => return file.unlock(),
+            Err(std::fs::TryLockError::Error(error)) => return Err(error),
+            Err(std::fs::TryLockError::WouldBlock) if start.elapsed() > PATIENCE => {
+                return Err(std::io::ErrorKind::TimedOut.into());
+            }
+            Err(std::fs::TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+impl Indexed {
+    fn refresh(&self, state: &mut State) -> Result<(), TableError> {
+        if !self.options.reopen {
+            return Ok(());
+        }
+        // A name that is gone for the moment leaves the open file in use.
+        if let Ok(data) = std::fs::metadata(&self.path)
+            && Stamp::of(&data) != state.stamp
+        {
+            *state = load(&self.table, &self.path, self.kind)?;
+        }
+        Ok(())
+    }
+
+    fn fault(&self, fault: &Fault) -> TableError {
+        TableError::new(&self.table, format!("error reading {}: {fault}", self.path.display()))
+    }
+}
+
+/// Text ends at its NUL.
+fn text(mut bytes: Vec<u8>) -> Vec<u8> {
+    if let Some(end) = memchr::memchr(0, &bytes) {
+        bytes.truncate(end);
+    }
+    bytes
+}
+
+impl Table for Indexed {
+    fn lookup(&self, key: &[u8]) -> Result<Option<Value>, TableError> {
+        let mut key = self.options.folded(key);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.refresh(&mut state)?;
+        if state.with_nul {
+            key.push(0);
+            if let Some(value) = state.db.get(&key).map_err(|fault| self.fault(&fault))? {
+                state.without_nul = false;
+                return Ok(Some(text(value)));
+            }
+            key.pop();
+        }
+        if state.without_nul
+            && let Some(value) = state.db.get(&key).map_err(|fault| self.fault(&fault))?
+        {
+            state.with_nul = false;
+            return Ok(Some(text(value)));
+        }
+        Ok(None)
+    }
+
+    fn entries(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), TableError> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.refresh(&mut state)?;
+        let cut = |bytes: &[u8]| memchr::memchr(0, bytes).unwrap_or(bytes.len());
+        let listed = state.db.each(&mut |key, value| each(&key[..cut(key)], &value[..cut(value)]));
+        listed.map_err(|fault| self.fault(&fault))
+    }
+}

@@ -1,0 +1,183 @@
+//! [`Table`], what every lookup table can do; [`TYPES`], the one list of table types; [`open`].
+
+use super::{cidr, compose, fixed, indexed, memory, regexp, unix};
+use std::fmt;
+use std::sync::Arc;
+
+/// What a table answers.
+pub type Value = Vec<u8>;
+
+/// A table that could not be asked. Never the same as "not there": mail is deferred, not returned.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct TableError {
+    /// "type:name".
+    pub table: String,
+    /// "open database /etc/aliases.db: No such file or directory".
+    pub reason: String,
+}
+
+impl TableError {
+    pub fn new(table: impl Into<String>, reason: impl Into<String>) -> TableError {
+        TableError { table: table.into(), reason: reason.into() }
+    }
+}
+
+/// One lookup table.
+pub trait Table: Send + Sync {
+    /// The value of a key; None when the table has no such key.
+    fn lookup(&self, key: &[u8]) -> Result<Option<Value>, TableError>;
+
+    /// Calls `each` with every key and value, in the table's own order, until it answers false.
+    fn entries(&self, _each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), TableError> {
+        Err(TableError::new("", "the table cannot be listed"))
+    }
+
+    /// Whether the table matches patterns (regexp, cidr): such tables are asked only with whole keys, never with
+    /// parts of an address.
+    fn is_pattern(&self) -> bool {
+        false
+    }
+}
+
+/// Where warnings about a table's source go: "FILE, line N: ...".
+pub type Warn = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// How a table is opened. The default is what daemons want.
+#[derive(Clone)]
+pub struct Options {
+    /// Keys of fixed-string tables are folded to lower case.
+    pub fold: bool,
+    /// Pattern tables too ignore case in keys (only where the type does not say so itself).
+    pub fold_patterns: bool,
+    /// A file that changes under us is read again.
+    pub reopen: bool,
+    /// What a double key in a text source is worth.
+    pub duplicates: Duplicates,
+    /// Values name files; the table holds their content in base64 (`postmap -F`).
+    pub values_are_files: bool,
+    /// Keys of indexed files have a trailing NUL (true), have none (false), or either.
+    pub nul: Option<bool>,
+    /// smtputf8_enable: keys fold as Unicode, and text that is not UTF-8 is refused.
+    pub utf8: bool,
+    pub warn: Option<Warn>,
+}
+
+/// What to do about a key that a source has twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duplicates {
+    /// Keep the first, and warn.
+    Warn,
+    /// Keep the first.
+    Ignore,
+    /// Keep the last.
+    Replace,
+    Fatal,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            fold: true,
+            fold_patterns: false,
+            reopen: true,
+            duplicates: Duplicates::Warn,
+            values_are_files: false,
+            nul: None,
+            utf8: true,
+            warn: None,
+        }
+    }
+}
+
+impl Options {
+    pub fn warn(&self, text: impl fmt::Display) {
+        if let Some(warn) = &self.warn {
+            warn(&text.to_string());
+        }
+    }
+
+    /// The key as a fixed-string table looks it up.
+    pub fn folded(&self, key: &[u8]) -> Vec<u8> {
+        if !self.fold {
+            key.to_owned()
+        } else if self.utf8 {
+            fold(key)
+        } else {
+            key.to_ascii_lowercase()
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("fold", &self.fold).field("reopen", &self.reopen).finish_non_exhaustive()
+    }
+}
+
+/// Lower case: Unicode's for UTF-8 keys, ASCII's for others.
+pub fn fold(key: &[u8]) -> Vec<u8> {
+    match std::str::from_utf8(key) {
+        Ok(text) if !key.is_ascii() => text.to_lowercase().into_bytes(),
+        _ => key.to_ascii_lowercase(),
+    }
+}
+
+/// An open table.
+pub type Opened = Box<dyn Table + Send + Sync>;
+
+/// The file formats that postmap and postalias write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Build {
+    Hash,
+    Btree,
+}
+
+/// One table type.
+pub struct TableType {
+    pub name: &'static str,
+    pub open: fn(kind: &str, name: &str, options: &Options) -> Result<Opened, TableError>,
+    /// How postmap builds a file of this type; None: it is not built.
+    pub build: Option<Build>,
+}
+
+/// Every table type, in postconf -m's order.
+pub const TYPES: &[TableType] = &[
+    TableType { name: "btree", open: indexed::open, build: Some(Build::Btree) },
+    TableType { name: "cidr", open: cidr::open, build: None },
+    TableType { name: "environ", open: fixed::environ, build: None },
+    TableType { name: "fail", open: fixed::fail, build: None },
+    TableType { name: "hash", open: indexed::open, build: Some(Build::Hash) },
+    TableType { name: "inline", open: memory::inline, build: None },
+    TableType { name: "pipemap", open: compose::pipemap, build: None },
+    TableType { name: "proxy", open: proxy, build: None },
+    TableType { name: "randmap", open: compose::randmap, build: None },
+    TableType { name: "regexp", open: regexp::open, build: None },
+    TableType { name: "static", open: fixed::r#static, build: None },
+    TableType { name: "texthash", open: memory::texthash, build: None },
+    TableType { name: "unionmap", open: compose::unionmap, build: None },
+    TableType { name: "unix", open: unix::open, build: None },
+];
+
+/// The row of a type.
+pub fn find(kind: &str) -> Option<&'static TableType> {
+    TYPES.iter().find(|row| row.name == kind)
+}
+
+/// Opens "type:name".
+pub fn open(spec: &str, options: &Options) -> Result<Opened, TableError> {
+    let Some((kind, name)) = spec.split_once(':') else {
+        return Err(TableError::new(
+            spec,
+            format!("open dictionary: expecting \"type:name\" form instead of \"{spec}\""),
+        ));
+    };
+    let row = find(kind).ok_or_else(|| TableError::new(spec, format!("unsupported dictionary type: {kind}")))?;
+    (row.open)(kind, name, options)
+}
+
+/// proxy: asks a process that can read what the client cannot. Our roles open their tables before they drop
+/// privileges, so the inner table is opened directly.
+fn proxy(_kind: &str, name: &str, options: &Options) -> Result<Opened, TableError> {
+    open(name, options)
+}

@@ -1,0 +1,231 @@
+//! Building a table file: [`Rebuild`] collects entries from a source and puts a new file in place of the old one with a
+//! single rename, so that readers see the old table or the new one and never half of one. A change of single entries
+//! (`-i`, `-d`) reads the old file, and holds its lock until the new one stands.
+
+use super::alias_source;
+use super::bdb::{self, Db, Kind};
+use super::entries::Entries;
+use super::open::{Build, Duplicates, Options, TableError, find};
+use super::source::{self, Lines};
+use crate::sys::files::{Replacement, reason};
+use std::fs::{File, Metadata};
+use std::io::BufRead;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// A file that is being built.
+pub struct Rebuild {
+    table: String,
+    path: PathBuf,
+    kind: Kind,
+    options: Options,
+    entries: Entries,
+    /// Whether keys and values get a trailing NUL, as the reference has it on Debian.
+    nul: bool,
+    /// The old file, locked, for a change of single entries.
+    old: Option<File>,
+}
+
+/// Where the new file's owner and mode come from.
+#[derive(Clone, Copy, Debug)]
+pub struct Ownership<'a> {
+    /// The source file; None for standard input.
+    pub source: Option<&'a Metadata>,
+    /// `-p` not given: what the source hides from others stays hidden.
+    pub inherit_mode: bool,
+    /// `-o` not given: root gives the file to the source's owner.
+    pub inherit_owner: bool,
+}
+
+impl Rebuild {
+    /// A new, empty table in place of `kind:name`.
+    pub fn new(kind: &str, name: &str, options: &Options, nul: bool) -> Result<Rebuild, TableError> {
+        let table = format!("{kind}:{name}");
+        let row = find(kind).ok_or_else(|| TableError::new(&table, format!("unsupported dictionary type: {kind}")))?;
+        let build = row.build.ok_or_else(|| {
+            let reason = format!("unsupported dictionary type: {kind} does not support bulk-mode creation.");
+            TableError::new(&table, reason)
+        })?;
+        let kind = match build {
+            Build::Hash => Kind::Hash,
+            Build::Btree => Kind::Btree,
+        };
+        let path = PathBuf::from(format!("{name}.db"));
+        Ok(Rebuild { table, path, kind, options: options.clone(), entries: Entries::default(), nul, old: None })
+    }
+
+    /// The entries of the file as it is now, to be changed; `create` allows it to be missing. The file stays locked
+    /// until the end.
+    pub fn change(kind: &str, name: &str, options: &Options, nul: bool, create: bool) -> Result<Rebuild, TableError> {
+        let mut made = Rebuild::new(kind, name, options, nul)?;
+        let failed = |path: &Path, text: String| {
+            TableError::new(format!("{kind}:{name}"), format!("open database {}: {text}", path.display()))
+        };
+        loop {
+            let file = match File::open(&made.path) {
+                Ok(file) => file,
+                Err(error) if create && error.kind() == std::io::ErrorKind::NotFound => return Ok(made),
+                Err(error) => return Err(failed(&made.path, reason(&error))),
+            };
+            file.lock().map_err(|error| failed(&made.path, reason(&error)))?;
+            // Another change may have put a new file in place while we waited.
+            let same = |here: Metadata, there: Metadata| here.ino() == there.ino() && here.dev() == there.dev();
+            let current = file.metadata().and_then(|here| Ok(same(here, std::fs::metadata(&made.path)?)));
+            if !current.unwrap_or(false) {
+                continue;
+            }
+            let copy = file.try_clone().map_err(|error| failed(&made.path, reason(&error)))?;
+            let db = Db::open(copy).map_err(|fault| failed(&made.path, fault.to_string()))?;
+            if db.kind != made.kind {
+                return Err(failed(&made.path, "Invalid argument".into()));
+            }
+            let entries = &mut made.entries;
+            let read = db.each(&mut |key, value| {
+                entries.insert(key, value, true);
+                true
+            });
+            read.map_err(|fault| failed(&made.path, fault.to_string()))?;
+            made.old = Some(file);
+            return Ok(made);
+        }
+    }
+
+    /// The file that will be replaced.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Adds an entry as the options say about case and doubles.
+    pub fn add(&mut self, key: &[u8], value: &[u8]) -> Result<(), TableError> {
+        let key = self.options.folded(key);
+        self.store(key, value, self.options.duplicates)
+    }
+
+    /// Adds an entry as it is, unless the key is there.
+    pub fn add_quietly(&mut self, key: &[u8], value: &[u8]) -> Result<(), TableError> {
+        self.store(key.to_owned(), value, Duplicates::Ignore)
+    }
+
+    fn store(&mut self, mut key: Vec<u8>, value: &[u8], duplicates: Duplicates) -> Result<(), TableError> {
+        let mut value = value.to_owned();
+        if self.nul {
+            key.push(0);
+            value.push(0);
+        }
+        if self.entries.insert(&key, &value, duplicates == Duplicates::Replace) {
+            return Ok(());
+        }
+        let shown = String::from_utf8_lossy(key.strip_suffix(&[0]).unwrap_or(&key)).into_owned();
+        let text = format!("{}: duplicate entry: \"{shown}\"", self.path.display());
+        match duplicates {
+            Duplicates::Warn => self.options.warn(text),
+            Duplicates::Fatal => return Err(TableError::new(&self.table, text)),
+            Duplicates::Ignore | Duplicates::Replace => {}
+        }
+        Ok(())
+    }
+
+    /// Takes an entry out, in either form of key; false when it is not there.
+    pub fn remove(&mut self, key: &[u8]) -> bool {
+        let mut key = self.options.folded(key);
+        let plain = self.entries.remove(&key);
+        key.push(0);
+        self.entries.remove(&key) || plain
+    }
+
+    /// Reads a source in postmap's format.
+    pub fn read_map<R: BufRead>(&mut self, lines: &mut Lines<R>) -> Result<(), TableError> {
+        let options = self.options.clone();
+        loop {
+            let next = lines.next_line(&options).map_err(|error| self.read_error(lines.name(), &error))?;
+            let Some(line) = next else { return Ok(()) };
+            let say = |text: &str| options.warn(format_args!("{}, line {}: {text}", lines.name(), line.first));
+            let (key, value) = match source::entry(&line.text, options.utf8) {
+                Ok(entry) => entry,
+                Err(fault) => {
+                    say(&fault.to_string());
+                    continue;
+                }
+            };
+            if key.ends_with(b":") {
+                say("record is in \"key: value\" format; is this an alias file?");
+            }
+            if options.values_are_files {
+                match super::files_as_values::encoded(value) {
+                    Ok(encoded) => self.add(key, &encoded)?,
+                    Err(fault) => say(&format!("{fault}: skipping this entry")),
+                }
+            } else {
+                self.add(key, value)?;
+            }
+        }
+    }
+
+    /// Reads a source in the format of the aliases file.
+    pub fn read_aliases<R: BufRead>(&mut self, lines: &mut Lines<R>) -> Result<(), TableError> {
+        let options = self.options.clone();
+        let name = lines.name().to_owned();
+        let mut failed = None;
+        let read = alias_source::read(lines, &options, |_, key, value| {
+            if let Err(error) = self.add(key, value) {
+                failed.get_or_insert(error);
+            }
+        });
+        read.map_err(|error| self.read_error(&name, &error))?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// What NIS and Sendmail look for in an alias table.
+    pub fn mark_aliases(&mut self, host: &str) -> Result<(), TableError> {
+        let now = std::time::UNIX_EPOCH.elapsed().map_or(0, |time| time.as_secs());
+        self.add_quietly(b"@", b"@")?;
+        self.add_quietly(b"YP_LAST_MODIFIED", now.to_string().as_bytes())?;
+        self.add_quietly(b"YP_MASTER_NAME", host.as_bytes())
+    }
+
+    fn read_error(&self, name: &str, error: &std::io::Error) -> TableError {
+        TableError::new(&self.table, format!("read {name}: {}", reason(error)))
+    }
+
+    /// Writes the file and puts it in place: the rename is the commit point.
+    pub fn commit(self, ownership: Ownership<'_>) -> Result<(), TableError> {
+        let path = self.path.clone();
+        let failed = |error: std::io::Error| {
+            TableError::new(&self.table, format!("open database {}: {}", path.display(), reason(&error)))
+        };
+        let old = std::fs::metadata(&path).ok();
+        let mode = match (&old, ownership.source) {
+            (Some(old), _) => old.mode() & 0o7777,
+            (None, Some(source)) if ownership.inherit_mode && source.is_file() => {
+                0o644 & !(0o022 | (!source.mode() & 0o077))
+            }
+            (None, _) => 0o644 & !crate::sys::files::umask(),
+        };
+        let mut new = Replacement::create(&path, mode).map_err(failed)?;
+        match (&old, ownership.source) {
+            (Some(old), _) => new.own_as(old),
+            (None, Some(source)) if ownership.inherit_owner => new.own_as(source),
+            (None, _) => {}
+        }
+        bdb::build::write(self.kind, &self.entries, new.file()).map_err(|error| {
+            TableError::new(&self.table, format!("table {}: write error: {}", self.table, reason(&error)))
+        })?;
+        new.commit().map_err(failed)
+    }
+}
+
+/// Rebuilds the table of an aliases file ("hash:/etc/aliases"), as newaliases does for each entry of alias_database.
+/// `host` is myhostname.
+pub fn aliases(spec: &str, host: &str, options: &Options) -> Result<(), TableError> {
+    let (kind, name) = spec.split_once(':').ok_or_else(|| {
+        TableError::new(spec, format!("open dictionary: expecting \"type:name\" form instead of \"{spec}\""))
+    })?;
+    let mut table = Rebuild::new(kind, name, options, true)?;
+    let open = |error: &std::io::Error| TableError::new(spec, format!("open {name}: {}", reason(error)));
+    let file = File::open(name).map_err(|error| open(&error))?;
+    let data = file.metadata().map_err(|error| open(&error))?;
+    let mut lines = Lines::new(name, std::io::BufReader::with_capacity(1 << 16, file));
+    table.read_aliases(&mut lines)?;
+    table.mark_aliases(host)?;
+    table.commit(Ownership { source: Some(&data), inherit_mode: true, inherit_owner: true })
+}

@@ -1,0 +1,46 @@
+//! unix:passwd.byname and unix:group.byname: the system's accounts as tables, each answer a line of the file.
+
+use super::open::{Opened, Options, Table, TableError, Value};
+
+enum Unix {
+    Passwd,
+    Group,
+}
+
+pub fn open(kind: &str, name: &str, _options: &Options) -> Result<Opened, TableError> {
+    match name {
+        "passwd.byname" => Ok(Box::new(Unix::Passwd)),
+        "group.byname" => Ok(Box::new(Unix::Group)),
+        _ => Err(TableError::new(format!("{kind}:{name}"), format!("unknown table: {kind}:{name}"))),
+    }
+}
+
+impl Table for Unix {
+    fn lookup(&self, key: &[u8]) -> Result<Option<Value>, TableError> {
+        let Ok(name) = std::str::from_utf8(key) else { return Ok(None) };
+        let failed =
+            |table: &str, errno: nix::errno::Errno| TableError::new(table, format!("{table}: {}", errno.desc()));
+        match self {
+            Unix::Passwd => {
+                let user = nix::unistd::User::from_name(name).map_err(|errno| failed("unix:passwd.byname", errno))?;
+                Ok(user.map(|user| {
+                    format!(
+                        "{}:{}:{}:{}:{}:{}:{}",
+                        user.name,
+                        user.passwd.to_string_lossy(),
+                        user.uid,
+                        user.gid,
+                        user.gecos.to_string_lossy(),
+                        user.dir.display(),
+                        user.shell.display()
+                    )
+                    .into_bytes()
+                }))
+            }
+            Unix::Group => {
+                let group = nix::unistd::Group::from_name(name).map_err(|errno| failed("unix:group.byname", errno))?;
+                Ok(group.map(|group| format!("{}:x:{}:{}", group.name, group.gid, group.mem.join(",")).into_bytes()))
+            }
+        }
+    }
+}
