@@ -157,6 +157,10 @@ fn mistakes_are_answered_as_scripts_know_it() {
         assert!(got.stdout.is_empty());
     }
     assert_eq!(output(ours().arg("--version")).stdout, b"pflogsumm 1.1.5\n");
+    assert_eq!(output(ours().args(["--compat", "1.1.5", "--version"])).stdout, b"pflogsumm 1.1.5\n");
+    let other = output(ours().env("PFLOGSUMM_COMPAT", "9.9").arg(data().join("corners.log")));
+    assert_eq!(other.status.code(), Some(69));
+    assert!(other.stdout.is_empty() && String::from_utf8_lossy(&other.stderr).contains("version 9.9 is not known"));
 }
 
 #[test]

@@ -268,7 +268,7 @@ impl<'o> Collector<'o> {
                 self.tallies.received += 1;
                 let domain = client_domain(client.get(..end).unwrap_or_default()).filter(|domain| truth(domain));
                 let message = Digest::of(word);
-                self.messages.arrive(message, domain.map(|domain| domain.as_ref().into()));
+                self.messages.arrive(message, domain.as_deref());
                 return;
             }
             if verdict.is_none()
@@ -338,8 +338,8 @@ impl<'o> Collector<'o> {
         let Some(client) = self.messages.take_client(message) else { return };
         let domain = match domain_of(&address) {
             Some(domain) => domain,
-            None if *client == *b"pickup" => &address,
-            None => &client,
+            None if client == b"pickup" => &address,
+            None => client,
         };
         for (map, key) in [(&mut self.tallies.sender_domains, domain), (&mut self.tallies.senders, &address)] {
             let traffic = map.of(key);
@@ -436,7 +436,7 @@ impl<'o> Collector<'o> {
                 self.count(stamp, Column::Received);
                 self.tallies.received += 1;
                 let message = Digest::of(queue_id);
-                self.messages.arrive(message, Some((*b"pickup").into()));
+                self.messages.arrive(message, Some(b"pickup"));
             }
         } else if service == b"smtp"
             && self.options.smtp != Top::None

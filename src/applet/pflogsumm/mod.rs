@@ -53,7 +53,13 @@ const DIED: Exit = Exit(255);
 
 fn run(call: &Invocation) -> Result<Exit, Failure> {
     let mut errors = std::io::stderr();
-    let (options, warnings) = match options::parse(&call.program, &call.args) {
+    let (wanted, args) = compatibility(&call.args);
+    if !matches!(wanted.as_deref(), None | Some("" | "1.1" | "1.1.5")) {
+        let wanted = wanted.unwrap_or_default();
+        let text = format!("fatal: the report of version {wanted} is not known here, only that of {VERSION}");
+        return Err(Failure::new(Exit::UNAVAILABLE, text));
+    }
+    let (options, warnings) = match options::parse(&call.program, &args) {
         Request::Report(options, warnings) => (options, warnings),
         Request::Help => {
             writeln!(std::io::stdout(), "{}", options::usage(&call.program))?;
@@ -98,6 +104,28 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
     // The process ends here; taking millions of table entries apart first would cost a tenth of the run.
     std::mem::forget(collector);
     Ok(Exit::OK)
+}
+
+/// Which version's report is asked for, by `--compat VERSION` (ours, so only in its full spelling) or
+/// PFLOGSUMM_COMPAT, and the arguments without it.
+fn compatibility(args: &[OsString]) -> (Option<String>, Vec<OsString>) {
+    let mut wanted = std::env::var("PFLOGSUMM_COMPAT").ok();
+    let mut rest = Vec::with_capacity(args.len());
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        if arg == "--" {
+            rest.push(arg.clone());
+            break;
+        } else if arg == "--compat" {
+            wanted = Some(args.next().map(|version| version.to_string_lossy().into_owned()).unwrap_or_default());
+        } else if let Some(version) = arg.to_string_lossy().strip_prefix("--compat=") {
+            wanted = Some(version.to_owned());
+        } else {
+            rest.push(arg.clone());
+        }
+    }
+    rest.extend(args.cloned());
+    (wanted, rest)
 }
 
 /// The files in their order, or standard input. One that cannot be read is named, and the next is taken.

@@ -27,15 +27,19 @@ impl<V> Default for Map<V> {
 impl<V: Default> Map<V> {
     /// The value of a key; a new one is the default.
     pub fn of(&mut self, key: &[u8]) -> &mut V {
+        let at = self.place(key);
+        // Every index was the length of the list when its entry was pushed.
+        &mut self.entries[at as usize].1
+    }
+
+    fn place(&mut self, key: &[u8]) -> u32 {
         let entries = &mut self.entries;
-        let at = *self.index.entry(Digest::of(key)).or_insert_with(|| {
+        *self.index.entry(Digest::of(key)).or_insert_with(|| {
             // More than 2^32 different texts do not fit into memory long before: the last one stands for the rest.
             let at = u32::try_from(entries.len()).unwrap_or(u32::MAX);
             entries.push((key.into(), V::default()));
             at
-        });
-        // Every index was the length of the list when its entry was pushed.
-        &mut entries[at as usize].1
+        })
     }
 }
 
@@ -175,7 +179,9 @@ pub struct Tallies {
 #[derive(Default)]
 pub struct Messages {
     known: HashMap<Digest, u64, Verbatim>,
-    arrived: HashMap<Digest, Key, Verbatim>,
+    /// Each client's domain stands once in `clients`, however many messages are under way.
+    arrived: HashMap<Digest, u32, Verbatim>,
+    clients: Map<()>,
 }
 
 /// 64 bits of a text, by a keyed hash: folded multiplication, several times faster than SipHash on short texts. The key
@@ -227,16 +233,20 @@ impl Messages {
     }
 
     /// smtpd or pickup took the message in; `client` is the sending domain, None when it cannot be read.
-    pub fn arrive(&mut self, message: Digest, client: Option<Key>) {
+    pub fn arrive(&mut self, message: Digest, client: Option<&[u8]>) {
         match client {
-            Some(client) => self.arrived.insert(message, client),
+            Some(client) => {
+                let place = self.clients.place(client);
+                self.arrived.insert(message, place)
+            }
             None => self.arrived.remove(&message),
         };
     }
 
     /// The client of a message whose sender is seen for the first time.
-    pub fn take_client(&mut self, message: Digest) -> Option<Key> {
-        self.arrived.remove(&message)
+    pub fn take_client(&mut self, message: Digest) -> Option<&[u8]> {
+        let place = self.arrived.remove(&message)?;
+        self.clients.entries.get(place as usize).map(|(client, ())| client.as_ref())
     }
 }
 

@@ -198,7 +198,8 @@ pub fn client_domain(client: &[u8]) -> Option<Cow<'_, [u8]>> {
         return Some(Cow::Borrowed(address));
     }
     Some(match registered_part(name) {
-        Some(at) => Cow::Owned(name[at..].to_ascii_lowercase()),
+        Some(at) if name[at..].iter().any(u8::is_ascii_uppercase) => Cow::Owned(name[at..].to_ascii_lowercase()),
+        Some(at) => Cow::Borrowed(&name[at..]),
         None => Cow::Borrowed(name),
     })
 }

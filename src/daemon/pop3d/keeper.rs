@@ -32,8 +32,13 @@ struct Attempt {
     logged_in: bool,
 }
 
-/// Serves until SIGTERM or SIGINT. Sessions that run then go on.
-pub fn run(listeners: &[TcpListener], settings: &Settings, config: Option<&Path>) -> io::Result<()> {
+/// Serves until SIGTERM, SIGINT, or the end of `lifetime`, the pipe that master holds open. Sessions that run then go on.
+pub fn run(
+    listeners: &[TcpListener],
+    settings: &Settings,
+    config: Option<&Path>,
+    lifetime: Option<&OwnedFd>,
+) -> io::Result<()> {
     signal::collect(&[Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD])?;
     signal::ignore(&[Signal::SIGPIPE]);
     let log = Words::open(&settings.conf);
@@ -41,7 +46,11 @@ pub fn run(listeners: &[TcpListener], settings: &Settings, config: Option<&Path>
     let mut started = Instant::now();
     let (mut control, mut login) = keeper.start_login(listeners)?;
     loop {
-        if signal::take(Signal::SIGTERM) || signal::take(Signal::SIGINT) {
+        let master_is_gone = lifetime.is_some_and(|lifetime| {
+            let mut waited = [PollFd::new(lifetime.as_fd(), PollFlags::POLLIN)];
+            poll(&mut waited, PollTimeout::ZERO).is_ok() && waited[0].any().unwrap_or(false)
+        });
+        if signal::take(Signal::SIGTERM) || signal::take(Signal::SIGINT) || master_is_gone {
             let _ = login.kill();
             let _ = login.wait();
             keeper.log.warning("master", "Killed with signal 15");

@@ -40,7 +40,7 @@ use std::path::Path;
 /// the other processes read, too.
 pub fn serve(listeners: &[TcpListener], config: Option<&Path>) -> io::Result<()> {
     let settings = Settings::read(config).map_err(io::Error::other)?;
-    keeper::run(listeners, &settings, config)
+    keeper::run(listeners, &settings, config, None)
 }
 
 /// As a service of master.cf: `pop3 inet n - n - - pop3d [-c FILE]`.
@@ -50,7 +50,8 @@ pub fn run(context: super::skeleton::Context) -> Result<(), String> {
         _ => None,
     };
     let listeners: Vec<TcpListener> = context.listeners.into_iter().map(TcpListener::from).collect();
-    serve(&listeners, config).map_err(|error| error.to_string())
+    let settings = Settings::read(config).map_err(|error| error.to_string())?;
+    keeper::run(&listeners, &settings, config, context.lifetime.as_ref()).map_err(|error| error.to_string())
 }
 
 /// Runs one of the processes that [`serve`] starts: login, verify, session.
