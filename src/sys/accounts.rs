@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -80,10 +80,26 @@ impl Account {
     }
 }
 
-/// The account with this login name.
+/// The account with this login name. `Ok(None)`: there is none; an error: nobody could say, and mail must wait.
+pub fn lookup(name: &str) -> io::Result<Option<Account>> {
+    let private = PRIVATE.get().and_then(|users| users.iter().find(|user| user.name == name).cloned());
+    if private.is_some() {
+        return Ok(private);
+    }
+    let found = nix::unistd::User::from_name(name).map_err(io::Error::from)?;
+    Ok(found.map(|user| Account {
+        name: user.name.into(),
+        uid: user.uid.as_raw(),
+        gid: user.gid.as_raw(),
+        full_name: user.gecos.to_string_lossy().split(',').next().unwrap_or_default().to_owned(),
+        home: user.dir,
+        shell: user.shell,
+    }))
+}
+
+/// [`lookup`] where it makes no difference why there is no answer.
 pub fn by_name(name: impl AsRef<OsStr>) -> Option<Account> {
-    let private = PRIVATE.get().and_then(|users| users.iter().find(|user| user.name == name.as_ref()).cloned());
-    private.or_else(|| users::get_user_by_name(name.as_ref()).map(|user| Account::from_user(&user)))
+    lookup(name.as_ref().to_str()?).ok().flatten()
 }
 
 /// The account with this user id.

@@ -22,16 +22,18 @@ impl Table for Unix {
             |table: &str, errno: nix::errno::Errno| TableError::new(table, format!("{table}: {}", errno.desc()));
         match self {
             Unix::Passwd => {
-                let user = nix::unistd::User::from_name(name).map_err(|errno| failed("unix:passwd.byname", errno))?;
-                Ok(user.map(|user| {
+                // The accounts room: a rootless instance's own users come before the system's.
+                let found = crate::sys::accounts::lookup(name).map_err(|error| {
+                    TableError::new("unix:passwd.byname", format!("unix:passwd.byname: {}", crate::sys::files::reason(&error)))
+                })?;
+                Ok(found.map(|user| {
                     format!(
-                        "{}:{}:{}:{}:{}:{}:{}",
-                        user.name,
-                        user.passwd.to_string_lossy(),
+                        "{}:x:{}:{}:{}:{}:{}",
+                        user.name.to_string_lossy(),
                         user.uid,
                         user.gid,
-                        user.gecos.to_string_lossy(),
-                        user.dir.display(),
+                        user.full_name,
+                        user.home.display(),
                         user.shell.display()
                     )
                     .into_bytes()

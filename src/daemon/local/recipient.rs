@@ -278,7 +278,15 @@ impl<'a> Delivery<'a> {
 
     /// Delivers to a user: .forward unless that is what led here, then the mailbox.
     fn user(&mut self, name: &str, extension: Option<&str>, forward: bool) {
-        let Some(account) = accounts::by_name(name) else { return self.unknown_user(name, extension) };
+        let account = match accounts::lookup(name) {
+            Ok(Some(account)) => account,
+            Ok(None) => return self.unknown_user(name, extension),
+            // A name service that does not answer is no proof that the user is gone.
+            Err(error) => {
+                let reason = crate::sys::files::reason(&error);
+                return self.book(Report::deferred(format!("user lookup error: {reason}")));
+            }
+        };
         if forward {
             match forward::find(self.settings, &account, extension, &self.settings.delimiters) {
                 Ok(Some(text)) => {
