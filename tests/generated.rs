@@ -1,6 +1,8 @@
 //! man/ and completions/ are made from the applet table and committed; this makes them again and compares.
 //! `UPDATE=1 cargo test --test generated` writes them.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Tests fail by panicking.
+
 use pillarbox::applet::manual;
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! Imports point down the layers only (ARCHITECTURE.md): a file's `crate::module` mentions are read and compared.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // Tests fail by panicking.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

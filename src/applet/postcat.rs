@@ -184,7 +184,7 @@ fn show(out: &mut impl Write, name: &str, input: &mut impl Read, view: View) -> 
             if record.kind == Type::NORMAL {
                 out.write_all(b"\n")?;
             }
-        } else if !(record.kind == Type::POINTER && !view.raw) {
+        } else if record.kind != Type::POINTER || view.raw {
             write_envelope(out, &record)?;
         }
         line_start = record.kind != Type::CONTINUED;

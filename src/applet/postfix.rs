@@ -138,10 +138,7 @@ fn start(instance: &Instance, foreground: bool) -> Result<Exit, Failure> {
         return Err(instance.fatal("the Postfix mail system is already running"));
     }
     prepare(instance)?;
-    check(instance).map_err(|failure| {
-        instance.log.fatal("mail system configuration error");
-        failure
-    })?;
+    check(instance).inspect_err(|_| instance.log.fatal("mail system configuration error"))?;
     instance.say_started();
     if foreground {
         let mut master = open_master(instance)?;

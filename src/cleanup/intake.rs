@@ -380,7 +380,7 @@ impl Intake {
             self.emit(line.as_bytes(), true)?;
         }
         if add && !has_from {
-            let line = format!("{prefix}From: {}", self.from_text());
+            let line = format!("{prefix}From: {}", self.sender_text());
             self.emit(line.as_bytes(), true)?;
         }
         if add && !self.seen.to && !self.cleanup.undisclosed.is_empty() && !self.internal {
@@ -391,7 +391,7 @@ impl Intake {
     }
 
     /// The sender for a From header: "Full Name <address>", quoted where it must be.
-    fn from_text(&self) -> String {
+    fn sender_text(&self) -> String {
         if self.sender.is_empty() {
             return "MAILER-DAEMON".to_owned();
         }

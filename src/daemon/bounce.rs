@@ -64,6 +64,7 @@ impl Bouncer {
         self.classes.iter().any(|wanted| wanted == class)
     }
 
+    #[allow(clippy::too_many_arguments)] // Everything that is known of the message; a struct would only rename it.
     /// Tells the sender of `message`. Ok: every notice that is due is queued.
     pub fn notify(
         &self,
@@ -223,7 +224,7 @@ impl Bouncer {
                 "If you do so, please include this problem report. You can",
                 "delete your own text from the attached returned message.",
                 "",
-                &format!("                   The mail system"),
+                "                   The mail system",
                 "",
             ]
             .map(str::to_owned),

@@ -24,7 +24,10 @@ impl Table for Unix {
             Unix::Passwd => {
                 // The accounts room: a rootless instance's own users come before the system's.
                 let found = crate::sys::accounts::lookup(name).map_err(|error| {
-                    TableError::new("unix:passwd.byname", format!("unix:passwd.byname: {}", crate::sys::files::reason(&error)))
+                    TableError::new(
+                        "unix:passwd.byname",
+                        format!("unix:passwd.byname: {}", crate::sys::files::reason(&error)),
+                    )
                 })?;
                 Ok(found.map(|user| {
                     format!(

@@ -9,7 +9,7 @@ use crate::sys::accounts::{self, Account};
 use crate::sys::privilege::Borrowed;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 /// The form that a message takes.
@@ -95,7 +95,7 @@ pub fn to_user(delivery: &Delivery<'_>, account: &Account) -> Report {
 fn append_in_spool(
     delivery: &Delivery<'_>,
     account: &Account,
-    path: &PathBuf,
+    path: &Path,
     delivered: &str,
 ) -> Result<(), DeliverError> {
     let io = |what: &str| {

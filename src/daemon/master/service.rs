@@ -140,7 +140,7 @@ impl Running {
         let started = self.try_spawn(directory, status, lifetime);
         match started {
             Ok(pid) => {
-                drop(self.processes.insert(pid, Process { available: true, retired: false, started: Instant::now() }))
+                self.processes.insert(pid, Process { available: true, retired: false, started: Instant::now() });
             }
             Err(error) => {
                 log.warning(format!("cannot start {}: {error}", self.command));

@@ -198,10 +198,10 @@ impl Resolver {
 
     /// The addresses of a host: as smtp_host_lookup says, the DNS or the C library's files.
     fn addresses(&self, settings: &Settings, name: &str, port: u16, preference: u16) -> Result<Vec<Host>, Unreachable> {
-        if settings.host_lookup.contains("native") || self.dns.is_none() {
-            if let Some(hosts) = self.native(settings, name, port) {
-                return Ok(hosts.into_iter().map(|host| Host { preference, ..host }).collect());
-            }
+        if (settings.host_lookup.contains("native") || self.dns.is_none())
+            && let Some(hosts) = self.native(settings, name, port)
+        {
+            return Ok(hosts.into_iter().map(|host| Host { preference, ..host }).collect());
         }
         let Some(dns) = &self.dns else {
             return Err(Unreachable::temporary(Code::new(4, 4, 3), format!("unable to look up host {name}")));
