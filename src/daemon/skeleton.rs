@@ -9,7 +9,7 @@ use crate::conf::MainCf;
 use crate::exit::Exit;
 use crate::log::Log;
 use crate::sys::{accounts, privilege, signal, spawn};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::Signal;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -199,11 +199,10 @@ pub fn wait_for_work(listeners: &[OwnedFd], lifetime: &Option<OwnedFd>, idle: st
     if let Some(lifetime) = lifetime {
         descriptors.push(PollFd::new(lifetime.as_fd(), PollFlags::POLLIN));
     }
-    let timeout = PollTimeout::try_from(idle.as_millis().min(i32::MAX as u128) as i32).unwrap_or(PollTimeout::MAX);
     if finishing() {
         return Wait::Finish;
     }
-    match poll(&mut descriptors, timeout) {
+    match signal::wait(&mut descriptors, idle) {
         Ok(0) => Wait::Idle,
         Ok(_) => {
             let raised = |fd: &PollFd<'_>| fd.revents().is_some_and(|events| !events.is_empty());

@@ -1,9 +1,12 @@
 //! Signals: default SIGPIPE for programs in pipes, and flags that a handler raises for single-threaded loops.
 //! tokio roles use tokio's own signal streams.
 
+use nix::poll::{PollFd, ppoll};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+use nix::sys::time::TimeSpec;
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 /// Raised signals since the last [`take`], bit N for signal N.
 static RAISED: AtomicU32 = AtomicU32::new(0);
@@ -22,14 +25,25 @@ pub fn default_sigpipe() {
     let _ = unsafe { nix::sys::signal::signal(Signal::SIGPIPE, SigHandler::SigDfl) };
 }
 
-/// Collects these signals as flags for [`take`]. Interrupts blocking system calls (no SA_RESTART).
+/// Collects these signals as flags for [`take`]. They are blocked from now on but for the time of [`wait`], so that
+/// none can slip in between looking at a flag and going to sleep. Commands that are started have nothing blocked: the
+/// standard library resets the mask.
 pub fn collect(signals: &[Signal]) -> io::Result<()> {
+    let mut mask = SigSet::empty();
+    signals.iter().for_each(|&signal| mask.add(signal));
+    mask.thread_block()?;
     let action = SigAction::new(SigHandler::Handler(raise_flag), SaFlags::empty(), SigSet::empty());
     for &signal in signals {
         // SAFETY: the handler only does an atomic fetch_or, which is async-signal-safe.
         unsafe { sigaction(signal, &action) }?;
     }
     Ok(())
+}
+
+/// poll(2) during which collected signals may arrive; interrupted by one, it is an error of kind Interrupted.
+pub fn wait(descriptors: &mut [PollFd<'_>], timeout: Duration) -> io::Result<usize> {
+    let timeout = TimeSpec::from_duration(timeout.min(Duration::from_secs(86_400)));
+    Ok(usize::try_from(ppoll(descriptors, Some(timeout), Some(SigSet::empty()))?).unwrap_or(0))
 }
 
 /// Ignores these signals.

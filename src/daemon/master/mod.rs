@@ -8,7 +8,7 @@ use crate::conf::master_cf::Endpoint;
 use crate::conf::{MainCf, master_cf};
 use crate::log::Log;
 use crate::sys::{files, signal};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -125,8 +125,7 @@ impl Master {
         let next = self.services.iter().filter_map(|service| service.next_event(now)).min();
         let wait =
             next.map_or(Duration::from_secs(60), |at| at.saturating_duration_since(now)).min(Duration::from_secs(60));
-        let timeout = PollTimeout::try_from(wait.as_millis() as i32 + 1).unwrap_or(PollTimeout::MAX);
-        if poll(&mut descriptors, timeout).is_err() {
+        if signal::wait(&mut descriptors, wait + Duration::from_millis(1)).is_err() {
             return;
         }
         let ready = |fd: &PollFd<'_>| fd.revents().is_some_and(|events| events.contains(PollFlags::POLLIN));

@@ -109,8 +109,9 @@ impl Active {
         self.queue().directory().to_owned()
     }
 
-    pub fn is_full(&self) -> bool {
-        self.taken.len() >= self.settings.active_limit
+    /// How many messages more may be active.
+    pub fn room(&self) -> usize {
+        self.settings.active_limit.saturating_sub(self.taken.len())
     }
 
     /// At the start: what a predecessor left in active/ goes back to incoming/.

@@ -129,12 +129,10 @@ async fn serve(mut context: Context) -> Result<(), String> {
 
 /// Takes up what waits in incoming/, as far as there is room. True when something has to be tried again soon.
 fn scan_incoming(active: &mut Active, scheduler: &mut Scheduler<Work>, cf: &MainCf) -> bool {
-    let found: Vec<_> = walk(active.queue(), "incoming").collect();
-    let mut again = false;
+    // No more than there is room for: the directory may hold far more, and is looked at again when there is room.
+    let found: Vec<_> = walk(active.queue(), "incoming").take(active.room()).collect();
+    let mut again = active.room() == 0;
     for (id, _) in found {
-        if active.is_full() {
-            return true;
-        }
         match active.activate(&id, crate::queue::State::Incoming) {
             Ok(jobs) => submit(active, scheduler, cf, jobs),
             Err(error) => {
@@ -152,7 +150,7 @@ fn scan_deferred(active: &mut Active, scheduler: &mut Scheduler<Work>, cf: &Main
     let all = std::mem::take(&mut active.ignore_time_stamps);
     let found: Vec<_> = walk(active.queue(), "deferred").collect();
     for (id, path) in found {
-        if active.is_full() {
+        if active.room() == 0 {
             return;
         }
         let due = std::fs::metadata(&path).is_ok_and(|data| {
