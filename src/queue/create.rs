@@ -86,15 +86,25 @@ impl NewFile {
         file.sync_all()?;
         std::fs::rename(&self.temporary, &self.target)?;
         self.committed = true;
-        if let Some(directory) = self.target.parent() {
-            match crate::sys::files::fsync_dir(directory) {
-                // A submitter may write to maildrop/ but not read it. The rename changed the inode too (its ctime),
-                // so syncing the file again commits the rename on ext4, xfs and btrfs.
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => self.output.get_ref().sync_all()?,
-                other => other?,
-            }
+        if let Err(error) = self.sync_name() {
+            // The sender hears of a failure and tries again: this copy must not be delivered beside the next.
+            let _ = std::fs::remove_file(&self.target);
+            return Err(error);
         }
         Ok(self.id.clone())
+    }
+}
+
+impl NewFile {
+    /// Makes the new name durable.
+    fn sync_name(&self) -> io::Result<()> {
+        let Some(directory) = self.target.parent() else { return Ok(()) };
+        match crate::sys::files::fsync_dir(directory) {
+            // A submitter may write to maildrop/ but not read it. The rename changed the inode too (its ctime), so
+            // syncing the file again commits the rename on ext4, xfs and btrfs.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => self.output.get_ref().sync_all(),
+            other => other,
+        }
     }
 }
 
