@@ -84,6 +84,16 @@ const SECTIONS: &[Section] = &[
         text: "Shows the envelope, headers and body of queue files, which hold binary records.",
     },
     Section {
+        applet: "postkick",
+        title: "DESCRIPTION",
+        text: "Sends a request to the socket of a service, below the queue directory: W wakes pickup, I lets the queue manager look at new mail, D and F at deferred mail, A forgets when it is due.",
+    },
+    Section {
+        applet: "postlock",
+        title: "DESCRIPTION",
+        text: "Locks a mail folder in the ways that mail delivery uses, runs a command and ends with its status. 75 means that the folder could not be locked or the command not run.",
+    },
+    Section {
         applet: "postlog",
         title: "DESCRIPTION",
         text: "Writes text, or each line of standard input, to the mail log in the form of the mail system's own lines.",

@@ -23,6 +23,10 @@ pub mod postcat;
 pub mod postconf;
 /// postfix(1).
 pub mod postfix;
+/// postkick(1).
+pub mod postkick;
+/// postlock(1).
+pub mod postlock;
 /// postlog(1).
 pub mod postlog;
 /// postmap(1).
@@ -93,6 +97,8 @@ pub const APPLETS: &[&Applet] = &[
     &postsuper::APPLET,
     &postcat::APPLET,
     &postlog::APPLET,
+    &postkick::APPLET,
+    &postlock::APPLET,
     &postconf::APPLET,
     &postalias::APPLET,
     &postmap::APPLET,
