@@ -110,7 +110,7 @@ params! {
     bounce_queue_lifetime: Time = "5d";
     bounce_service_name: Text = "bounce" ignored;
     bounce_size_limit: Int = "50000";
-    bounce_template_file: Text = "" ignored;
+    bounce_template_file: Text = "";
     broken_sasl_auth_clients: Bool = "no" ignored;
     canonical_classes: Text = "envelope_sender, envelope_recipient, header_sender, header_recipient" ignored;
     canonical_maps: Text = "";
@@ -163,7 +163,7 @@ params! {
     defer_service_name: Text = "defer" ignored;
     defer_transports: Text = "";
     delay_logging_resolution_limit: Int = "2" ignored;
-    delay_notice_recipient: Text = "postmaster" ignored;
+    delay_notice_recipient: Text = "postmaster";
     delay_warning_time: Time = "0h";
     deliver_lock_attempts: Int = "20";
     deliver_lock_delay: Time = "1s";
