@@ -194,8 +194,8 @@ params! {
     execution_directory_expansion_filter: Text = "1234567890!@%-_=+:,./abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" ignored;
     expand_owner_alias: Bool = "no";
     export_environment: Text = "TZ MAIL_CONFIG LANG" ignored;
-    fallback_transport: Text = "" ignored;
-    fallback_transport_maps: Text = "" ignored;
+    fallback_transport: Text = "";
+    fallback_transport_maps: Text = "";
     fast_flush_domains: Text = "$relay_domains" ignored;
     fast_flush_purge_time: Time = "7d" ignored;
     fast_flush_refresh_time: Time = "12h" ignored;
@@ -353,8 +353,8 @@ params! {
     mailbox_command_maps: Text = "";
     mailbox_delivery_lock: Text = "fcntl, dotlock";
     mailbox_size_limit: Int = "51200000";
-    mailbox_transport: Text = "" ignored;
-    mailbox_transport_maps: Text = "" ignored;
+    mailbox_transport: Text = "";
+    mailbox_transport_maps: Text = "";
     maillog_file: Text = "";
     maillog_file_compressor: Text = "gzip" ignored;
     maillog_file_prefixes: Text = "/var, /dev/stdout" ignored;
