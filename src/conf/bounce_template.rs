@@ -105,7 +105,7 @@ impl Templates {
 
     /// Those of bounce_template_file, or the built-in ones.
     pub fn of(cf: &MainCf, warn: &mut dyn FnMut(String)) -> Result<Templates, ConfError> {
-        match cf.text("bounce_template_file")?.as_str() {
+        match cf.bounce_template_file().as_str() {
             "" => Ok(Templates::built_in()),
             path => Templates::read(Path::new(path), warn),
         }

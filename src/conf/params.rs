@@ -110,7 +110,7 @@ params! {
     bounce_queue_lifetime: Time = "5d";
     bounce_service_name: Text = "bounce" ignored;
     bounce_size_limit: Int = "50000";
-    bounce_template_file: Text = "" ignored;
+    bounce_template_file: Text = "";
     broken_sasl_auth_clients: Bool = "no" ignored;
     canonical_classes: Text = "envelope_sender, envelope_recipient, header_sender, header_recipient" ignored;
     canonical_maps: Text = "";
@@ -163,7 +163,7 @@ params! {
     defer_service_name: Text = "defer" ignored;
     defer_transports: Text = "";
     delay_logging_resolution_limit: Int = "2" ignored;
-    delay_notice_recipient: Text = "postmaster" ignored;
+    delay_notice_recipient: Text = "postmaster";
     delay_warning_time: Time = "0h";
     deliver_lock_attempts: Int = "20";
     deliver_lock_delay: Time = "1s";
@@ -194,8 +194,8 @@ params! {
     execution_directory_expansion_filter: Text = "1234567890!@%-_=+:,./abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" ignored;
     expand_owner_alias: Bool = "no";
     export_environment: Text = "TZ MAIL_CONFIG LANG" ignored;
-    fallback_transport: Text = "" ignored;
-    fallback_transport_maps: Text = "" ignored;
+    fallback_transport: Text = "";
+    fallback_transport_maps: Text = "";
     fast_flush_domains: Text = "$relay_domains" ignored;
     fast_flush_purge_time: Time = "7d" ignored;
     fast_flush_refresh_time: Time = "12h" ignored;
@@ -353,8 +353,8 @@ params! {
     mailbox_command_maps: Text = "";
     mailbox_delivery_lock: Text = "fcntl, dotlock";
     mailbox_size_limit: Int = "51200000";
-    mailbox_transport: Text = "" ignored;
-    mailbox_transport_maps: Text = "" ignored;
+    mailbox_transport: Text = "";
+    mailbox_transport_maps: Text = "";
     maillog_file: Text = "";
     maillog_file_compressor: Text = "gzip" ignored;
     maillog_file_prefixes: Text = "/var, /dev/stdout" ignored;

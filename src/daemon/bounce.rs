@@ -4,6 +4,7 @@
 use crate::cleanup::envelope::Named;
 use crate::cleanup::{Cleanup, CleanupError, Envelope, Origin};
 use crate::conf::MainCf;
+use crate::conf::bounce_template::{Template, Templates};
 use crate::log::Log;
 use crate::log::event::{Event, text};
 use crate::message::{envelope as address, stamp};
@@ -33,7 +34,20 @@ pub struct Bouncer {
     double_bounce_recipient: String,
     double_bounce_sender: String,
     bounce_notice_recipient: String,
+    delay_notice_recipient: String,
     lifetime: std::time::Duration,
+    /// The texts, with their names filled in.
+    failure: (Template, Vec<String>),
+    delay: (Template, Vec<String>),
+}
+
+const EIGHT_BIT: &str = "Content-Transfer-Encoding: 8bit";
+
+/// The words of one notice.
+struct Notice<'a> {
+    template: &'a Template,
+    text: &'a [String],
+    to_postmaster: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -47,8 +61,27 @@ pub enum BounceError {
 }
 
 impl Bouncer {
-    pub fn new(cf: &MainCf) -> Bouncer {
+    pub fn new(cf: &MainCf, log: &Log) -> Bouncer {
+        // A template that cannot be used must not keep a sender from hearing that the mail failed.
+        let mut warn = |text: String| log.event_as("bounce", &Event::Warning(text.into_bytes().into()));
+        let built_in = Templates::built_in();
+        let templates = Templates::of(cf, &mut warn).unwrap_or_else(|error| {
+            warn(error.to_string());
+            built_in.clone()
+        });
+        let mut filled = |template: &Template, standard: &Template| match template.expanded(cf) {
+            Ok(lines) => (template.clone(), lines),
+            Err((detail, text)) => {
+                detail.into_iter().for_each(&mut warn);
+                warn(text);
+                (standard.clone(), standard.expanded(cf).unwrap_or_default())
+            }
+        };
+        let failure = filled(&templates.failure, &built_in.failure);
+        let delay = filled(&templates.delay, &built_in.delay);
         Bouncer {
+            failure,
+            delay,
             myhostname: cf.myhostname(),
             mail_name: cf.mail_name(),
             size_limit: u64::try_from(cf.bounce_size_limit()).unwrap_or(50_000),
@@ -56,6 +89,7 @@ impl Bouncer {
             double_bounce_recipient: cf.two_bounce_notice_recipient(),
             double_bounce_sender: cf.double_bounce_sender(),
             bounce_notice_recipient: cf.bounce_notice_recipient(),
+            delay_notice_recipient: cf.delay_notice_recipient(),
             lifetime: cf.maximal_queue_lifetime(),
         }
     }
@@ -105,12 +139,15 @@ impl Bouncer {
         let new = self.compose(cleanup, kind, &original, "", &message.sender, &wanted, Some((file, message)))?;
         let words = if kind == Kind::Failure { "sender non-delivery" } else { "sender delay" };
         log_notice(log, id.as_str(), words, &new);
-        if kind == Kind::Failure && self.wants("bounce") {
-            let recipient = self.bounce_notice_recipient.clone();
+        let (class, recipient, words) = match kind {
+            Kind::Failure => ("bounce", &self.bounce_notice_recipient, "postmaster non-delivery"),
+            Kind::Delay => ("delay", &self.delay_notice_recipient, "postmaster delay"),
+        };
+        if self.wants(class) {
             let sender = self.double_bounce_sender.clone();
             let original = Original { headers_only: true, ..original };
-            let new = self.compose(cleanup, kind, &original, &sender, &recipient, &wanted, Some((file, message)))?;
-            log_notice(log, id.as_str(), "postmaster non-delivery", &new);
+            let new = self.compose(cleanup, kind, &original, &sender, recipient, &wanted, Some((file, message)))?;
+            log_notice(log, id.as_str(), words, &new);
         }
         Ok(())
     }
@@ -133,8 +170,13 @@ impl Bouncer {
         let mut intake = cleanup.begin(cleanup.reserve()?, &envelope)?;
         let epoch = original.arrival.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let boundary = format!("{}.{epoch}/{}", original.id, self.myhostname);
-        let mut lines = self.notice_header(kind, recipient, &boundary);
-        lines.extend(self.notice_text(kind, entries, &boundary));
+        let template = match kind {
+            Kind::Failure => &self.failure,
+            Kind::Delay => &self.delay,
+        };
+        let notice = Notice { template: &template.0, text: &template.1, to_postmaster: !sender.is_empty() };
+        let mut lines = Bouncer::notice_header(&notice, recipient, &boundary);
+        lines.extend(Bouncer::notice_text(&notice, entries, &boundary));
         lines.extend(self.delivery_report(kind, original, entries, &boundary));
         for line in lines {
             intake.line(line.as_bytes(), true)?;
@@ -169,70 +211,36 @@ impl Bouncer {
         Ok(intake.finish()?)
     }
 
-    fn notice_header(&self, kind: Kind, recipient: &str, boundary: &str) -> Vec<String> {
-        let subject = match kind {
-            Kind::Failure => "Undelivered Mail Returned to Sender",
-            Kind::Delay => "Delayed Mail (still being retried)",
-        };
-        vec![
+    fn notice_header(notice: &Notice<'_>, recipient: &str, boundary: &str) -> Vec<String> {
+        let Notice { template, to_postmaster, .. } = notice;
+        let subject = template.postmaster_subject.as_ref().filter(|_| *to_postmaster).unwrap_or(&template.subject);
+        let mut lines = vec![
             format!("Date: {}", stamp::rfc5322(SystemTime::now())),
-            format!("From: Mail Delivery System <MAILER-DAEMON@{}>", self.myhostname),
+            format!("From: {}", template.from),
             format!("Subject: {subject}"),
             format!("To: {}", address::quote(recipient)),
             "Auto-Submitted: auto-replied".into(),
             "MIME-Version: 1.0".into(),
             "Content-Type: multipart/report; report-type=delivery-status;".into(),
             format!("\tboundary=\"{boundary}\""),
-            "Content-Transfer-Encoding: 8bit".into(),
-            String::new(),
-            "This is a MIME-encapsulated message.".into(),
-            String::new(),
-        ]
+        ];
+        lines.extend([EIGHT_BIT.into(), String::new(), "This is a MIME-encapsulated message.".into(), String::new()]);
+        lines
     }
 
-    fn notice_text(&self, kind: Kind, entries: &[&Entry], boundary: &str) -> Vec<String> {
+    /// The text of the template, and what is said of each recipient.
+    fn notice_text(notice: &Notice<'_>, entries: &[&Entry], boundary: &str) -> Vec<String> {
+        // Reasons may be in UTF-8, of which us-ascii is a part.
+        let charset = Some(notice.template.charset.as_str()).filter(|name| !name.eq_ignore_ascii_case("us-ascii"));
         let mut lines = vec![
             format!("--{boundary}"),
             "Content-Description: Notification".into(),
-            "Content-Type: text/plain; charset=utf-8".into(),
-            "Content-Transfer-Encoding: 8bit".into(),
-            String::new(),
-            format!("This is the mail system at host {}.", self.myhostname),
+            format!("Content-Type: text/plain; charset={}", charset.unwrap_or("utf-8")),
+            EIGHT_BIT.into(),
             String::new(),
         ];
-        // Bounce handlers recognise these sentences, so they are the reference's.
-        let text: &[&str] = match kind {
-            Kind::Failure => &[
-                "I'm sorry to have to inform you that your message could not",
-                "be delivered to one or more recipients. It's attached below.",
-            ],
-            Kind::Delay => &[
-                "####################################################################",
-                "# THIS IS A WARNING ONLY.  YOU DO NOT NEED TO RESEND YOUR MESSAGE. #",
-                "####################################################################",
-                "",
-                "Your message could not be delivered for more than a while.",
-                "It will be retried until it is too old.",
-            ],
-        };
-        lines.extend(text.iter().map(|&line| line.to_owned()));
-        lines.extend(
-            [
-                "",
-                "For further assistance, please send mail to postmaster.",
-                "",
-                "If you do so, please include this problem report. You can",
-                "delete your own text from the attached returned message.",
-                "",
-                "                   The mail system",
-                "",
-            ]
-            .map(str::to_owned),
-        );
-        if kind == Kind::Delay {
-            let days = self.lifetime.as_secs() / 86_400;
-            lines.insert(lines.len() - 8, format!("(After {days} days it is returned to you.)"));
-        }
+        lines.extend(notice.text.iter().cloned());
+        lines.push(String::new());
         for entry in entries {
             let to = address::quote(&entry.recipient.address);
             let from = address::quote(&entry.recipient.original);

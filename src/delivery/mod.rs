@@ -1,6 +1,9 @@
 //! The common part of delivery agents: [`Finisher::finish`] is the only writer of status lines, and the only place
 //! where an agent marks a recipient done.
 
+/// Handing recipients to another agent.
+pub mod pass;
+
 use crate::conf::MainCf;
 use crate::ipc::delivery::{Outcome, Request, Target};
 use crate::log::Log;
@@ -83,7 +86,11 @@ impl Finisher {
         Outcome::new(target.offset, &report, relay.down)
     }
 
+    /// Does nothing for a recipient that another agent passed on: that one marks it.
     pub fn mark_done(&self, request: &Request, target: &Target) -> io::Result<()> {
+        if target.offset == pass::NO_RECORD {
+            return Ok(());
+        }
         file::mark_done(&self.open(request)?, target.offset)
     }
 

@@ -56,19 +56,7 @@ pub fn append(
     } else {
         None
     };
-    let (file, created) = open_mailbox(path, rules)?;
-    if rules.fcntl && !lock::fcntl(&file, Kind::Exclusive, rules.patience).map_err(failed(format!("lock {shown}")))? {
-        return Err(DeliverError::Busy(format!("{shown} is locked")));
-    }
-    let file = if rules.flock {
-        let locked = lock::try_flock(file).map_err(failed(format!("lock {shown}")))?;
-        let locked = locked.ok_or_else(|| DeliverError::Busy(format!("{shown} is locked")))?;
-        locked
-            .unlock()
-            .map_err(|(_, errno)| DeliverError::Io { what: format!("lock {shown}"), source: errno.into() })?
-    } else {
-        file
-    };
+    let (file, created) = open_locked(path, rules)?;
     let before = file.metadata().map_err(failed(format!("stat {shown}")))?.len();
     let outcome = write_and_sync(&file, rules, before, write);
     if outcome.is_err() {
@@ -88,6 +76,29 @@ pub fn append(
         }
     }
     Ok(())
+}
+
+/// The mailbox, open and locked, and whether it is new. A reader that keeps its changes by renaming a new file over
+/// the old one may have done so between our open and our lock: mail appended to the old file would be lost, so the
+/// file at the path must still be the one that is locked.
+fn open_locked(path: &Path, rules: &Rules) -> Result<(File, bool), DeliverError> {
+    let shown = path.display();
+    let busy = || DeliverError::Busy(format!("{shown} is locked"));
+    for _ in 0..rules.patience.attempts.clamp(3, 100) {
+        let (file, created) = open_mailbox(path, rules)?;
+        if rules.fcntl
+            && !lock::fcntl(&file, Kind::Exclusive, rules.patience).map_err(failed(format!("lock {shown}")))?
+        {
+            return Err(busy());
+        }
+        if rules.flock && !lock::flock(&file, rules.patience).map_err(failed(format!("lock {shown}")))? {
+            return Err(busy());
+        }
+        if lock::still_at(&file, path).map_err(failed(format!("stat {shown}")))? {
+            return Ok((file, created));
+        }
+    }
+    Err(DeliverError::Busy(format!("{shown} keeps being replaced")))
 }
 
 fn write_and_sync(
@@ -256,6 +267,30 @@ mod tests {
         std::fs::write(dir.path().join("toto.lock"), "").unwrap();
         assert!(matches!(append(&path, &rules(), |_| Ok(())), Err(DeliverError::Busy(_))));
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn mail_goes_to_the_file_that_a_reader_renamed_in_place_meanwhile() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("toto");
+        std::fs::write(&path, "From a\n\nold\n\n").unwrap();
+        let rules = Rules {
+            patience: Patience { attempts: 100, delay: Duration::from_millis(10), ..rules().patience },
+            dotlock: false,
+            ..rules()
+        };
+        let reader = File::options().read(true).write(true).open(&path).unwrap();
+        assert!(lock::try_fcntl(&reader, Kind::Exclusive).unwrap());
+        std::thread::scope(|scope| {
+            let deliverer = scope.spawn(|| append(&path, &rules, |out| out.write_all(b"From b\n\nnew\n\n")));
+            std::thread::sleep(Duration::from_millis(100));
+            let fresh = dir.path().join("fresh");
+            std::fs::write(&fresh, "").unwrap();
+            std::fs::rename(&fresh, &path).unwrap();
+            drop(reader);
+            deliverer.join().unwrap().unwrap();
+        });
+        assert_eq!(std::fs::read(&path).unwrap(), b"From b\n\nnew\n\n");
     }
 
     #[test]

@@ -79,6 +79,33 @@ pub fn fcntl(file: &File, kind: Kind, patience: Patience) -> io::Result<bool> {
     Ok(false)
 }
 
+/// Exclusive flock(2) that lasts until the descriptor is closed, tried again and again; false when the patience is at
+/// its end.
+pub fn flock(file: &File, patience: Patience) -> io::Result<bool> {
+    for attempt in 0..patience.attempts.max(1) {
+        if attempt > 0 {
+            std::thread::sleep(patience.delay);
+        }
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(std::fs::TryLockError::WouldBlock) => {}
+            Err(std::fs::TryLockError::Error(error)) => return Err(error),
+        }
+    }
+    Ok(false)
+}
+
+/// Whether the open file is still the one at `path` (a link there is not followed). Asked after a lock is taken: a
+/// program may have renamed another file there while we waited.
+pub fn still_at(file: &File, path: &Path) -> io::Result<bool> {
+    let held = file.metadata()?;
+    match std::fs::symlink_metadata(path) {
+        Ok(named) => Ok((held.dev(), held.ino()) == (named.dev(), named.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// A held "MAILBOX.lock"; dropped, it is removed.
 #[derive(Debug)]
 pub struct Dotlock {

@@ -3,12 +3,14 @@
 //! part of a local domain, "@domain").
 
 use super::memory::split_items;
-use super::open::{Opened, Options, TableError, Value, open};
+use super::open::{Options, TableError, Value};
+use super::slot::Slot;
 
-/// Tables that are searched in order. One that cannot be opened answers every lookup that reaches it with its error.
+/// Tables that are searched in order. One that cannot be opened answers every lookup that reaches it with its error,
+/// until it can.
 pub struct Maps {
     title: String,
-    tables: Vec<(String, Result<Opened, TableError>)>,
+    tables: Vec<Slot>,
 }
 
 /// Which tables a key may be asked of.
@@ -31,10 +33,7 @@ pub struct AddressMatch {
 impl Maps {
     /// `title` is the parameter's name, for messages; `list` its expanded value.
     pub fn open(title: &str, list: &str, options: &Options) -> Maps {
-        let tables = split_items(list).into_iter().map(|spec| {
-            let table = open(&spec, options);
-            (spec, table)
-        });
+        let tables = split_items(list).into_iter().map(|spec| Slot::new(&spec, options));
         Maps { title: title.to_owned(), tables: tables.collect() }
     }
 
@@ -47,8 +46,8 @@ impl Maps {
     }
 
     /// The tables that could not be opened, with the reason, for a warning at start.
-    pub fn unavailable(&self) -> impl Iterator<Item = (&str, &TableError)> {
-        self.tables.iter().filter_map(|(spec, table)| table.as_ref().err().map(|error| (spec.as_str(), error)))
+    pub fn unavailable(&self) -> impl Iterator<Item = (&str, TableError)> {
+        self.tables.iter().filter_map(|slot| slot.get().err().map(|error| (slot.spec(), error)))
     }
 
     /// The value of a key in the first table that has it. An empty key is in no table; an empty value is a fault of
@@ -66,11 +65,8 @@ impl Maps {
         if key.is_empty() {
             return Ok(None);
         }
-        for (spec, table) in &self.tables {
-            let table = match table {
-                Ok(table) => table,
-                Err(error) => return Err(error.clone()),
-            };
+        for slot in &self.tables {
+            let table = slot.get()?;
             if which == Tables::Fixed && table.is_pattern() {
                 continue;
             }
@@ -79,7 +75,7 @@ impl Maps {
                 Some(value) if value.is_empty() => {
                     let key = String::from_utf8_lossy(key);
                     return Err(TableError::new(
-                        spec,
+                        slot.spec(),
                         format!("{} lookup of {key} returns an empty string result", self.title),
                     ));
                 }

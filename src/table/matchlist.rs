@@ -4,7 +4,8 @@
 
 use super::cidr::Network;
 use super::memory::split_items;
-use super::open::{Opened, Options, TableError, open};
+use super::open::{Options, TableError};
+use super::slot::Slot;
 use std::net::IpAddr;
 
 /// Files in files end at this depth.
@@ -24,7 +25,7 @@ pub enum Flavour {
 enum Pattern {
     Name(String),
     Network(Network),
-    Table(Result<Opened, TableError>),
+    Table(Slot),
     /// A file that could not be read, or a pattern that is none.
     Broken(TableError),
 }
@@ -56,8 +57,7 @@ impl MatchList {
             } else if item.starts_with('/') {
                 self.add_file(title, item, wanted, options, depth);
             } else if item.contains(':') && !item.starts_with('[') {
-                let table = open(item, options);
-                self.patterns.push((wanted, Pattern::Table(table)));
+                self.patterns.push((wanted, Pattern::Table(Slot::new(item, options))));
             } else {
                 let pattern = self.plain(title, item);
                 self.patterns.push((wanted, pattern));
@@ -99,9 +99,10 @@ impl MatchList {
     }
 
     /// What is wrong with the list, for warnings at start and for the check.
-    pub fn faults(&self) -> impl Iterator<Item = &TableError> {
+    pub fn faults(&self) -> impl Iterator<Item = TableError> {
         self.patterns.iter().filter_map(|(_, pattern)| match pattern {
-            Pattern::Table(Err(error)) | Pattern::Broken(error) => Some(error),
+            Pattern::Table(slot) => slot.get().err(),
+            Pattern::Broken(error) => Some(error.clone()),
             _ => None,
         })
     }
@@ -135,7 +136,7 @@ impl MatchList {
             Flavour::Strings => {
                 return match pattern {
                     Pattern::Name(wanted) => Ok(wanted == name),
-                    Pattern::Table(table) => Ok(asked(table)?.lookup(name.as_bytes())?.is_some()),
+                    Pattern::Table(table) => Ok(table.get()?.lookup(name.as_bytes())?.is_some()),
                     Pattern::Network(_) => Ok(false),
                     Pattern::Broken(error) => Err(error.clone()),
                 };
@@ -153,7 +154,7 @@ impl MatchList {
             Pattern::Network(_) => Ok(false),
             Pattern::Broken(error) => Err(error.clone()),
             Pattern::Table(table) => {
-                let table = asked(table)?;
+                let table = table.get()?;
                 let mut part = name;
                 loop {
                     if (part.len() == name.len() || !table.is_pattern()) && table.lookup(part.as_bytes())?.is_some() {
@@ -173,14 +174,10 @@ fn broken(title: &str, reason: String) -> Pattern {
     Pattern::Broken(TableError::new(title, format!("{title}: {reason}")))
 }
 
-fn asked(table: &Result<Opened, TableError>) -> Result<&Opened, TableError> {
-    table.as_ref().map_err(Clone::clone)
-}
-
 fn address_matches(address: IpAddr, pattern: &Pattern) -> Result<bool, TableError> {
     match pattern {
         Pattern::Network(network) => Ok(network.contains(address)),
-        Pattern::Table(table) => Ok(asked(table)?.lookup(address.to_string().as_bytes())?.is_some()),
+        Pattern::Table(table) => Ok(table.get()?.lookup(address.to_string().as_bytes())?.is_some()),
         Pattern::Name(_) => Ok(false),
         Pattern::Broken(error) => Err(error.clone()),
     }

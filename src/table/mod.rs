@@ -32,6 +32,8 @@ pub mod rebuild;
 pub mod regexp;
 /// The if/endif structure and the results of pattern tables.
 pub mod rules;
+/// A table of a list, opened when it can be.
+pub mod slot;
 /// Source text: logical lines, keys and values.
 pub mod source;
 /// unix: the passwd and group files.

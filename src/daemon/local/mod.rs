@@ -14,7 +14,7 @@ use super::skeleton::Context;
 use crate::delivery::{Finisher, Relay};
 use crate::ipc::delivery::{Answer, Outcome, Request, Target};
 use crate::status::{Report, Verdict};
-use recipient::Delivery;
+use recipient::{Booked, Delivery};
 use settings::Settings;
 use std::fs::File;
 use std::time::SystemTime;
@@ -53,14 +53,20 @@ fn deliver_one(
     let mut delivery = Delivery::new(settings, request, target, file);
     delivery.run();
     let results = delivery.into_results();
-    let all_sent = results.iter().all(|(_, report)| report.verdict() == Verdict::Sent);
+    let all_sent = results.iter().all(|booked| booked.report.verdict() == Verdict::Sent);
     let mut answer = Vec::new();
-    for (address, report) in &results {
+    for Booked { address, report, logged } in &results {
         let named = Target { address: address.clone(), ..target.clone() };
         if all_sent {
-            finisher.log_status(request, &named, report, relay);
+            if !logged {
+                finisher.log_status(request, &named, report, relay);
+            }
         } else {
-            let mut outcome = finisher.report_only(request, &named, report, relay);
+            let mut outcome = if *logged {
+                Outcome::new(target.offset, report, false)
+            } else {
+                finisher.report_only(request, &named, report, relay)
+            };
             outcome.address = Some(address.clone());
             answer.push(outcome);
         }

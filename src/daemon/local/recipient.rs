@@ -8,6 +8,7 @@ use crate::message::envelope;
 use crate::queue::file::Content;
 use crate::status::{Code, Report};
 use crate::sys::accounts::{self, Account};
+use crate::table::Maps;
 use std::collections::HashSet;
 use std::fs::File;
 
@@ -37,6 +38,14 @@ impl Source {
 /// Whose rights the commands and files of a list have; None: default_privs.
 type Rights = Option<Account>;
 
+/// What became of one address that a recipient led to.
+pub struct Booked {
+    pub address: String,
+    pub report: Report,
+    /// Another agent delivered, and wrote the status line.
+    pub logged: bool,
+}
+
 /// The delivery to one recipient of a request.
 pub struct Delivery<'a> {
     pub settings: &'a Settings,
@@ -47,7 +56,7 @@ pub struct Delivery<'a> {
     pub current: String,
     /// The sender, or the owner of the list that is being expanded.
     pub sender: String,
-    results: Vec<(String, Report)>,
+    results: Vec<Booked>,
     done: HashSet<Item>,
     mailboxes: HashSet<String>,
     forwards: Vec<String>,
@@ -69,7 +78,7 @@ impl<'a> Delivery<'a> {
         }
     }
 
-    pub fn into_results(self) -> Vec<(String, Report)> {
+    pub fn into_results(self) -> Vec<Booked> {
         self.results
     }
 
@@ -109,7 +118,7 @@ impl<'a> Delivery<'a> {
 
     /// Books what became of the address that is being delivered to.
     pub fn book(&mut self, report: Report) {
-        self.results.push((self.current.clone(), report));
+        self.results.push(Booked { address: self.current.clone(), report, logged: false });
     }
 
     /// Delivers to an address of this machine.
@@ -276,32 +285,70 @@ impl<'a> Delivery<'a> {
         self.list(targets(&text), Source::Include, rights, depth + 1);
     }
 
+    /// Hands the address to another agent, if a table or a parameter says so for this user.
+    fn passed_on(&mut self, name: &str, maps: &Maps, otherwise: &str) -> bool {
+        let found = match maps.find_text(name) {
+            Ok(found) => found,
+            Err(error) => {
+                self.settings.log.warning(error.to_string());
+                self.book(Report::deferred(format!("{} lookup failure", maps.title())));
+                return true;
+            }
+        };
+        let transport = found.as_deref().unwrap_or(otherwise);
+        if transport.is_empty() {
+            return false;
+        }
+        let target = Target { address: self.current.clone(), ..self.target.clone() };
+        let request = Request { sender: self.sender.clone(), ..self.request.clone() };
+        match self.settings.passer.pass(transport, &request, &target) {
+            Ok(answer) if !answer.is_empty() => self.results.extend(answer.iter().map(|outcome| Booked {
+                address: outcome.address.clone().unwrap_or_else(|| target.address.clone()),
+                report: outcome.report(),
+                logged: true,
+            })),
+            Ok(_) => self.book(Report::deferred("mail transport unavailable")),
+            Err(error) => {
+                self.settings.log.warning(format!("transport {transport}: {}", crate::sys::files::reason(&error)));
+                self.book(Report::deferred("mail transport unavailable"));
+            }
+        }
+        true
+    }
+
     /// Delivers to a user: .forward unless that is what led here, then the mailbox.
     fn user(&mut self, name: &str, extension: Option<&str>, forward: bool) {
+        let settings = self.settings;
         let account = match accounts::lookup(name) {
-            Ok(Some(account)) => account,
-            Ok(None) => return self.unknown_user(name, extension),
+            Ok(account) => account,
             // A name service that does not answer is no proof that the user is gone.
             Err(error) => {
                 let reason = crate::sys::files::reason(&error);
                 return self.book(Report::deferred(format!("user lookup error: {reason}")));
             }
         };
-        if forward {
-            match forward::find(self.settings, &account, extension, &self.settings.delimiters) {
+        if forward && let Some(account) = &account {
+            match forward::find(self.settings, account, extension, &self.settings.delimiters) {
                 Ok(Some(text)) => {
                     let list = targets(&text);
                     if !list.is_empty() {
-                        return self.list(list, Source::Forward, &Some(account), 1);
+                        return self.list(list, Source::Forward, &Some(account.clone()), 1);
                     }
                 }
                 Ok(None) => {}
                 Err(report) => return self.book(report),
             }
         }
-        if !self.mailboxes.insert(name.to_owned()) {
+        if self.mailboxes.contains(name) {
             return;
         }
+        // Before the user is looked up: the other agent may know users that this system does not.
+        if self.passed_on(name, &settings.mailbox_transport_maps, &settings.mailbox_transport) {
+            self.mailboxes.insert(name.to_owned());
+            return;
+        }
+        let Some(account) = account else { return self.unknown_user(name, extension) };
+        self.mailboxes.insert(name.to_owned());
         let own_command = match self.settings.mailbox_command_maps.find_text(name) {
             Ok(found) => found,
             Err(error) => {
@@ -309,7 +356,6 @@ impl<'a> Delivery<'a> {
                 return self.book(Report::deferred("mailbox command lookup failure"));
             }
         };
-        let settings = self.settings;
         let text = own_command.as_deref().unwrap_or(&settings.mailbox_command);
         let report = if text.is_empty() {
             mailbox::to_user(self, &account)
@@ -320,7 +366,16 @@ impl<'a> Delivery<'a> {
     }
 
     fn unknown_user(&mut self, name: &str, extension: Option<&str>) {
+        let settings = self.settings;
+        if self.passed_on(name, &settings.fallback_transport_maps, &settings.fallback_transport) {
+            return;
+        }
         if self.settings.luser_relay.is_empty() {
+            if ["mailer-daemon", "postmaster"].contains(&name) {
+                // A notice about a notice would go there too; the reference lets it drop as well.
+                self.settings.log.warning(format!("required alias not found: {name}"));
+                return self.book(Report::sent("discarded"));
+            }
             let local = match extension {
                 Some(extension) => format!("{name}{}{extension}", self.settings.delimiters.get(..1).unwrap_or("+")),
                 None => name.to_owned(),

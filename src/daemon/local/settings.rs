@@ -2,6 +2,7 @@
 
 use crate::cleanup::Cleanup;
 use crate::conf::MainCf;
+use crate::delivery::pass::Passer;
 use crate::log::Log;
 use crate::mailbox::deliver::Rules;
 use crate::route::Router;
@@ -19,6 +20,11 @@ pub struct Settings {
     pub delimiters: String,
     pub config_directory: PathBuf,
     pub forward_path: Vec<String>,
+    pub passer: Passer,
+    pub mailbox_transport: String,
+    pub mailbox_transport_maps: Maps,
+    pub fallback_transport: String,
+    pub fallback_transport_maps: Maps,
     pub mailbox_command: String,
     pub mailbox_command_maps: Maps,
     pub home_mailbox: String,
@@ -51,6 +57,11 @@ impl Settings {
             config_directory: cf.directory().to_owned(),
             // The path's own macros ($home, $recipient_delimiter, $extension) are the recipient's: they are expanded for each.
             forward_path: MainCf::list(&cf.forward_path()),
+            passer: Passer::new(cf),
+            mailbox_transport: cf.mailbox_transport(),
+            mailbox_transport_maps: Maps::open("mailbox_transport_maps", &cf.mailbox_transport_maps(), &options),
+            fallback_transport: cf.fallback_transport(),
+            fallback_transport_maps: Maps::open("fallback_transport_maps", &cf.fallback_transport_maps(), &options),
             mailbox_command: cf.mailbox_command(),
             mailbox_command_maps: Maps::open("mailbox_command_maps", &cf.mailbox_command_maps(), &options),
             home_mailbox: cf.home_mailbox(),

@@ -64,7 +64,7 @@ impl Settings {
         Ok(Settings {
             router: Router::new(cf).map_err(|error| error.to_string())?,
             cleanup: Cleanup::new(cf, log.clone()).map_err(|error| error.to_string())?,
-            bouncer: Bouncer::new(cf),
+            bouncer: Bouncer::new(cf, log),
             cf: cf.clone(),
             active_limit: usize::try_from(cf.qmgr_message_active_limit()).unwrap_or(20_000).max(1),
             minimal_backoff: cf.minimal_backoff_time(),
