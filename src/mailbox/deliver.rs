@@ -2,7 +2,7 @@
 //! error means: the mailbox is as it was.
 
 use crate::sys::files;
-use crate::sys::lock::{self, Dotlock, Kind, Patience};
+use crate::sys::lock::{self, Dotlock, Intent, Kind, Patience};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -49,7 +49,7 @@ pub fn append(
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), DeliverError> {
     let shown = path.display();
-    let _dotlock = if rules.dotlock {
+    let dotlock = if rules.dotlock {
         let taken = Dotlock::acquire(path, rules.patience)
             .map_err(failed(format!("unable to create lock file {shown}.lock")))?;
         Some(taken.ok_or_else(|| DeliverError::Busy(format!("lock file {shown}.lock exists")))?)
@@ -57,7 +57,20 @@ pub fn append(
         None
     };
     let (file, created) = open_locked(path, rules)?;
-    let before = file.metadata().map_err(failed(format!("stat {shown}")))?.len();
+    let data = file.metadata().map_err(failed(format!("stat {shown}")))?;
+    let mut before = data.len();
+    if let Some(dotlock) = &dotlock {
+        // An agent that was killed in the middle left a torn message, or a whole one that nobody knows to be
+        // delivered and that is about to be delivered again: the mailbox goes back to where it was. Its lock kept
+        // everyone else out meanwhile.
+        if let Some(intent) = dotlock.abandoned().filter(|intent| intent.inode == data.ino() && intent.size < before) {
+            file.set_len(intent.size).map_err(failed(format!("truncate {shown}")))?;
+            before = intent.size;
+        }
+        dotlock
+            .note_append(Intent { inode: data.ino(), size: before })
+            .map_err(failed(format!("write lock file {shown}.lock")))?;
+    }
     let outcome = write_and_sync(&file, rules, before, write);
     if outcome.is_err() {
         // The mailbox as it was, while the locks are still held.
@@ -238,6 +251,37 @@ mod tests {
         assert!(failure.is_err());
         assert_eq!(std::fs::read(&path).unwrap(), before);
         assert!(!dir.path().join("toto.lock").exists());
+    }
+
+    /// faults.md F6 and F7: no second copy, and nothing torn glued to the next message.
+    #[test]
+    fn what_a_killed_agent_left_is_cut_off_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("toto");
+        append(&path, &rules(), |out| out.write_all(b"From a\n\nfirst\n\n")).unwrap();
+        // A child that dies holding the lock, in the middle of its message.
+        let program = std::env::current_exe().unwrap();
+        let status = std::process::Command::new(program)
+            .args(["--exact", "mailbox::deliver::tests::die_in_the_middle", "--ignored"])
+            .env("MAILBOX", &path)
+            .output()
+            .unwrap();
+        assert!(!status.status.success());
+        assert!(dir.path().join("toto.lock").exists());
+        assert!(std::fs::read(&path).unwrap().ends_with(b"From b\n\ntorn"));
+        append(&path, &rules(), |out| out.write_all(b"From b\n\nwhole\n\n")).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"From a\n\nfirst\n\nFrom b\n\nwhole\n\n");
+    }
+
+    #[test]
+    #[ignore = "the other half of what_a_killed_agent_left_is_cut_off_again, which runs it"]
+    fn die_in_the_middle() {
+        let Some(path) = std::env::var_os("MAILBOX") else { return };
+        let _ = append(Path::new(&path), &rules(), |out| {
+            out.write_all(b"From b\n\ntorn")?;
+            out.flush()?;
+            std::process::abort()
+        });
     }
 
     #[test]

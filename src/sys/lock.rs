@@ -3,7 +3,7 @@
 //! name, so that it holds on NFS too; a stale one is aged by its ctime, as in the reference: `touch -d` does not age it.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -110,6 +110,15 @@ pub fn still_at(file: &File, path: &Path) -> io::Result<bool> {
 #[derive(Debug)]
 pub struct Dotlock {
     path: PathBuf,
+    /// What a dead holder of this machine was about to append to, see [`Dotlock::note_append`].
+    abandoned: Option<Intent>,
+}
+
+/// An append that a lock's holder was about to do: the file's inode, and its size before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Intent {
+    pub inode: u64,
+    pub size: u64,
 }
 
 impl Dotlock {
@@ -118,16 +127,56 @@ impl Dotlock {
         let mut name = mailbox.as_os_str().to_owned();
         name.push(".lock");
         let path = PathBuf::from(name);
-        for attempt in 0..patience.attempts.max(1) {
+        let mut abandoned = None;
+        let mut attempt = 0;
+        while attempt < patience.attempts.max(1) {
             if attempt > 0 {
                 std::thread::sleep(patience.delay);
             }
             if Dotlock::try_once(&path)? {
-                return Ok(Some(Dotlock { path }));
+                return Ok(Some(Dotlock { path, abandoned }));
+            }
+            if let Some(intent) = Dotlock::remove_abandoned(&path) {
+                abandoned = intent.or(abandoned);
+                continue;
             }
             Dotlock::remove_stale(&path, patience.stale_after);
+            attempt += 1;
         }
         Ok(None)
+    }
+
+    /// What a dead holder was about to append: with the lock in hand, the file can be cut back to where it was.
+    pub fn abandoned(&self) -> Option<Intent> {
+        self.abandoned
+    }
+
+    /// Writes down, durably enough to survive this process, that the file with this inode is about to grow from this
+    /// size. The lock file itself is the record: it exists as long as the append is not known to be whole.
+    pub fn note_append(&self, intent: Intent) -> io::Result<()> {
+        let mut file = OpenOptions::new().append(true).open(&self.path)?;
+        writeln!(file, "append {} {}", intent.inode, intent.size)
+    }
+
+    /// Removes a lock whose holder ran on this machine and is gone: no need to wait until it is old. `Some`: removed,
+    /// with what it was about to do. Only our own locks tell who held them; any other is left to its age.
+    fn remove_abandoned(path: &Path) -> Option<Option<Intent>> {
+        let mut text = String::new();
+        File::open(path).ok()?.take(256).read_to_string(&mut text).ok()?;
+        let mut lines = text.lines();
+        let (pid, place) = lines.next()?.split_once(' ')?;
+        let pid: i32 = pid.parse().ok().filter(|&pid| pid > 0)?;
+        if place != here()?
+            || nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None) != Err(nix::errno::Errno::ESRCH)
+        {
+            return None;
+        }
+        let intent = lines.next().and_then(|line| {
+            let mut words = line.strip_prefix("append ")?.split(' ');
+            Some(Intent { inode: words.next()?.parse().ok()?, size: words.next()?.parse().ok()? })
+        });
+        std::fs::remove_file(path).ok()?;
+        Some(intent)
     }
 
     fn try_once(path: &Path) -> io::Result<bool> {
@@ -135,8 +184,9 @@ impl Dotlock {
         unique.push(format!(".{}.{:?}", std::process::id(), std::thread::current().id()));
         let unique = PathBuf::from(unique);
         let _ = std::fs::remove_file(&unique);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o444).open(&unique)?;
-        let _ = writeln!(file, "{}", std::process::id());
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unique)?;
+        // 0600 rather than the customary 0444: the holder writes down what it does.
+        let _ = writeln!(file, "{} {}", std::process::id(), here().unwrap_or_default());
         // On NFS link(2) may fail and yet have happened: the link count of our own file tells.
         let linked = std::fs::hard_link(&unique, path);
         let ours = file.metadata().is_ok_and(|data| data.nlink() == 2);
@@ -155,6 +205,13 @@ impl Dotlock {
             let _ = std::fs::remove_file(path);
         }
     }
+}
+
+/// Where a process id means something: this boot of this machine, and this pid namespace.
+fn here() -> Option<String> {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
+    Some(format!("{}/{}", boot.trim(), namespace.display()))
 }
 
 impl Drop for Dotlock {
