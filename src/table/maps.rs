@@ -3,6 +3,7 @@
 //! part of a local domain, "@domain").
 
 use super::memory::split_items;
+use crate::message::envelope;
 use super::open::{Options, TableError, Value};
 use super::slot::Slot;
 
@@ -100,7 +101,7 @@ impl Maps {
             Some(at) => (&address[..at], Some(&address[at + 1..])),
             None => (address, None),
         };
-        let split = split_extension(local, delimiters);
+        let split = envelope::split_extension_bytes(local, delimiters);
         let without = |user: &[u8]| match domain {
             Some(domain) => [user, b"@", domain].concat(),
             None => user.to_owned(),
@@ -142,23 +143,6 @@ impl Maps {
     }
 }
 
-/// Splits "user+ext" at the first delimiter into "user" and "+ext". Addresses that the mail system itself uses are
-/// never split, and with "-" neither are list addresses (owner-list, list-request).
-pub fn split_extension<'a>(local: &'a [u8], delimiters: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
-    const NEVER: [&[u8]; 3] = [b"postmaster", b"mailer-daemon", b"double-bounce"];
-    if delimiters.is_empty() || NEVER.iter().any(|name| local.eq_ignore_ascii_case(name)) {
-        return None;
-    }
-    if delimiters.contains(&b'-') {
-        let owner = local.get(..6).is_some_and(|head| head.eq_ignore_ascii_case(b"owner-"));
-        let request = local.len() > 8 && local[local.len() - 8..].eq_ignore_ascii_case(b"-request");
-        if owner || request {
-            return None;
-        }
-    }
-    let at = local.iter().position(|byte| delimiters.contains(byte)).filter(|&at| at > 0)?;
-    Some(local.split_at(at))
-}
 
 #[cfg(test)]
 mod tests {
