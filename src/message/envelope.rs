@@ -65,21 +65,31 @@ pub fn unquote(address: &str) -> String {
     out
 }
 
-/// Local part without and with its extension: "toto+lists" with "+" gives ("toto", Some("lists")). "owner-list" and
-/// "list-request" are not split at "-", and the special names never are.
+/// Local part without its extension, and the extension: "toto+lists" with "+" gives ("toto", Some("lists")).
 pub fn split_extension<'a>(local: &'a str, delimiters: &str) -> (&'a str, Option<&'a str>) {
-    let special = |name: &str| ["mailer-daemon", "double-bounce"].iter().any(|known| name.eq_ignore_ascii_case(known));
-    if delimiters.is_empty() || special(local) {
-        return (local, None);
+    match split_extension_bytes(local.as_bytes(), delimiters.as_bytes()) {
+        // A delimiter is ASCII, so both sides are whole characters.
+        Some((user, _)) => (&local[..user.len()], local.get(user.len() + 1..)),
+        None => (local, None),
     }
-    let Some(at) = local.find(|c| delimiters.contains(c)).filter(|&at| at > 0) else { return (local, None) };
-    let owner = local.get(..6).is_some_and(|head| head.eq_ignore_ascii_case("owner-"));
-    let request =
-        local.len() >= 8 && local.get(local.len() - 8..).is_some_and(|tail| tail.eq_ignore_ascii_case("-request"));
-    if local[at..].starts_with('-') && (owner || request) {
-        return (local, None);
+}
+
+/// Splits "user+ext" at the first delimiter into "user" and "+ext". Addresses that the mail system itself uses are
+/// never split, and with "-" neither are those of lists (owner-list, list-request).
+pub fn split_extension_bytes<'a>(local: &'a [u8], delimiters: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    const NEVER: [&[u8]; 3] = [b"postmaster", b"mailer-daemon", b"double-bounce"];
+    if delimiters.is_empty() || NEVER.iter().any(|name| local.eq_ignore_ascii_case(name)) {
+        return None;
     }
-    (&local[..at], Some(&local[at + 1..]))
+    if delimiters.contains(&b'-') {
+        let owner = local.get(..6).is_some_and(|head| head.eq_ignore_ascii_case(b"owner-"));
+        let request = local.len() > 8 && local[local.len() - 8..].eq_ignore_ascii_case(b"-request");
+        if owner || request {
+            return None;
+        }
+    }
+    let at = local.iter().position(|byte| byte.is_ascii() && delimiters.contains(byte)).filter(|&at| at > 0)?;
+    Some(local.split_at(at))
 }
 
 #[cfg(test)]

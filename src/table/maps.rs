@@ -3,9 +3,9 @@
 //! part of a local domain, "@domain").
 
 use super::memory::split_items;
-use crate::message::envelope;
 use super::open::{Options, TableError, Value};
 use super::slot::Slot;
+use crate::message::envelope;
 
 /// Tables that are searched in order. One that cannot be opened answers every lookup that reaches it with its error,
 /// until it can.
@@ -143,7 +143,6 @@ impl Maps {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,9 +174,9 @@ mod tests {
 
     #[test]
     fn system_addresses_are_not_split() {
-        assert_eq!(split_extension(b"a+b+c", b"+"), Some((&b"a"[..], &b"+b+c"[..])));
+        assert_eq!(envelope::split_extension_bytes(b"a+b+c", b"+"), Some((&b"a"[..], &b"+b+c"[..])));
         for local in ["+a", "double-bounce", "owner-list", "list-request", "plain"] {
-            assert_eq!(split_extension(local.as_bytes(), b"+-"), None, "{local}");
+            assert_eq!(envelope::split_extension_bytes(local.as_bytes(), b"+-"), None, "{local}");
         }
     }
 }
