@@ -15,6 +15,7 @@ use std::time::Duration;
 
 fn main() -> ExitCode {
     spawn::sane_standard_descriptors();
+    privilege::clean_environment(&["MAIL_CONFIG"]);
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err((status, text)) => {

@@ -76,3 +76,13 @@ pub fn started_set_id() -> bool {
     let secure = unsafe { libc::getauxval(libc::AT_SECURE) } != 0;
     secure || Uid::current() != Uid::effective() || Gid::current() != Gid::effective()
 }
+
+/// Forgets the caller's environment but for the variables in `keep`: a set-id program must not let the caller choose
+/// its time zone files, its locale or its loader's wishes. To be called first, before any thread is there.
+pub fn clean_environment(keep: &[&str]) {
+    let names: Vec<_> = std::env::vars_os().map(|(name, _)| name).collect();
+    for name in names.iter().filter(|name| !keep.iter().any(|kept| *name == kept)) {
+        // SAFETY: the program has one thread yet, so nobody reads the environment meanwhile.
+        unsafe { std::env::remove_var(name) };
+    }
+}
