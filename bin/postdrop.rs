@@ -5,6 +5,7 @@
 use pillarbox::conf::{MainCf, main_cf};
 use pillarbox::ipc::trigger;
 use pillarbox::log::Log;
+use pillarbox::queue::permission::{self, Deed};
 use pillarbox::queue::{Queue, maildrop};
 use pillarbox::sys::{accounts, privilege, spawn};
 use std::io::{self, Read, Write};
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
     privilege::clean_environment(&["MAIL_CONFIG"]);
     match run() {
         Ok(()) => ExitCode::SUCCESS,
+        Err((status, text)) if text.is_empty() => ExitCode::from(status),
         Err((status, text)) => {
             let _ = writeln!(io::stderr(), "postdrop: fatal: {text}");
             ExitCode::from(status)
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
 
 const TEMPFAIL: u8 = 75;
 const FAIL: u8 = 1;
+const NOPERM: u8 = 77;
 
 enum Job {
     Submit,
@@ -62,6 +65,20 @@ fn run() -> Result<(), (u8, String)> {
         }
     }
     let queue = Queue::new(&cf);
+    let deed = match job {
+        Job::Submit => Deed::Submit,
+        Job::List => Deed::List,
+        Job::Flush => Deed::Flush,
+    };
+    if let Err(text) = permission::check(&cf, deed) {
+        if deed == Deed::Submit {
+            // sendmail says it in its own name, as the reference's does.
+            let mut out = io::stdout().lock();
+            let _ = write!(out, "queue_id\0\0status\x008\0reason\0{text}\0\0").and_then(|()| out.flush());
+            return Err((NOPERM, String::new()));
+        }
+        return Err((NOPERM, text));
+    }
     match job {
         Job::Submit => submit(&cf, &queue),
         Job::List => {

@@ -110,11 +110,16 @@ fn source(cf: &MainCf) -> Result<Box<dyn Read>, String> {
                 .arg(cf.directory())
                 .stdin(Stdio::null())
                 .stdout(Stdio::piped())
-                .stderr(Stdio::null());
+                .stderr(Stdio::piped());
             let down = |_| "Queue report unavailable - mail system is down".to_owned();
             let output = command.output().map_err(down)?;
             if output.status.success() {
                 return Ok(Box::new(io::Cursor::new(output.stdout)));
+            }
+            // "postdrop: fatal: User ... is not allowed ...": its reason, in our name.
+            let said = String::from_utf8_lossy(&output.stderr);
+            if let Some(reason) = said.trim().strip_prefix("postdrop: fatal: ") {
+                return Err(reason.to_owned());
             }
         }
         Err(_) => {}

@@ -291,7 +291,11 @@ fn through_postdrop(cf: &MainCf, stream: &[u8]) -> Result<String, Failure> {
         let _ = input.write_all(stream);
     }
     let output = child.wait_with_output().map_err(|error| failed(error.to_string()))?;
-    let mut answer = output.stdout.split(|&byte| byte == 0);
+    let fields: Vec<&[u8]> = output.stdout.split(|&byte| byte == 0).collect();
+    if let [b"queue_id", b"", b"status", _, b"reason", reason, ..] = fields.as_slice() {
+        return Err(failed(String::from_utf8_lossy(reason).into_owned()));
+    }
+    let mut answer = fields.into_iter();
     if output.status.success()
         && answer.next() == Some(b"queue_id")
         && let Some(id) = answer.next()

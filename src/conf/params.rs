@@ -96,9 +96,9 @@ params! {
     append_at_myorigin: Bool = "yes";
     append_dot_mydomain: Bool = "${{$compatibility_level} <level {1} ? {yes} : {no}}";
     application_event_drain_time: Time = "100s" ignored;
-    authorized_flush_users: Text = "static:anyone" ignored;
-    authorized_mailq_users: Text = "static:anyone" ignored;
-    authorized_submit_users: Text = "static:anyone" ignored;
+    authorized_flush_users: Text = "static:anyone";
+    authorized_mailq_users: Text = "static:anyone";
+    authorized_submit_users: Text = "static:anyone";
     backwards_bounce_logfile_compatibility: Bool = "yes" ignored;
     berkeley_db_create_buffer_size: Int = "16777216" ignored;
     berkeley_db_read_buffer_size: Int = "131072" ignored;

@@ -10,6 +10,8 @@ pub mod file;
 pub mod id;
 /// The maildrop: mail that was submitted while or before the system runs.
 pub mod maildrop;
+/// Which users may use it.
+pub mod permission;
 /// The records that a queue file is made of.
 pub mod record;
 /// The directories, and which moves between them exist.
