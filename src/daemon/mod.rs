@@ -24,6 +24,8 @@ pub mod skeleton;
 pub mod smtp;
 /// smtpd(8).
 pub mod smtpd;
+/// virtual(8); "virtual" is a reserved word.
+pub mod virtual_agent;
 
 use skeleton::{Model, Privilege, Role};
 
@@ -38,6 +40,8 @@ pub const ROLES: &[Role] = &[
     Role { command: "showq", model: Model::Single, privilege: Privilege::MailOwner, run: showq::run, note: "" },
     Role { command: "local", model: Model::Agent, privilege: Privilege::Root, run: local::run, note: "" },
     Role { command: "smtp", model: Model::Agent, privilege: Privilege::MailOwner, run: smtp::run, note: "" },
+    Role { command: "lmtp", model: Model::Agent, privilege: Privilege::MailOwner, run: smtp::run_lmtp, note: "" },
+    Role { command: "virtual", model: Model::Agent, privilege: Privilege::Root, run: virtual_agent::run, note: "" },
     Role { command: "pipe", model: Model::Agent, privilege: Privilege::Root, run: pipe::run, note: "" },
     Role { command: "error", model: Model::Agent, privilege: Privilege::MailOwner, run: error::run, note: "" },
     Role {
@@ -64,8 +68,6 @@ pub const ROLES: &[Role] = &[
     absorbed("spawn", "not served: nothing listens on its socket"),
     absorbed("dnsblog", "postscreen is not served"),
     absorbed("tlsproxy", "postscreen is not served"),
-    absorbed("lmtp", "delivery by LMTP is not done: mail for it is deferred"),
-    absorbed("virtual", "delivery to virtual mailboxes is not done: mail for them is deferred"),
 ];
 
 const fn absorbed(command: &'static str, note: &'static str) -> Role {

@@ -1,6 +1,8 @@
 //! The common part of delivery agents: [`Finisher::finish`] is the only writer of status lines, and the only place
 //! where an agent marks a recipient done.
 
+/// The message as it stands in a mailbox.
+pub mod letter;
 /// Handing recipients to another agent.
 pub mod pass;
 

@@ -1,57 +1,21 @@
-//! The message as it stands in a mailbox, and its delivery to a user's mailbox or to a file.
+//! Delivery to a user's mailbox or to a file.
 
 use super::recipient::Delivery;
+pub use crate::delivery::letter::Form;
+use crate::delivery::letter::{Letter, verdict};
 use crate::mailbox::deliver::{self, DeliverError};
-use crate::message::{envelope, stamp};
-use crate::queue::file::Content;
-use crate::status::{Code, Report};
+use crate::message::envelope;
+use crate::status::Report;
 use crate::sys::accounts::{self, Account};
 use crate::sys::privilege::Borrowed;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::SystemTime;
-
-/// The form that a message takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// From_ line, ">From " quoting, an empty line at the end.
-    Mbox,
-    /// For commands: From_ line, nothing quoted, nothing added.
-    Pipe,
-    Maildir,
-}
 
 /// Writes the message with the headers that local delivery adds.
 pub fn write_message(delivery: &Delivery<'_>, form: Form, delivered: &str, out: &mut dyn Write) -> io::Result<()> {
-    let sender = envelope::quote_path(&delivery.sender);
-    if form != Form::Maildir {
-        let shown = if sender.is_empty() { "MAILER-DAEMON" } else { &sender };
-        writeln!(out, "From {shown}  {}", stamp::ctime(SystemTime::now()))?;
-    }
-    writeln!(out, "Return-Path: <{sender}>")?;
-    let target = delivery.target;
-    let original = if target.original.is_empty() { &target.address } else { &target.original };
-    writeln!(out, "X-Original-To: {}", envelope::quote(original))?;
-    if !delivered.is_empty() {
-        writeln!(out, "Delivered-To: {delivered}")?;
-    }
-    let mut at_line_start = true;
-    for piece in Content::open(delivery.file, delivery.request.data_offset)? {
-        let piece = piece.map_err(|error| io::Error::other(error.to_string()))?;
-        if form == Form::Mbox && at_line_start && piece.data.starts_with(b"From ") {
-            out.write_all(b">")?;
-        }
-        out.write_all(&piece.data)?;
-        if piece.newline {
-            out.write_all(b"\n")?;
-        }
-        at_line_start = piece.newline;
-    }
-    if !at_line_start {
-        out.write_all(b"\n")?;
-    }
-    if form == Form::Mbox { out.write_all(b"\n") } else { Ok(()) }
+    let Delivery { request, target, file, sender, .. } = delivery;
+    Letter { request, target, file, sender }.write(form, delivered, out)
 }
 
 /// What Delivered-To says, "" when prepend_delivered_header does not name this way of delivery.
@@ -88,7 +52,7 @@ pub fn to_user(delivery: &Delivery<'_>, account: &Account) -> Report {
         as_user(account, || deliver::append(&path, &rules, |out| write_message(delivery, Form::Mbox, &delivered, out)))
     };
     let sent = if is_maildir { "delivered to maildir" } else { "delivered to mailbox" };
-    report(outcome, sent, &path, &account.name.to_string_lossy())
+    verdict(outcome, sent, &path, &account.name.to_string_lossy())
 }
 
 /// In the spool, which is root's: the lock and the file are made with the directory's group, and given to the user.
@@ -143,33 +107,11 @@ pub fn to_file(delivery: &Delivery<'_>, path: &str, rights: &Option<Account>) ->
     };
     let sent =
         if path.ends_with('/') { "delivered to maildir".to_owned() } else { format!("delivered to file: {path}") };
-    match report(outcome, &sent, place, &account.name.to_string_lossy()) {
+    match verdict(outcome, &sent, place, &account.name.to_string_lossy()) {
         failed if failed.code.class() == 2 => failed,
         failed => Report {
             reason: failed.reason.replacen("cannot update mailbox", "cannot append message to file", 1),
             ..failed
         },
     }
-}
-
-/// The verdict on a failure: what the disk says now is temporary, what the place is does not change.
-fn report(outcome: Result<(), DeliverError>, sent: &str, path: &Path, user: &str) -> Report {
-    let error = match outcome {
-        Ok(()) => return Report::sent(sent),
-        Err(error) => error,
-    };
-    let code = match &error {
-        DeliverError::Unfit(_) => Code::new(5, 2, 0),
-        DeliverError::Busy(_) => Code::new(4, 2, 0),
-        DeliverError::Io { source, .. } => match source.raw_os_error() {
-            Some(libc::EDQUOT | libc::EFBIG) => Code::new(5, 2, 2),
-            Some(libc::EACCES | libc::EPERM | libc::EISDIR | libc::ENOTDIR | libc::ELOOP | libc::ENXIO) => {
-                Code::new(5, 2, 0)
-            }
-            Some(libc::EAGAIN | libc::ESTALE) => Code::new(4, 2, 0),
-            // ENOSPC, and EIO too: a disk that fails is no reason to return good mail.
-            _ => Code::new(4, 3, 0),
-        },
-    };
-    Report::new(code, format!("cannot update mailbox {} for user {user}. {error}", path.display()))
 }

@@ -8,6 +8,7 @@ use hickory_resolver::TokioResolver;
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{RData, RecordType};
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 /// A next hop taken apart.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,6 +51,35 @@ impl Host {
     /// "mx.example.org[192.0.2.1]:25"
     pub fn shown(&self) -> String {
         format!("{}[{}]:{}", self.name, self.address.ip(), self.address.port())
+    }
+}
+
+/// Whom to connect to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Peer {
+    Host(Host),
+    /// A socket of this machine (LMTP), below the queue directory unless it is absolute; `name` is our own.
+    Socket {
+        path: PathBuf,
+        name: String,
+    },
+}
+
+impl Peer {
+    /// "mx.example.org[192.0.2.1]:25", "srv.example.org[private/dovecot-lmtp]"
+    pub fn shown(&self) -> String {
+        match self {
+            Peer::Host(host) => host.shown(),
+            Peer::Socket { .. } => self.name(),
+        }
+    }
+
+    /// The same without a port.
+    pub fn name(&self) -> String {
+        match self {
+            Peer::Host(host) => format!("{}[{}]", host.name, host.address.ip()),
+            Peer::Socket { path, name } => format!("{name}[{}]", path.display()),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The dialogue with one host, from connect to QUIT.
 
-use super::destination::{Host, Unreachable};
+use super::destination::{Peer, Unreachable};
+use super::stream::Stream;
 use super::{Settings, said};
 use crate::delivery::{Finisher, Relay};
 use crate::ipc::delivery::{Answer, Request, Target};
@@ -9,9 +10,7 @@ use crate::proto::dot::Encoder;
 use crate::proto::smtp_reply::{Collector, Reply, Step};
 use crate::queue::file::Content;
 use crate::status::{Code, Report};
-use socket2::{Domain, Socket, Type};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// Longest reply line that is read; a longer one is no SMTP.
@@ -29,8 +28,8 @@ pub enum Outcome {
 pub struct Dialogue<'a> {
     settings: &'a Settings,
     shown: String,
-    input: BufReader<TcpStream>,
-    output: TcpStream,
+    input: BufReader<Stream>,
+    output: Stream,
     pipelining: bool,
     eight_bit: bool,
     size: bool,
@@ -50,8 +49,8 @@ impl From<io::Error> for Broken {
 
 impl<'a> Dialogue<'a> {
     /// Connects and says EHLO (or HELO where EHLO is not known).
-    pub fn connect(settings: &'a Settings, host: &Host) -> Result<Dialogue<'a>, Unreachable> {
-        let shown = host.shown();
+    pub fn connect(settings: &'a Settings, peer: &Peer) -> Result<Dialogue<'a>, Unreachable> {
+        let shown = peer.shown();
         let failed = |error: &io::Error| {
             let reason = if error.kind() == io::ErrorKind::TimedOut || error.kind() == io::ErrorKind::WouldBlock {
                 "Connection timed out".to_owned()
@@ -60,7 +59,7 @@ impl<'a> Dialogue<'a> {
             };
             Unreachable::temporary(Code::new(4, 4, 1), format!("connect to {shown}: {reason}"))
         };
-        let stream = open(settings, host.address).map_err(|error| failed(&error))?;
+        let stream = Stream::connect(settings, peer).map_err(|error| failed(&error))?;
         let output = stream.try_clone().map_err(|error| failed(&error))?;
         let mut dialogue = Dialogue {
             settings,
@@ -71,7 +70,7 @@ impl<'a> Dialogue<'a> {
             eight_bit: false,
             size: false,
         };
-        let name = format!("{}[{}]", host.name, host.address.ip());
+        let name = peer.name();
         dialogue.greet(&name).map_err(|failure| Unreachable { relay: Some(shown), ..failure })?;
         dialogue.shown = name;
         Ok(dialogue)
@@ -92,25 +91,30 @@ impl<'a> Dialogue<'a> {
         }
         let helo = self.settings.helo_name.clone();
         let offers_more = self.settings.always_ehlo || greeting.lines.iter().any(|line| line.contains("ESMTP"));
-        if offers_more {
+        let lmtp = self.settings.lmtp;
+        let hello: &[&str] = match (lmtp, offers_more) {
+            (true, _) => &["LHLO"],
+            (false, true) => &["EHLO", "HELO"],
+            (false, false) => &["HELO"],
+        };
+        let mut last = None;
+        for word in hello {
             let reply = self
-                .ask(&format!("EHLO {helo}"), self.settings.greeting_timeout)
-                .map_err(|broken| self.lost(broken, name, "performing the EHLO handshake"))?;
+                .ask(&format!("{word} {helo}"), self.settings.greeting_timeout)
+                .map_err(|broken| self.lost(broken, name, &format!("performing the {word} handshake")))?;
             if reply.is_positive() {
-                self.learn(&reply);
+                if *word != "HELO" {
+                    self.learn(&reply);
+                }
                 return Ok(());
             }
+            last = Some((word, reply));
         }
-        let reply = self
-            .ask(&format!("HELO {helo}"), self.settings.greeting_timeout)
-            .map_err(|broken| self.lost(broken, name, "performing the HELO handshake"))?;
-        if reply.is_positive() {
-            return Ok(());
-        }
+        let Some((word, reply)) = last else { return Ok(()) };
         let code = if reply.is_permanent() { Code::new(5, 0, 0) } else { Code::new(4, 0, 0) };
         let report = Report {
             reason: format!("host {name} refused to talk to me: {}", reply.text()),
-            ..said(code, name, &reply, "HELO")
+            ..said(code, name, &reply, word)
         };
         Err(Unreachable { report, down: !reply.is_permanent(), relay: None })
     }
@@ -225,19 +229,23 @@ impl<'a> Dialogue<'a> {
             return Ok(());
         }
         self.send_content(request, finisher).map_err(|error| self.lost(error.into(), &name, "sending message body"))?;
-        let end = self
-            .reply(self.settings.done_timeout)
-            .map_err(|broken| self.lost(broken, &name, "sending end of data -- message may be sent more than once"))?;
         let accepted: Vec<Target> = accepted.into_iter().cloned().collect();
-        if !end.is_positive() {
-            self.refuse_all(request, finisher, &accepted, relay, &end, "end of DATA command", answer);
-            return Ok(());
-        }
-        let code = end.lines.first().and_then(|line| Code::split(line)).map_or(Code::SENT, |(code, _)| code);
-        let code = if code.class() == 2 { code } else { Code::SENT };
-        for target in &accepted {
-            let report = Report::new(code, end.text());
-            answer.push(finisher.finish(request, target, &report, relay));
+        // By LMTP the server speaks of each recipient.
+        let groups: Vec<&[Target]> =
+            if self.settings.lmtp { accepted.chunks(1).collect() } else { vec![accepted.as_slice()] };
+        for targets in groups {
+            let end = self.reply(self.settings.done_timeout).map_err(|broken| {
+                self.lost(broken, &name, "sending end of data -- message may be sent more than once")
+            })?;
+            if !end.is_positive() {
+                self.refuse_all(request, finisher, targets, relay, &end, "end of DATA command", answer);
+                continue;
+            }
+            let code = end.lines.first().and_then(|line| Code::split(line)).map_or(Code::SENT, |(code, _)| code);
+            let code = if code.class() == 2 { code } else { Code::SENT };
+            for target in targets {
+                answer.push(finisher.finish(request, target, &Report::new(code, end.text()), relay));
+            }
         }
         Ok(())
     }
@@ -273,7 +281,7 @@ impl<'a> Dialogue<'a> {
     }
 
     fn send_content(&mut self, request: &Request, finisher: &Finisher) -> io::Result<()> {
-        self.output.set_write_timeout(Some(self.settings.data_timeout))?;
+        self.output.set_write_timeout(self.settings.data_timeout)?;
         let file = finisher.open(request)?;
         let mut encoder = Encoder::default();
         let mut buffer = Vec::with_capacity(64 * 1024);
@@ -290,7 +298,7 @@ impl<'a> Dialogue<'a> {
     }
 
     fn send(&mut self, command: &str) -> io::Result<()> {
-        self.output.set_write_timeout(Some(self.settings.command_timeout))?;
+        self.output.set_write_timeout(self.settings.command_timeout)?;
         self.output.write_all(format!("{command}\r\n").as_bytes())
     }
 
@@ -300,7 +308,7 @@ impl<'a> Dialogue<'a> {
     }
 
     fn reply(&mut self, patience: Duration) -> Result<Reply, Broken> {
-        self.input.get_ref().set_read_timeout(Some(patience.max(Duration::from_millis(1))))?;
+        self.input.get_ref().set_read_timeout(patience)?;
         let mut collector = Collector::default();
         loop {
             let mut line = Vec::new();
@@ -316,18 +324,4 @@ impl<'a> Dialogue<'a> {
             }
         }
     }
-}
-
-fn open(settings: &Settings, address: SocketAddr) -> io::Result<TcpStream> {
-    let socket = Socket::new(if address.is_ipv6() { Domain::IPV6 } else { Domain::IPV4 }, Type::STREAM, None)?;
-    if let Ok(own) = settings.bind_address.parse::<IpAddr>()
-        && own.is_ipv6() == address.is_ipv6()
-    {
-        socket.bind(&SocketAddr::new(own, 0).into())?;
-    }
-    let patience =
-        if settings.connect_timeout.is_zero() { Duration::from_secs(3600) } else { settings.connect_timeout };
-    socket.connect_timeout(&address.into(), patience)?;
-    socket.set_tcp_nodelay(true)?;
-    Ok(socket.into())
 }

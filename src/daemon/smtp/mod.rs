@@ -3,6 +3,7 @@
 
 mod destination;
 mod dialogue;
+mod stream;
 
 use super::agent;
 use super::skeleton::Context;
@@ -11,7 +12,7 @@ use crate::delivery::{Finisher, Relay};
 use crate::ipc::delivery::{Answer, Request, Target};
 use crate::log::Log;
 use crate::status::{Code, Report, Verdict};
-use destination::{Destination, Resolver, Unreachable};
+use destination::{Destination, Peer, Resolver, Unreachable};
 use dialogue::{Dialogue, Outcome};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -20,6 +21,7 @@ use std::time::{Duration, SystemTime};
 pub struct Settings {
     log: Arc<Log>,
     helo_name: String,
+    myhostname: String,
     own_names: Vec<String>,
     own_addresses: Vec<std::net::IpAddr>,
     connect_timeout: Duration,
@@ -39,6 +41,8 @@ pub struct Settings {
     bind_address: String,
     always_ehlo: bool,
     port: u16,
+    /// LHLO, sockets as next hops, no MX, a reply for each recipient after the data.
+    lmtp: bool,
 }
 
 impl Settings {
@@ -48,6 +52,7 @@ impl Settings {
         Settings {
             log: context.log.clone(),
             helo_name: if helo.is_empty() { cf.myhostname() } else { helo },
+            myhostname: cf.myhostname(),
             own_names: vec![cf.myhostname().to_lowercase()],
             own_addresses: crate::route::resolve::own_addresses(cf),
             connect_timeout: cf.smtp_connect_timeout(),
@@ -67,12 +72,46 @@ impl Settings {
             bind_address: cf.smtp_bind_address(),
             always_ehlo: cf.smtp_always_send_ehlo(),
             port: 25,
+            lmtp: false,
+        }
+    }
+
+    /// The same by the parameters of lmtp(8).
+    fn for_lmtp(context: &Context) -> Settings {
+        let cf: &MainCf = &context.cf;
+        Settings {
+            helo_name: cf.lmtp_lhlo_name(),
+            connect_timeout: cf.lmtp_connect_timeout(),
+            greeting_timeout: cf.lmtp_lhlo_timeout(),
+            command_timeout: cf.lmtp_rcpt_timeout().max(cf.lmtp_mail_timeout()),
+            data_timeout: cf.lmtp_data_xfer_timeout().max(cf.lmtp_data_init_timeout()),
+            done_timeout: cf.lmtp_data_done_timeout(),
+            line_limit: usize::try_from(cf.lmtp_line_length_limit()).unwrap_or(998),
+            address_limit: usize::try_from(cf.lmtp_mx_address_limit()).unwrap_or(5),
+            session_limit: usize::try_from(cf.lmtp_mx_session_limit()).unwrap_or(2),
+            host_lookup: cf.lmtp_host_lookup(),
+            skip_5xx_greeting: cf.lmtp_skip_5xx_greeting(),
+            fallback: MainCf::list(&cf.lmtp_fallback_relay()),
+            bind_address: cf.lmtp_bind_address(),
+            port: cf.lmtp_tcp_port().parse().unwrap_or(24),
+            lmtp: true,
+            ..Settings::new(context)
         }
     }
 }
 
 pub fn run(context: Context) -> Result<(), String> {
     let settings = Settings::new(&context);
+    serve(context, settings)
+}
+
+/// lmtp(8): the same agent, another greeting.
+pub fn run_lmtp(context: Context) -> Result<(), String> {
+    let settings = Settings::for_lmtp(&context);
+    serve(context, settings)
+}
+
+fn serve(context: Context, settings: Settings) -> Result<(), String> {
     let resolver = Resolver::new(&settings)?;
     let finisher = Finisher::from_parts(&context.cf, context.log.clone());
     agent::serve(context, |request| Delivery::new(&settings, &resolver, &finisher, request).run())
@@ -135,9 +174,23 @@ impl<'a> Delivery<'a> {
         self.answer
     }
 
+    fn peers(&self, place: &str) -> Result<Vec<Peer>, Unreachable> {
+        let settings = self.settings;
+        let mut place = place;
+        if settings.lmtp {
+            if let Some(path) = place.strip_prefix("unix:") {
+                return Ok(vec![Peer::Socket { path: path.into(), name: settings.myhostname.clone() }]);
+            }
+            place = place.strip_prefix("inet:").unwrap_or(place);
+        }
+        let destination = Destination::parse(place, settings.port);
+        let destination = Destination { literal: destination.literal || settings.lmtp, ..destination };
+        Ok(self.resolver.hosts(settings, &destination)?.into_iter().map(Peer::Host).collect())
+    }
+
     /// Tries the hosts of a next hop in order. Ok: every recipient has its answer.
     fn try_place(&mut self, place: &str) -> Result<(), Unreachable> {
-        let hosts = self.resolver.hosts(self.settings, &Destination::parse(place, self.settings.port))?;
+        let hosts = self.peers(place)?;
         let mut last = Unreachable::temporary(Code::new(4, 4, 1), "no host to connect to");
         let mut sessions = 0;
         for host in hosts.iter().take(self.settings.address_limit.max(1)) {
