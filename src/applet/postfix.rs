@@ -88,7 +88,7 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
         "stop" => stop(&instance, Signal::SIGTERM),
         "abort" => stop(&instance, Signal::SIGTERM),
         "reload" => reload(&instance),
-        "check" => check(&instance),
+        "check" => check(&instance, matches.get_count("v") > 0),
         "status" => status(&instance),
         "flush" => {
             running(&instance)?;
@@ -122,9 +122,12 @@ fn prepare(instance: &Instance) -> Result<(), Failure> {
 }
 
 /// `postfix check`, and the start of every start: says what is wrong, makes what is missing.
-fn check(instance: &Instance) -> Result<Exit, Failure> {
+fn check(instance: &Instance, verbose: bool) -> Result<Exit, Failure> {
     let findings = crate::conf::check::run(&Context::new(instance.cf.directory().to_owned()));
     let mut fatal = false;
+    if verbose {
+        tell_ignored(&instance.cf);
+    }
     for finding in &findings {
         let _ = writeln!(io::stderr(), "postfix/postfix-script: {finding}");
         instance.log.info(finding.to_string());
@@ -133,12 +136,31 @@ fn check(instance: &Instance) -> Result<Exit, Failure> {
     if fatal { Err(Failure::silent(Exit::FAIL)) } else { Ok(Exit::OK) }
 }
 
+/// `postfix -v check`: what main.cf sets and nothing here obeys.
+fn tell_ignored(cf: &MainCf) {
+    let mut set: Vec<(usize, &String)> = cf
+        .settings()
+        .iter()
+        .filter(|(name, _)| crate::conf::params::find(name).is_some_and(|row| !row.honoured))
+        .map(|(name, setting)| (setting.line, name))
+        .collect();
+    set.sort();
+    for (line, name) in set {
+        let file = cf.file();
+        let _ = writeln!(
+            io::stderr(),
+            "postfix: {}, line {line}: {name} is accepted and has no effect here",
+            file.display()
+        );
+    }
+}
+
 fn start(instance: &Instance, foreground: bool) -> Result<Exit, Failure> {
     if master::running(&instance.cf).is_some() {
         return Err(instance.fatal("the Postfix mail system is already running"));
     }
     prepare(instance)?;
-    check(instance).inspect_err(|_| instance.log.fatal("mail system configuration error"))?;
+    check(instance, false).inspect_err(|_| instance.log.fatal("mail system configuration error"))?;
     instance.say_started();
     if foreground {
         let mut master = open_master(instance)?;

@@ -1,7 +1,8 @@
 //! THE parameter table: every main.cf parameter of Postfix 3.7 with its type and unexpanded default text
 //! (postconf(5)). A row marked `ignored` is accepted and has no effect here; it has no accessor, so no code can use
 //! it by accident. A row without the mark has an accessor on [`MainCf`], and rustc names each that no code calls:
-//! that is how the table stays true. Defaults that the machine decides (myhostname, mydomain, mynetworks,
+//! that is how the table stays true. `indirect` rows are obeyed by name: by the pattern of a service's parameters
+//! (`MainCf::for_service`), or because other parameters and defaults refer to them. Defaults that the machine decides (myhostname, mydomain, mynetworks,
 //! process_id, process_name) stand empty here and are computed in `computed.rs`.
 
 use super::main_cf::MainCf;
@@ -33,6 +34,7 @@ macro_rules! spelled {
 }
 macro_rules! accessor {
     ($name:ident, $kind:ident, $spelled:expr, ignored) => {};
+    ($name:ident, $kind:ident, $spelled:expr, indirect) => {};
     ($name:ident, $kind:ident, $spelled:expr,) => {
         pub(crate) fn $name(&self) -> <super::typed::$kind as Typed>::Value {
             self.typed::<super::typed::$kind>($spelled)
@@ -41,6 +43,9 @@ macro_rules! accessor {
 }
 macro_rules! honoured {
     () => {
+        true
+    };
+    (indirect) => {
         true
     };
     (ignored) => {
@@ -121,7 +126,7 @@ params! {
     command_expansion_filter: Text = "1234567890!@%-_=+:,./abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
     command_time_limit: Time = "1000s";
     compatibility_level: Text = "0";
-    config_directory: Text = "/etc/postfix" ignored;
+    config_directory: Text = "/etc/postfix" indirect;
     confirm_delay_cleared: Bool = "no" ignored;
     connection_cache_protocol_timeout: Time = "5s" ignored;
     connection_cache_service_name: Text = "scache" ignored;
@@ -142,11 +147,11 @@ params! {
     default_delivery_slot_loan: Int = "3" ignored;
     default_delivery_status_filter: Text = "" ignored;
     default_destination_concurrency_failed_cohort_limit: Int = "1" ignored;
-    default_destination_concurrency_limit: Int = "20" ignored;
+    default_destination_concurrency_limit: Int = "20" indirect;
     default_destination_concurrency_negative_feedback: Text = "1" ignored;
     default_destination_concurrency_positive_feedback: Text = "1" ignored;
     default_destination_rate_delay: Time = "0s" ignored;
-    default_destination_recipient_limit: Int = "50" ignored;
+    default_destination_recipient_limit: Int = "50" indirect;
     default_extra_recipient_limit: Int = "1000" ignored;
     default_filter_nexthop: Text = "" ignored;
     default_minimum_delivery_slots: Int = "3" ignored;
@@ -337,8 +342,8 @@ params! {
     lmtp_xforward_timeout: Time = "300s" ignored;
     local_command_shell: Text = "" ignored;
     local_delivery_status_filter: Text = "$default_delivery_status_filter" ignored;
-    local_destination_concurrency_limit: Int = "2" ignored;
-    local_destination_recipient_limit: Int = "1" ignored;
+    local_destination_concurrency_limit: Int = "2" indirect;
+    local_destination_recipient_limit: Int = "1" indirect;
     local_header_rewrite_clients: Text = "permit_inet_interfaces";
     local_login_sender_maps: Text = "static:*" ignored;
     local_recipient_maps: Text = "proxy:unix:passwd.byname $alias_maps";
@@ -346,7 +351,7 @@ params! {
     luser_relay: Raw = "";
     mail_name: Text = "Postfix";
     mail_owner: Text = "postfix";
-    mail_release_date: Text = "20240304" ignored;
+    mail_release_date: Text = "20240304" indirect;
     mail_spool_directory: Text = "/var/mail";
     mail_version: Text = "3.7.11";
     mailbox_command: Raw = "";
@@ -400,7 +405,7 @@ params! {
     multi_instance_directories: Text = "";
     multi_instance_enable: Bool = "no" ignored;
     multi_instance_group: Text = "" ignored;
-    multi_instance_name: Text = "" ignored;
+    multi_instance_name: Text = "" indirect;
     multi_instance_wrapper: Text = "" ignored;
     multi_recipient_bounce_reject_code: Int = "550" ignored;
     mydestination: Text = "$myhostname, localhost.$mydomain, localhost";
@@ -474,9 +479,9 @@ params! {
     postscreen_use_tls: Bool = "$smtpd_use_tls" ignored;
     postscreen_watchdog_timeout: Time = "10s" ignored;
     prepend_delivered_header: Text = "command, file, forward";
-    process_id: Text = "" ignored;
+    process_id: Text = "" indirect;
     process_id_directory: Text = "pid";
-    process_name: Text = "" ignored;
+    process_name: Text = "" indirect;
     propagate_unmatched_extensions: Text = "canonical, virtual";
     proxy_interfaces: Text = "";
     proxy_read_maps: Text = "$local_recipient_maps $mydestination $virtual_alias_maps $virtual_alias_domains $virtual_mailbox_maps $virtual_mailbox_domains $relay_recipient_maps $relay_domains $canonical_maps $sender_canonical_maps $recipient_canonical_maps $relocated_maps $transport_maps $mynetworks $smtpd_sender_login_maps $sender_bcc_maps $recipient_bcc_maps $smtp_generic_maps $lmtp_generic_maps $alias_maps $smtpd_client_restrictions $smtpd_helo_restrictions $smtpd_sender_restrictions $smtpd_relay_restrictions $smtpd_recipient_restrictions $address_verify_sender_dependent_default_transport_maps $address_verify_sender_dependent_relayhost_maps $address_verify_transport_maps $fallback_transport_maps $lmtp_discard_lhlo_keyword_address_maps $lmtp_pix_workaround_maps $lmtp_sasl_password_maps $lmtp_tls_policy_maps $mailbox_command_maps $mailbox_transport_maps $postscreen_discard_ehlo_keyword_address_maps $rbl_reply_maps $sender_dependent_default_transport_maps $sender_dependent_relayhost_maps $smtp_discard_ehlo_keyword_address_maps $smtp_pix_workaround_maps $smtp_sasl_password_maps $smtp_tls_policy_maps $smtpd_discard_ehlo_keyword_address_maps $smtpd_milter_maps $virtual_gid_maps $virtual_uid_maps $local_login_sender_maps $postscreen_reject_footer_maps $smtpd_reject_footer_maps $tls_server_sni_maps $tlsproxy_client_policy_maps $default_delivery_status_filter $lmtp_delivery_status_filter $lmtp_dns_reply_filter $lmtp_reply_filter $local_delivery_status_filter $pipe_delivery_status_filter $postscreen_command_filter $smtp_delivery_status_filter $smtp_dns_reply_filter $smtp_reply_filter $smtpd_command_filter $smtpd_dns_reply_filter $virtual_delivery_status_filter $body_checks $header_checks $lmtp_body_checks $lmtp_header_checks $lmtp_mime_header_checks $lmtp_nested_header_checks $milter_header_checks $mime_header_checks $nested_header_checks $smtp_body_checks $smtp_header_checks $smtp_mime_header_checks $smtp_nested_header_checks" ignored;
@@ -532,7 +537,7 @@ params! {
     sender_dependent_relayhost_maps: Text = "" ignored;
     sendmail_fix_line_endings: Text = "always" ignored;
     sendmail_path: Text = "/usr/sbin/sendmail" ignored;
-    service_name: Text = "" ignored;
+    service_name: Text = "" indirect;
     service_throttle_time: Time = "60s" ignored;
     setgid_group: Text = "postdrop";
     shlib_directory: Text = "/usr/lib/postfix" ignored;
