@@ -705,7 +705,7 @@ params! {
     smtpd_proxy_options: Text = "" ignored;
     smtpd_proxy_timeout: Time = "100s" ignored;
     smtpd_recipient_limit: Int = "1000";
-    smtpd_recipient_overshoot_limit: Int = "1000" ignored;
+    smtpd_recipient_overshoot_limit: Int = "1000";
     smtpd_recipient_restrictions: Text = "";
     smtpd_reject_footer: Raw = "" ignored;
     smtpd_reject_footer_maps: Text = "" ignored;

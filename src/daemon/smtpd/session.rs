@@ -36,6 +36,8 @@ pub struct Transaction {
     pub eight_bit: bool,
     pub hold: bool,
     pub discard: bool,
+    /// Recipients beyond the limit.
+    pub overshoot: usize,
 }
 
 impl Transaction {
@@ -390,7 +392,14 @@ impl<S: Duplex> Session<S> {
             }
         };
         if self.transaction.recipients.len() >= self.settings.recipient_limit {
-            self.error(Verb::Rcpt, "452 4.5.3 Error: too many recipients").await;
+            // A client that sends the rest in another transaction makes no mistake; one that goes on and on does.
+            self.transaction.overshoot += 1;
+            if self.transaction.overshoot > self.settings.recipient_overshoot {
+                self.error(Verb::Rcpt, "452 4.5.3 Error: too many recipients").await;
+            } else {
+                self.count(Verb::Rcpt, false);
+                self.stream.reply("452 4.5.3 Error: too many recipients");
+            }
             return Next::Continue;
         }
         match self.accept_recipient(Some(&sender), &path, "RCPT") {
