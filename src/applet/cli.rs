@@ -97,9 +97,14 @@ pub fn matches(
     usage_exit: Exit,
 ) -> Result<clap::ArgMatches, Failure> {
     let parsed = getopt(optstring, args).map_err(|error| Failure::new(usage_exit, error.to_string()))?;
-    command.no_binary_name(true).try_get_matches_from(normalise(&parsed)).map_err(|error| {
-        Failure::new(usage_exit, error.to_string().trim_start_matches("error: ").trim_end().to_owned())
-    })
+    command
+        .no_binary_name(true)
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .try_get_matches_from(normalise(&parsed))
+        .map_err(|error| {
+            Failure::new(usage_exit, error.to_string().trim_start_matches("error: ").trim_end().to_owned())
+        })
 }
 
 #[cfg(test)]

@@ -222,6 +222,12 @@ fn install(place: &Place) -> Result<()> {
     installer.once(place.at("/etc/mailname"), format!("{host}\n").as_bytes())?;
     std::fs::DirBuilder::new().recursive(true).mode(0o755).create(place.at("/var/spool/postfix"))?;
     std::fs::DirBuilder::new().recursive(true).mode(0o755).create(place.at("/var/lib/postfix"))?;
+    // The queue's directories, so that mail can be submitted before the first start.
+    if place.root == Path::new("/")
+        && let Ok(cf) = crate::conf::MainCf::read(Path::new(crate::conf::main_cf::DEFAULT_DIRECTORY))
+    {
+        crate::conf::manifest::create_missing(&cf).context("make the queue directories")?;
+    }
     let list: String = installer.done.iter().map(|path| format!("{}\n", path.display())).collect();
     crate::sys::files::write_atomically(&place.record(), list.as_bytes(), 0o644)?;
     writeln!(out, "{} files in place; pillarbox uninstall takes them away again.", installer.done.len())?;

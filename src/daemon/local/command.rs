@@ -117,7 +117,7 @@ fn environment(
         text.chars().map(|c| if settings.command_filter.contains(c) { c } else { '_' }).collect()
     };
     let (local, domain) = envelope::split(&delivery.target.address);
-    let user = envelope::split_extension(local, &settings.delimiters).0;
+    let (user, own_extension) = envelope::split_extension(local, &settings.delimiters);
     let name = if login { account.name.to_string_lossy().into_owned() } else { filter(user) };
     let mut values: Vec<(String, String)> = vec![
         ("PATH".into(), "/usr/bin:/bin".into()),
@@ -138,7 +138,7 @@ fn environment(
         values.push(("HOME".into(), account.home.display().to_string()));
         values.push(("SHELL".into(), account.shell.display().to_string()));
     }
-    if let Some(extension) = extension {
+    if let Some(extension) = extension.or(own_extension) {
         values.push(("EXTENSION".into(), filter(extension)));
     }
     for (name, attribute) in [
