@@ -6,7 +6,7 @@ wait_for "the good half" in_box toto '^Subject: for nobody'
 wait_for "the notice" in_box eleve '^Subject: Undelivered Mail Returned to Sender'
 N=$(cat /var/mail/eleve)
 expect "$N" '^Return-Path: <>$'
-expect "$N" '^From: MAILER-DAEMON@srvdmz.virtualux.fr \(Mail Delivery System\)$'
+expect "$N" '^From: (MAILER-DAEMON@srvdmz.virtualux.fr \(Mail Delivery System\)|Mail Delivery System <MAILER-DAEMON@srvdmz.virtualux.fr>)$'
 expect "$N" '^To: eleve@srvdmz.virtualux.fr$'
 expect "$N" '^Auto-Submitted: auto-replied$'
 expect "$N" '^Content-Type: multipart/report; report-type=delivery-status;'
