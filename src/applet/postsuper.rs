@@ -31,6 +31,7 @@ fn cli() -> Command {
         Arg::new(letter.to_string()).short(letter).value_name("QUEUE_ID").action(ArgAction::Append).help(help)
     };
     Command::new("postsuper")
+        .disable_help_flag(true)
         .about("maintain the queue; QUEUE_ID may be ALL, or - for ids on standard input")
         .arg(Arg::new("c").short('c').value_name("DIRECTORY").help("the configuration directory"))
         .arg(ids('d', "delete messages"))
