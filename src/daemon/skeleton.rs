@@ -216,7 +216,7 @@ pub fn wait_for_work(listeners: &[OwnedFd], lifetime: &Option<OwnedFd>, idle: st
 
 /// Collects SIGTERM and SIGHUP, so that a delivery that is under way is finished first.
 pub fn finish_gracefully() {
-    let _ = signal::collect(&[Signal::SIGTERM, Signal::SIGHUP]);
+    let _ = signal::collect_for_wait(&[Signal::SIGTERM, Signal::SIGHUP]);
 }
 
 fn finishing() -> bool {

@@ -25,13 +25,18 @@ pub fn default_sigpipe() {
     let _ = unsafe { nix::sys::signal::signal(Signal::SIGPIPE, SigHandler::SigDfl) };
 }
 
-/// Collects these signals as flags for [`take`]. They are blocked from now on but for the time of [`wait`], so that
-/// none can slip in between looking at a flag and going to sleep. Commands that are started have nothing blocked: the
-/// standard library resets the mask.
-pub fn collect(signals: &[Signal]) -> io::Result<()> {
+/// [`collect`] for loops that sleep in [`wait`]: the signals are blocked but for the time of it, so that none can slip
+/// in between looking at a flag and going to sleep. Programs that are started must have them unblocked again, which
+/// `sys::spawn` does.
+pub fn collect_for_wait(signals: &[Signal]) -> io::Result<()> {
     let mut mask = SigSet::empty();
     signals.iter().for_each(|&signal| mask.add(signal));
     mask.thread_block()?;
+    collect(signals)
+}
+
+/// Collects these signals as flags for [`take`]. Interrupts blocking system calls (no SA_RESTART).
+pub fn collect(signals: &[Signal]) -> io::Result<()> {
     let action = SigAction::new(SigHandler::Handler(raise_flag), SaFlags::empty(), SigSet::empty());
     for &signal in signals {
         // SAFETY: the handler only does an atomic fetch_or, which is async-signal-safe.

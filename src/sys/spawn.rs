@@ -18,6 +18,7 @@ pub fn hand_over(command: &mut Command, map: Vec<(OwnedFd, RawFd)>) {
     unsafe {
         command.pre_exec(move || {
             use std::os::fd::AsRawFd;
+            unblock_signals();
             // In two steps, so that no target number is overwritten while it is still somebody's source.
             let mut moved = [(0, 0); 16];
             for (slot, (source, target)) in moved.iter_mut().zip(&map) {
@@ -54,6 +55,7 @@ pub fn become_user(command: &mut Command, uid: u32, gid: u32, groups: &[u32]) {
     // SAFETY: only async-signal-safe system calls between fork and exec; the vector was made before.
     unsafe {
         command.pre_exec(move || {
+            unblock_signals();
             libc::setsid();
             if libc::getuid() == 0 {
                 // Root comes back first when the parent holds another effective identity.
@@ -89,6 +91,7 @@ pub fn new_session(command: &mut Command) {
     // SAFETY: setsid is async-signal-safe.
     unsafe {
         command.pre_exec(|| {
+            unblock_signals();
             libc::setsid();
             Ok(())
         });
@@ -145,5 +148,18 @@ pub fn on_terminal(command: &mut Command) {
             }
             Ok(())
         });
+    }
+}
+
+/// Between fork and exec: what the parent has blocked (`sys::signal::collect_for_wait`) is its own affair.
+///
+/// # Safety
+/// None beyond what its calls ask: sigemptyset and sigprocmask are async-signal-safe.
+unsafe fn unblock_signals() {
+    // SAFETY: the set is ours, and sigemptyset initialises it before it is used.
+    unsafe {
+        let mut none = std::mem::zeroed::<libc::sigset_t>();
+        libc::sigemptyset(&mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
     }
 }

@@ -79,7 +79,7 @@ impl Master {
                 .map_err(|errno| MasterError::Io { what: "pipe".into(), source: errno.into() })
         };
         let (status, lifetime) = (pipe()?, pipe()?);
-        signal::collect(&[Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD])
+        signal::collect_for_wait(&[Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD])
             .map_err(|source| MasterError::Io { what: "sigaction".into(), source })?;
         signal::ignore(&[Signal::SIGPIPE]);
         let mut master =
