@@ -227,6 +227,9 @@ fn install(place: &Place) -> Result<()> {
         && let Ok(cf) = crate::conf::MainCf::read(Path::new(crate::conf::main_cf::DEFAULT_DIRECTORY))
     {
         crate::conf::manifest::create_missing(&cf).context("make the queue directories")?;
+        if let Some(owner) = accounts::by_name("postfix") {
+            std::os::unix::fs::chown(place.at("/var/lib/postfix"), Some(owner.uid), Some(owner.gid))?;
+        }
     }
     let list: String = installer.done.iter().map(|path| format!("{}\n", path.display())).collect();
     crate::sys::files::write_atomically(&place.record(), list.as_bytes(), 0o644)?;

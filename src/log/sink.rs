@@ -94,7 +94,8 @@ impl Log {
             Event::Warning(_) => Severity::Warning,
             _ => Severity::Info,
         };
-        let tag = format!("{}/{service}[{}]: ", self.name, std::process::id());
+        let path = if service.is_empty() { self.name.clone() } else { format!("{}/{service}", self.name) };
+        let tag = format!("{path}[{}]: ", std::process::id());
         match &self.target {
             Target::Syslog(syslog) => {
                 let line = [stamp().as_bytes(), b" ", tag.as_bytes(), &content].concat();
