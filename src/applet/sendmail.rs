@@ -51,7 +51,7 @@ fn cli() -> Command {
         .arg(value(
             'b',
             "MODE",
-            "m: deliver (default), p: list the queue, i: rebuild aliases, s: SMTP on standard input, v: verify",
+            "m: deliver (default), p: list the queue, i: rebuild aliases, s: SMTP on standard input",
         ))
         .arg(value('q', "WHAT", "flush the queue: a time, Iid, Ssender, Rsite"))
         .arg(value('o', "OPTION", "i: as -i, m, e: without effect"))
@@ -97,7 +97,6 @@ struct Submission {
     envelope_id: String,
     eight_bit: bool,
     gateway: bool,
-    verify: bool,
     report: bool,
     flush: String,
     recipients: Vec<String>,
@@ -142,7 +141,6 @@ fn parse(call: &Invocation) -> Result<Submission, Failure> {
         envelope_id: String::new(),
         eight_bit: false,
         gateway: false,
-        verify: false,
         report: false,
         flush: String::new(),
         recipients: Vec::new(),
@@ -161,7 +159,10 @@ fn parse(call: &Invocation) -> Result<Submission, Failure> {
                 Some('i') => submission.mode = Mode::RebuildAliases,
                 Some('s') => submission.mode = Mode::Smtp,
                 Some('d' | 'l') => daemon = true,
-                Some('v') => submission.verify = true,
+                Some('v') => {
+                    // Verifying must never deliver, and the report that it asks for cannot be made yet.
+                    return Err(Failure::new(Exit::UNAVAILABLE, "fatal: -bv is not served: no message was taken"));
+                }
                 Some('h' | 'H') => return Ok(Submission { mode: Mode::Flush, flush: String::new(), ..submission }),
                 _ => return Err(usage(format!("unsupported: -b{text}"))),
             },
@@ -365,8 +366,8 @@ fn attributes(submission: &Submission) -> Vec<(&'static str, String)> {
     if submission.eight_bit {
         found.push(("encoding", "8bit".to_owned()));
     }
-    if submission.verify || submission.report {
-        found.push(("trace_flags", if submission.verify { "1" } else { "2" }.to_owned()));
+    if submission.report {
+        found.push(("trace_flags", "2".to_owned()));
     }
     found
 }

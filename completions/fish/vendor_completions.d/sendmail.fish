@@ -1,7 +1,7 @@
 complete -c sendmail -s f -d 'the envelope sender' -r
 complete -c sendmail -s r -d 'the same as -f' -r
 complete -c sendmail -s F -d 'the sender\'s full name' -r
-complete -c sendmail -s b -d 'm: deliver (default), p: list the queue, i: rebuild aliases, s: SMTP on standard input, v: verify' -r
+complete -c sendmail -s b -d 'm: deliver (default), p: list the queue, i: rebuild aliases, s: SMTP on standard input' -r
 complete -c sendmail -s q -d 'flush the queue: a time, Iid, Ssender, Rsite' -r
 complete -c sendmail -s o -d 'i: as -i, m, e: without effect' -r
 complete -c sendmail -s C -d 'the main.cf, or its directory' -r
