@@ -5,6 +5,7 @@
 
 use crate::exit::{Exit, Failure};
 use std::ffi::{OsStr, OsString};
+use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// One option as it stood on the command line, in order.
@@ -105,6 +106,17 @@ pub fn matches(
         .map_err(|error| {
             Failure::new(usage_exit, error.to_string().trim_start_matches("error: ").trim_end().to_owned())
         })
+}
+
+/// Parses a command line of our own making (long options, --help), which no getopt string describes.
+pub fn long(command: clap::Command, args: &[OsString]) -> Result<clap::ArgMatches, Failure> {
+    command.no_binary_name(true).try_get_matches_from(args).map_err(|error| match error.kind() {
+        clap::error::ErrorKind::DisplayHelp => {
+            let _ = write!(std::io::stdout(), "{error}");
+            Failure::silent(Exit::OK)
+        }
+        _ => Failure::new(Exit::USAGE, error.to_string().trim_start_matches("error: ").trim_end().to_owned()),
+    })
 }
 
 #[cfg(test)]

@@ -61,14 +61,7 @@ fn cli(name: &'static str) -> Command {
 
 fn run(call: &Invocation, deed: Deed) -> Result<Exit, Failure> {
     let name = if deed == Deed::Install { "install" } else { "uninstall" };
-    let matches =
-        cli(name).no_binary_name(true).try_get_matches_from(&call.args).map_err(|error| match error.kind() {
-            clap::error::ErrorKind::DisplayHelp => {
-                let _ = write!(std::io::stdout(), "{error}");
-                Failure::silent(Exit::OK)
-            }
-            _ => Failure::new(Exit::USAGE, error.to_string().trim_start_matches("error: ").trim_end().to_owned()),
-        })?;
+    let matches = super::cli::long(cli(name), &call.args)?;
     let place = Place::new(&matches);
     if place.root == Path::new("/") && accounts::effective_uid() != 0 {
         return Err(Failure::new(

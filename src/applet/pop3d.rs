@@ -49,13 +49,7 @@ fn cli() -> clap::Command {
 }
 
 fn run(call: &Invocation) -> Result<Exit, Failure> {
-    let matches = cli().no_binary_name(true).try_get_matches_from(&call.args).map_err(|error| match error.kind() {
-        clap::error::ErrorKind::DisplayHelp => {
-            let _ = write!(std::io::stdout(), "{error}");
-            Failure::silent(Exit::OK)
-        }
-        _ => Failure::new(Exit::USAGE, error.to_string().trim_start_matches("error: ").trim_end().to_owned()),
-    })?;
+    let matches = super::cli::long(cli(), &call.args)?;
     let config = matches.get_one::<PathBuf>("config").map(PathBuf::as_path);
     if let Some(role) = matches.get_one::<String>("role") {
         let listeners = matches.get_one::<usize>("listeners").copied().unwrap_or(0);

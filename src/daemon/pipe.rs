@@ -10,13 +10,15 @@ use crate::queue::file::Content;
 use crate::status::{self, Code, Report, Verdict};
 use crate::sys::{accounts, spawn};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
 /// How much of the command's output is kept.
-const OUTPUT_KEPT: u64 = 4096;
+const OUTPUT_KEPT: usize = 4096;
+/// How long processes that the command left behind may go on talking.
+const OUTPUT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the master.cf line asks for.
 struct Settings {
@@ -113,7 +115,7 @@ fn run_command(settings: &Settings, finisher: &Finisher, request: &Request) -> i
     }
     let argv = arguments(settings, request);
     let (program, rest) = argv.split_first().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-    let (mut reader, writer) = io::pipe()?;
+    let (reader, writer) = io::pipe()?;
     let mut command = Command::new(program);
     command.args(rest).env_clear().env("PATH", "/usr/bin:/bin").env("LANG", "C");
     if let Some(directory) = &settings.directory {
@@ -123,16 +125,7 @@ fn run_command(settings: &Settings, finisher: &Finisher, request: &Request) -> i
     spawn::become_user(&mut command, account.uid, gid, &[gid]);
     let mut child = command.spawn()?;
     drop(command);
-    let output = std::thread::spawn(move || {
-        let mut kept = Vec::new();
-        let _ = (&mut reader).take(OUTPUT_KEPT).read_to_end(&mut kept);
-        let _ = io::copy(&mut reader, &mut io::sink());
-        String::from_utf8_lossy(&kept)
-            .trim_end()
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect::<String>()
-    });
+    let output = spawn::Output::collect(reader, OUTPUT_KEPT);
     let watchdog = spawn::Watchdog::start(child.id(), settings.time_limit);
     if let Some(input) = child.stdin.take() {
         let mut out = io::BufWriter::with_capacity(64 * 1024, input);
@@ -146,7 +139,7 @@ fn run_command(settings: &Settings, finisher: &Finisher, request: &Request) -> i
     if watchdog.stop() {
         return Ok(Report::new(Code::new(4, 3, 0), format!("Command time limit exceeded: \"{program}\"")));
     }
-    let output = output.join().unwrap_or_default();
+    let output = output.text(OUTPUT_PATIENCE);
     if status.success() {
         return Ok(Report::sent(format!("delivered via {} service", request.transport)));
     }

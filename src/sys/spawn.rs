@@ -2,11 +2,11 @@
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 /// Puts each descriptor of `map` on its number in the child; every other one from 3 on is closed by its
@@ -161,5 +161,73 @@ unsafe fn unblock_signals() {
         let mut none = std::mem::zeroed::<libc::sigset_t>();
         libc::sigemptyset(&mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
+    }
+}
+
+/// What a command says, collected while it runs: the first bytes are kept, the rest is read and forgotten, so that a
+/// chatty command never blocks.
+pub struct Output {
+    kept: Arc<Mutex<Vec<u8>>>,
+    ended: mpsc::Receiver<()>,
+}
+
+impl Output {
+    pub fn collect(mut reader: io::PipeReader, limit: usize) -> Output {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let (end, ended) = mpsc::channel();
+        let shared = kept.clone();
+        std::thread::spawn(move || {
+            let mut buffer = [0u8; 4096];
+            while let Ok(count @ 1..) = reader.read(&mut buffer) {
+                if let Ok(mut kept) = shared.lock() {
+                    let room = limit.saturating_sub(kept.len());
+                    kept.extend_from_slice(&buffer[..count.min(room)]);
+                }
+            }
+            let _ = end.send(());
+        });
+        Output { kept, ended }
+    }
+
+    /// The text so far, controls masked, once the command has ended. A process that it left behind may hold the pipe
+    /// for ever: it is waited for no longer than `patience`.
+    pub fn text(self, patience: Duration) -> String {
+        let _ = self.ended.recv_timeout(patience);
+        let kept = self.kept.lock().map(|kept| kept.clone()).unwrap_or_default();
+        let text = String::from_utf8_lossy(&kept);
+        text.trim_end().chars().map(|c| if c.is_control() && c != '\n' { '?' } else { c }).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    /// faults.md C15: a command that leaves a process behind must not hold the delivery.
+    #[test]
+    fn a_process_left_behind_holds_nobody() {
+        let (reader, writer) = io::pipe().unwrap();
+        let begun = Instant::now();
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "sleep 20 & echo said"]).stdout(writer);
+        let mut child = command.spawn().unwrap();
+        drop(command);
+        let output = Output::collect(reader, 100);
+        child.wait().unwrap();
+        assert_eq!(output.text(Duration::from_millis(200)), "said");
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_chatty_command_is_cut() {
+        let (reader, writer) = io::pipe().unwrap();
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "yes | head -c 1000000"]).stdout(writer);
+        let mut child = command.spawn().unwrap();
+        drop(command);
+        let output = Output::collect(reader, 10);
+        child.wait().unwrap();
+        assert_eq!(output.text(Duration::from_secs(5)), "y\ny\ny\ny\ny");
     }
 }

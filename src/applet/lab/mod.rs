@@ -45,13 +45,7 @@ fn cli() -> Command {
 }
 
 fn run(call: &Invocation) -> Result<Exit, Failure> {
-    let matches = cli().no_binary_name(true).try_get_matches_from(&call.args).map_err(|error| match error.kind() {
-        clap::error::ErrorKind::DisplayHelp => {
-            let _ = write!(std::io::stdout(), "{error}");
-            Failure::silent(Exit::OK)
-        }
-        _ => Failure::new(Exit::USAGE, error.to_string().trim_start_matches("error: ").trim_end().to_owned()),
-    })?;
+    let matches = crate::applet::cli::long(cli(), &call.args)?;
     let directory = matches.get_one::<PathBuf>("directory").cloned().unwrap_or_else(|| "lab".into());
     let directory = std::path::absolute(&directory).map_err(Failure::fatal)?;
     if accounts::effective_uid() == 0 {

@@ -6,12 +6,14 @@ use crate::message::envelope;
 use crate::status::{self, Code, Report};
 use crate::sys::accounts::{self, Account};
 use crate::sys::spawn;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 /// How much of a command's output is kept for the report.
-const OUTPUT_KEPT: u64 = 4096;
+const OUTPUT_KEPT: usize = 4096;
+/// How long processes that a command left behind may go on talking.
+const OUTPUT_PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Runs `text` with the message. `login` says whether it runs as a user of its own (HOME, USER, SHELL are that
 /// user's) or with default_privs.
@@ -63,7 +65,7 @@ fn run(
     let limit = delivery.settings.command_time_limit;
     // The command's output is drained while the message is written, so that neither side waits for the other for
     // ever; the watchdog ends both.
-    let output = std::thread::spawn(move || read_output(reader));
+    let output = spawn::Output::collect(reader, OUTPUT_KEPT);
     let watchdog = spawn::Watchdog::start(child.id(), limit);
     let written = match input {
         Some(input) => {
@@ -77,7 +79,7 @@ fn run(
     if watchdog.stop() {
         return Err(Failure::TimeOut);
     }
-    let output = output.join().unwrap_or_default();
+    let output = output.text(OUTPUT_PATIENCE);
     match written {
         // A command may be content with less than the whole message; its status says so.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
@@ -92,18 +94,6 @@ fn wait(child: &mut Child) -> io::Result<ExitStatus> {
             other => return other,
         }
     }
-}
-
-fn read_output(mut reader: io::PipeReader) -> String {
-    let mut kept = Vec::new();
-    let _ = (&mut reader).take(OUTPUT_KEPT).read_to_end(&mut kept);
-    // The rest is read and forgotten: a chatty command must not block.
-    let _ = io::copy(&mut reader, &mut io::sink());
-    String::from_utf8_lossy(&kept)
-        .trim_end()
-        .chars()
-        .map(|c| if c.is_control() && c != '\n' { '?' } else { c })
-        .collect()
 }
 
 fn environment(
