@@ -21,6 +21,8 @@ pub mod conf;
 /// Who says what to whom, as types.
 pub mod ipc;
 // L3
+/// The DNS.
+pub mod dns;
 /// Mail stores: mbox and maildir.
 pub mod mailbox;
 /// Files in the queue directory.

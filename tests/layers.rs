@@ -15,6 +15,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("log", 1),
     ("conf", 2),
     ("ipc", 2),
+    ("dns", 3),
     ("table", 3),
     ("mailbox", 3),
     ("queue", 3),

@@ -223,6 +223,12 @@ impl Intake {
         let size = self.size_record();
         let file = &mut self.file;
         file.record(Type::SIZE, &size)?;
+        if let Some(filter) = &envelope.filter {
+            file.record(Type::FILTER, clean(filter).as_bytes())?;
+        }
+        if let Some(redirect) = &envelope.redirect {
+            file.record(Type::REDIRECT, clean(redirect).as_bytes())?;
+        }
         file.record(Type::TIME, format!("{} {:6}", since.as_secs(), since.subsec_micros()).as_bytes())?;
         file.record(Type::ATTRIBUTE, format!("create_time={}", since.as_secs()).as_bytes())?;
         let context = if envelope.rewrite_headers { "local" } else { "remote" };
@@ -249,6 +255,9 @@ impl Intake {
         }
         file.record(Type::MESSAGE, b"")?;
         self.data_offset = file.position();
+        for header in &envelope.prepend {
+            self.put(clean(header).as_bytes(), true)?;
+        }
         for line in self.cleanup.received(self.file.id(), envelope) {
             self.put(line.as_bytes(), true)?;
         }

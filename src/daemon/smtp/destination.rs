@@ -2,11 +2,9 @@
 //! preference, or its own addresses when it has none (RFC 5321 section 5.1).
 
 use super::Settings;
+use crate::dns::{Answer, Dns};
 use crate::status::{Code, Report};
 use crate::sys::resolve;
-use hickory_resolver::TokioResolver;
-use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::{RData, RecordType};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -105,26 +103,16 @@ impl Unreachable {
 /// The DNS, asked one question at a time.
 pub struct Resolver {
     runtime: tokio::runtime::Runtime,
-    dns: Option<TokioResolver>,
-}
-
-/// What the DNS said of MX records.
-enum Mx {
-    Found(Vec<(u16, String)>),
-    None,
-    NoDomain,
-    Failed(String),
+    dns: Dns,
 }
 
 impl Resolver {
     pub fn new(settings: &Settings) -> Result<Resolver, String> {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-        let dns = if settings.disable_dns {
-            None
-        } else {
+        let dns = {
             let _inside = runtime.enter();
-            TokioResolver::builder_tokio().ok().and_then(|builder| builder.build().ok())
+            Dns::new(settings.disable_dns)
         };
         Ok(Resolver { runtime, dns })
     }
@@ -143,10 +131,10 @@ impl Resolver {
         if destination.literal || settings.disable_dns {
             return self.addresses(settings, name, destination.port, 0);
         }
-        let exchangers = match self.mx(name) {
-            Mx::Found(found) => found,
-            Mx::None => return self.checked(settings, name, self.addresses(settings, name, destination.port, 0)?),
-            Mx::NoDomain => {
+        let exchangers = match self.runtime.block_on(self.dns.mx(name)) {
+            Answer::Found(found) => found,
+            Answer::NoData => return self.checked(settings, name, self.addresses(settings, name, destination.port, 0)?),
+            Answer::NoDomain => {
                 let text = format!(
                     "Host or domain name not found. Name service error for name={name} type=MX: Host not found"
                 );
@@ -155,7 +143,7 @@ impl Resolver {
                     None => Err(Unreachable::permanent(Code::new(5, 4, 4), text)),
                 };
             }
-            Mx::Failed(reason) => {
+            Answer::Failed(reason) => {
                 let text =
                     format!("Host or domain name not found. Name service error for name={name} type=MX: {reason}");
                 return match self.native(settings, name, destination.port) {
@@ -207,67 +195,41 @@ impl Resolver {
         Ok(hosts)
     }
 
-    fn mx(&self, name: &str) -> Mx {
-        let Some(dns) = &self.dns else { return Mx::Failed("no resolver".into()) };
-        let query = format!("{}.", name.trim_end_matches('.'));
-        match self.runtime.block_on(dns.lookup(query, RecordType::MX)) {
-            Ok(lookup) => {
-                let found: Vec<(u16, String)> = lookup
-                    .answers()
-                    .iter()
-                    .filter_map(|record| match &record.data {
-                        RData::MX(mx) => Some((mx.preference, mx.exchange.to_utf8().trim_end_matches('.').to_owned())),
-                        _ => None,
-                    })
-                    .collect();
-                if found.is_empty() { Mx::None } else { Mx::Found(found) }
-            }
-            Err(error) => classify(&error),
-        }
-    }
-
     /// The addresses of a host: as smtp_host_lookup says, the DNS or the C library's files.
     fn addresses(&self, settings: &Settings, name: &str, port: u16, preference: u16) -> Result<Vec<Host>, Unreachable> {
-        if (settings.host_lookup.contains("native") || self.dns.is_none())
+        let at = |preference: u16, hosts: Vec<Host>| hosts.into_iter().map(|host| Host { preference, ..host }).collect();
+        if (settings.host_lookup.contains("native") || !self.dns.is_available())
             && let Some(hosts) = self.native(settings, name, port)
         {
-            return Ok(hosts.into_iter().map(|host| Host { preference, ..host }).collect());
+            return Ok(at(preference, hosts));
         }
-        let Some(dns) = &self.dns else {
+        if !self.dns.is_available() {
             return Err(Unreachable::temporary(Code::new(4, 4, 3), format!("unable to look up host {name}")));
-        };
-        let query = format!("{}.", name.trim_end_matches('.'));
+        }
         let text = |reason: &str| {
             format!("Host or domain name not found. Name service error for name={name} type=A: {reason}")
         };
-        match self.runtime.block_on(dns.lookup_ip(query)) {
-            Ok(found) => {
-                let mut hosts: Vec<Host> = found
-                    .iter()
-                    .filter(|address| wanted(settings, address))
-                    .map(|address| Host { name: name.to_owned(), address: SocketAddr::new(address, port), preference })
-                    .collect();
-                hosts.sort_by_key(|host| host.address.is_ipv6());
-                if hosts.is_empty() {
-                    Err(Unreachable::permanent(
-                        Code::new(5, 4, 4),
-                        text("Host found but no data record of requested type"),
-                    ))
-                } else {
-                    Ok(hosts)
-                }
-            }
-            Err(error) => match classify(&error) {
-                Mx::Failed(reason) => match self.native(settings, name, port) {
-                    Some(hosts) => Ok(hosts.into_iter().map(|host| Host { preference, ..host }).collect()),
-                    None => Err(Unreachable::temporary(Code::new(4, 4, 3), text(&reason))),
-                },
-                _ => match self.native(settings, name, port) {
-                    Some(hosts) => Ok(hosts.into_iter().map(|host| Host { preference, ..host }).collect()),
-                    None => Err(Unreachable::permanent(Code::new(5, 4, 4), text("Host not found"))),
-                },
-            },
+        let answer = self.runtime.block_on(self.dns.addresses(name));
+        if let Answer::Found(found) = &answer {
+            let mut hosts: Vec<Host> = found
+                .iter()
+                .filter(|address| wanted(settings, address))
+                .map(|address| Host { name: name.to_owned(), address: SocketAddr::new(*address, port), preference })
+                .collect();
+            hosts.sort_by_key(|host| host.address.is_ipv6());
+            return if hosts.is_empty() {
+                Err(Unreachable::permanent(Code::new(5, 4, 4), text(Answer::<()>::NoData.reason())))
+            } else {
+                Ok(hosts)
+            };
         }
+        if let Some(hosts) = self.native(settings, name, port) {
+            return Ok(at(preference, hosts));
+        }
+        Err(match answer {
+            Answer::Failed(reason) => Unreachable::temporary(Code::new(4, 4, 3), text(&reason)),
+            _ => Unreachable::permanent(Code::new(5, 4, 4), text("Host not found")),
+        })
     }
 
     /// By /etc/hosts and whatever else nsswitch.conf names; None when it knows nothing.
@@ -290,22 +252,6 @@ impl Resolver {
 
 fn wanted(settings: &Settings, address: &IpAddr) -> bool {
     settings.protocols.contains("all") || settings.protocols.contains(if address.is_ipv6() { "ipv6" } else { "ipv4" })
-}
-
-/// "There is none" and "nobody answered" are different: only the first may return mail.
-fn classify(error: &hickory_resolver::net::NetError) -> Mx {
-    if error.is_nx_domain() {
-        return Mx::NoDomain;
-    }
-    if error.is_no_records_found() {
-        return Mx::None;
-    }
-    let text = error.to_string();
-    Mx::Failed(if text.contains(&ResponseCode::ServFail.to_string()) {
-        "Host not found, try again".into()
-    } else {
-        format!("Host not found, try again ({text})")
-    })
 }
 
 #[cfg(test)]
