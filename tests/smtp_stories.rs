@@ -31,7 +31,7 @@ const MAIN_CF: &str = "compatibility_level = 3.6\nmyhostname = srvdmz.virtualux.
     myorigin = $myhostname\nmydestination = $myhostname, localhost.virtualux.fr, localhost\nmynetworks = 127.0.0.1/32\n\
     inet_interfaces = 127.0.0.1\ninet_protocols = ipv4\nalias_maps =\nalias_database =\n\
     local_recipient_maps = inline:{root=1, toto=1, titi=1, eleve=1, postmaster=1}\nrecipient_delimiter = +\n\
-    smtpd_peername_lookup = no\nsmtpd_error_sleep_time = 0\nsmtpd_tls_security_level = none\n";
+    smtpd_peername_lookup = no\nsmtpd_error_sleep_time = 0\nsmtpd_tls_security_level = none\nnotify_classes =\n";
 const SERVICES: &str = "cleanup unix n - n - 0 cleanup\nrewrite unix - - n - - trivial-rewrite\n\
     postlog unix-dgram n - n - 1 postlogd\nproxymap unix - - n - - proxymap\nanvil unix - - n - 1 anvil\n";
 
@@ -173,7 +173,11 @@ impl Site {
                             .iter()
                             .all(|word| !line.contains(word) || !line.starts_with("named_attribute"))
                 };
-                let mut kept: Vec<String> = text.lines().filter(keep).map(|line| normal(line, &self.base)).collect();
+                let kept: Vec<String> = text.lines().filter(keep).map(|line| normal(line, self)).collect();
+                let (mut routes, others): (Vec<String>, Vec<String>) =
+                    kept.into_iter().partition(|line| line.starts_with("redirect_to") || line.starts_with("content_filter"));
+                routes.extend(others);
+                let mut kept = routes;
                 // Attributes before the first recipient stand in no order that matters.
                 let head = kept
                     .iter()
@@ -182,6 +186,11 @@ impl Site {
                     })
                     .unwrap_or(0);
                 kept[..head].sort();
+                let mut at = 0;
+                kept.retain(|line| {
+                    at += 1;
+                    at <= head || !line.starts_with("named_attribute: encoding=")
+                });
                 lines.extend(kept);
                 let _ = std::fs::remove_file(file);
             }
@@ -310,7 +319,7 @@ impl Talk {
             let text = site.log_text();
             let fresh = text.get(before..).unwrap_or_default();
             if fresh.contains("disconnect from ") {
-                said.extend(fresh.lines().filter_map(|line| log_line(line, &site.base)));
+                said.extend(fresh.lines().filter_map(|line| log_line(line, site)));
                 break;
             }
             assert!(begin.elapsed() < Duration::from_secs(30), "no end in the log:\n{text}\n{said:#?}");
@@ -346,7 +355,7 @@ fn reply(reader: &mut BufReader<TcpStream>, site: &Site) -> Vec<String> {
             Ok(_) => {
                 let text = String::from_utf8_lossy(&line).trim_end().to_owned();
                 let more = text.as_bytes().get(3) == Some(&b'-');
-                lines.push(format!("< {}", normal(&text, &site.base)));
+                lines.push(format!("< {}", normal(&text, site)));
                 if more {
                     continue;
                 }
@@ -381,17 +390,18 @@ fn unescape(text: &str) -> Vec<u8> {
 }
 
 /// "smtpd: text" of a log line of smtpd or cleanup.
-fn log_line(line: &str, base: &Path) -> Option<String> {
+fn log_line(line: &str, site: &Site) -> Option<String> {
     let (prefix, text) = line.split_once("]: ")?;
     let service = prefix.rsplit_once("postfix/")?.1.split('[').next()?;
     let (service, kept) = (service.rsplit('/').next()?, ["smtpd", "cleanup", "trivial-rewrite"]);
     let noise = text.starts_with("connect from") || text.contains("public/qmgr") || text.contains("table ") && text.contains("has changed");
-    (kept.contains(&service) && !noise).then(|| format!("* {service}: {}", normal(text, base)))
+    (kept.contains(&service) && !noise).then(|| format!("* {service}: {}", normal(text, site)))
 }
 
 /// What differs from run to run, by its kind.
-fn normal(text: &str, base: &Path) -> String {
-    let text = text.replace(&base.display().to_string(), "BASE");
+fn normal(text: &str, site: &Site) -> String {
+    let text = text.replace(&site.base.display().to_string(), "BASE");
+    let text = text.replace(&format!("for service 127.0.0.1:{}", site.port), "for service 127.0.0.1:PORT");
     let mut out = String::new();
     let mut word = String::new();
     for c in text.chars().chain(['\n']) {
@@ -463,13 +473,18 @@ fn difference(want: &[String], have: &[String]) -> String {
         }
     }
     let (mut i, mut j, mut out) = (0, 0, String::new());
+    // The step that a difference follows.
+    let mut step = None;
     while i < want.len() || j < have.len() {
         if i < want.len() && j < have.len() && want[i] == have[j] {
             if want[i].starts_with('>') {
-                out.push_str(&format!("    {}\n", want[i]));
+                step = Some(format!("    {}\n", want[i]));
             }
             (i, j) = (i + 1, j + 1);
-        } else if j >= have.len() || (i < want.len() && table[i + 1][j] >= table[i][j + 1]) {
+            continue;
+        }
+        out.push_str(&step.take().unwrap_or_default());
+        if j >= have.len() || (i < want.len() && table[i + 1][j] >= table[i][j + 1]) {
             out.push_str(&format!("  - {}\n", want[i]));
             i += 1;
         } else {

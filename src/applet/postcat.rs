@@ -156,7 +156,8 @@ fn show(out: &mut impl Write, name: &str, input: &mut impl Read, view: View) -> 
             }
             _ => {}
         }
-        let content = matches!(record.kind, Type::NORMAL | Type::CONTINUED);
+        // In the envelope the type of a continued line is that of a filter.
+        let content = matches!(record.kind, Type::NORMAL | Type::CONTINUED) && matches!(part, Part::Header | Part::Body);
         if content && part == Part::Header && line_start && is_end_of_header(&record.data) {
             part = Part::Body;
             // The empty line between belongs to the header's display when only that is shown with the body.
@@ -222,6 +223,7 @@ fn write_envelope(out: &mut impl Write, record: &Record) -> io::Result<()> {
         Type::FULL_NAME => "sender_fullname",
         Type::INSPECTION => "content_inspector",
         Type::FILTER => "content_filter",
+        Type::REDIRECT => "redirect_to",
         Type::SENDER => "sender",
         Type::ORIGINAL_RECIPIENT => "original_recipient",
         Type::RECIPIENT => "recipient",

@@ -72,6 +72,10 @@ impl Expansion {
         let mut seen = HashSet::new();
         let mut queued = Vec::new();
         let mut copies = Vec::new();
+        for copy in &envelope.copies {
+            let named = Named { address: copy.clone(), ..Named::default() };
+            self.add(rewriter, &named, false, &mut seen, &mut queued)?;
+        }
         for named in &envelope.recipients {
             self.add(rewriter, named, envelope.expanded, &mut seen, &mut queued)?;
             if !envelope.expanded

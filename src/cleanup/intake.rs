@@ -114,7 +114,8 @@ impl Cleanup {
             ],
             Origin::Internal => vec![format!("Received: by {myhostname} ({mail_name})"), format!("\tid {id}; {date}")],
             Origin::Smtp(client) => {
-                let from = format!("Received: from {} ({} [{}])", client.helo, client.name, client.address);
+                let helo = if client.helo.is_empty() { "unknown" } else { &client.helo };
+                let from = format!("Received: from {helo} ({} [{}])", client.name, client.address);
                 let by = format!("\tby {myhostname} ({mail_name}) with {} id {id}", client.protocol);
                 match envelope.recipients.as_slice() {
                     [one] => vec![from, by, format!("\tfor <{}>; {date}", address::quote(&one.address))],

@@ -186,10 +186,10 @@ params! {
     dont_remove: Int = "0" ignored;
     double_bounce_sender: Text = "double-bounce";
     duplicate_filter_limit: Int = "1000" ignored;
-    empty_address_default_transport_maps_lookup_key: Text = "<>" ignored;
+    empty_address_default_transport_maps_lookup_key: Text = "<>";
     empty_address_local_login_sender_maps_lookup_key: Text = "<>" ignored;
     empty_address_recipient: Text = "MAILER-DAEMON" ignored;
-    empty_address_relayhost_maps_lookup_key: Text = "<>" ignored;
+    empty_address_relayhost_maps_lookup_key: Text = "<>";
     enable_idna2003_compatibility: Bool = "no" ignored;
     enable_long_queue_ids: Bool = "no";
     enable_original_recipient: Bool = "yes" ignored;
@@ -519,7 +519,7 @@ params! {
     relay_recipient_maps: Text = "";
     relay_transport: Text = "relay";
     relayhost: Text = "";
-    relocated_maps: Text = "" ignored;
+    relocated_maps: Text = "";
     remote_header_rewrite_domain: Text = "" ignored;
     require_home_directory: Bool = "no" ignored;
     reset_owner_alias: Bool = "no" ignored;
@@ -533,8 +533,8 @@ params! {
     sender_bcc_maps: Text = "";
     sender_canonical_classes: Text = "envelope_sender, header_sender" ignored;
     sender_canonical_maps: Text = "";
-    sender_dependent_default_transport_maps: Text = "" ignored;
-    sender_dependent_relayhost_maps: Text = "" ignored;
+    sender_dependent_default_transport_maps: Text = "";
+    sender_dependent_relayhost_maps: Text = "";
     sendmail_fix_line_endings: Text = "always" ignored;
     sendmail_path: Text = "/usr/sbin/sendmail" ignored;
     service_name: Text = "" indirect;

@@ -190,8 +190,8 @@ impl Active {
         let mut index: HashMap<(String, String, String), usize> = HashMap::new();
         let mut failed = Vec::new();
         for recipient in &message.recipients {
-            let resolution = match self.settings.router.resolve(&recipient.address) {
-                Ok(resolution) => resolution,
+            let resolution = match self.settings.router.resolve_from(&message.sender, &recipient.address) {
+                Ok(resolution) => resolution.through(&message.filter),
                 Err(error) => {
                     self.log.warning(format!("{id}: {error}"));
                     failed.push((recipient.clone(), Report::deferred("address resolver failure")));

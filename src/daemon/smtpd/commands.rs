@@ -29,26 +29,28 @@ impl<S: Duplex> Session<S> {
             self.error(Verb::Unknown, "500 5.5.2 Error: bad syntax").await;
             return Next::Continue;
         }
-        self.last = command.verb.name();
         let is_noop = settings.noop_commands.iter().any(|word| word.eq_ignore_ascii_case(command.word));
-        if is_noop {
-            self.junk += 1;
-            self.good(Verb::Noop, "250 2.0.0 Ok").await;
-            return Next::Continue;
-        }
-        if command.verb == Verb::Unknown && settings.forbidden_commands.contains(command.word).unwrap_or(false) {
+        if command.verb == Verb::Unknown
+            && !is_noop && settings.forbidden_commands.contains(command.word).unwrap_or(false) {
             self.log.warning(format!("non-SMTP command from {}: {line}", self.shown()));
             self.say("221 2.7.0 Error: I can break rules, too. Goodbye.").await;
             self.count(Verb::Unknown, false);
-            return Next::Close;
-        }
-        if !self.in_turn(command.verb).await {
             return Next::Close;
         }
         if self.denied && command.verb != Verb::Quit {
             let reply = format!("503 5.7.0 Error: access denied for {}", self.shown());
             self.error(command.verb, &reply).await;
             return Next::Continue;
+        }
+        self.last = command.verb.name();
+        if is_noop {
+            self.junk += 1;
+            // Not counted, as in the reference.
+            self.say("250 2.0.0 Ok").await;
+            return Next::Continue;
+        }
+        if !self.in_turn(command.verb).await {
+            return Next::Close;
         }
         if JUNK.contains(&command.verb) {
             if self.junk > settings.limits.junk {
@@ -147,20 +149,28 @@ impl<S: Duplex> Session<S> {
             let word = verb.name();
             return self.error(verb, &format!("501 Syntax: {word} hostname")).await;
         }
-        let before = (self.helo.take(), self.extended);
-        self.helo = Some(printable(&name));
-        self.extended = extended;
+        let before = self.helo.replace(printable(&name));
         if !self.settings.delay_reject
             && !self.peer.is_user
             && let Err(reply) = self.check_helo(&verb.name()).await
         {
-            (self.helo, self.extended) = before;
+            self.helo = before;
             return self.error(verb, &reply).await;
         }
+        self.extended = extended;
         self.transaction = Transaction::default();
         let host = self.settings.myhostname.clone();
         if !extended {
             return self.good(verb, &format!("250 {host}")).await;
+        }
+        const ORDER: &[&str] = &[
+            "8bitmime", "pipelining", "size", "vrfy", "etrn", "auth", "verp", "starttls", "xclient", "xforward",
+            "enhancedstatuscodes", "dsn", "smtputf8", "chunking",
+        ];
+        let hidden: Vec<String> =
+            ORDER.iter().filter(|word| self.discards(word)).map(|word| word.to_uppercase()).collect();
+        if !hidden.is_empty() && !self.discards("silent-discard") {
+            self.log.info(format!("discarding EHLO keywords: {}", hidden.join(" ")));
         }
         let mut lines = vec![host];
         lines.extend(self.offers());
@@ -173,7 +183,6 @@ impl<S: Duplex> Session<S> {
     /// What EHLO lists.
     fn offers(&self) -> Vec<String> {
         let settings = &self.settings;
-        let may = |hosts| self.peer.is_in(hosts);
         let offers = [
             ("pipelining", Some("PIPELINING".to_owned())),
             ("size", Some(match settings.message_size_limit {
@@ -182,8 +191,8 @@ impl<S: Duplex> Session<S> {
             })),
             ("vrfy", (!settings.disable_vrfy).then(|| "VRFY".to_owned())),
             ("etrn", Some("ETRN".to_owned())),
-            ("xclient", may(&settings.xclient_hosts).then(|| super::xclient::OFFER.to_owned())),
-            ("xforward", may(&settings.xforward_hosts).then(|| super::xclient::FORWARD_OFFER.to_owned())),
+            ("xclient", self.peer.is_in(&settings.xclient_hosts).then(|| super::xclient::OFFER.to_owned())),
+            ("xforward", self.may_forward().then(|| super::xclient::FORWARD_OFFER.to_owned())),
             ("enhancedstatuscodes", Some("ENHANCEDSTATUSCODES".to_owned())),
             ("8bitmime", Some("8BITMIME".to_owned())),
             ("dsn", Some("DSN".to_owned())),
@@ -254,6 +263,10 @@ impl<S: Duplex> Session<S> {
     /// A refusal that no list made.
     pub fn log_refusal(&self, stage: &str, reply: &str) {
         let queue_id = self.transaction.queue_id();
+        let mut reply = reply.to_owned();
+        if self.settings.soft_bounce && reply.starts_with('5') {
+            super::footer::soften(&mut reply);
+        }
         let mut line = format!("{stage} from {}: {reply};", self.shown());
         if let Some(sender) = &self.transaction.sender {
             line.push_str(&format!(" from=<{}>", envelope::quote_path(sender)));

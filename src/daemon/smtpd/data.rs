@@ -74,7 +74,6 @@ pub async fn receive<S: Duplex>(session: &mut Session<S>, rest: &str) -> Next {
     }
     if let Err(reply) = session.check_data("DATA").await {
         session.error(verb, &reply).await;
-        session.transaction = Transaction::default();
         return Next::Continue;
     }
     let mut opened = open(session);

@@ -11,7 +11,7 @@ use crate::table::{Maps, TableError};
 /// Why an address is refused.
 pub struct Unknown {
     pub code: i64,
-    pub dsn: &'static str,
+    pub dsn: String,
     pub text: String,
 }
 
@@ -28,7 +28,10 @@ pub fn unlisted(settings: &Settings, resolution: &Resolution, sender: bool) -> R
     }
     // What goes to the error mailer is known to be undeliverable.
     if resolution.transport == "error" || resolution.transport == "retry" {
-        let words = Code::split(&resolution.nexthop).map_or(resolution.nexthop.as_str(), |(_, words)| words);
+        let (dsn, words) = match Code::split(&resolution.nexthop) {
+            Some((own, words)) => (own.to_string(), words),
+            None => (dsn.to_owned(), resolution.nexthop.as_str()),
+        };
         let code = match (resolution.transport.as_str(), resolution.class) {
             ("retry", _) => 450,
             (_, Class::VirtualAlias) => codes.unknown_virtual_alias,
@@ -49,7 +52,7 @@ pub fn unlisted(settings: &Settings, resolution: &Resolution, sender: bool) -> R
         return Ok(None);
     }
     let place = if settings.show_unknown_table { format!(" in {table} table") } else { String::new() };
-    Ok(Some(Unknown { code, dsn, text: format!("User unknown{place}") }))
+    Ok(Some(Unknown { code, dsn: dsn.to_owned(), text: format!("User unknown{place}") }))
 }
 
 /// Addresses that the mail system itself uses are always there.

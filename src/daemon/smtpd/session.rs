@@ -231,7 +231,9 @@ impl<S: Duplex> Session<S> {
                 all += total;
             }
         }
-        parts.push(format!("commands={}", show(all_good, all)));
+        // The reference shows both numbers where nothing was said.
+        let total = if all == 0 { "0/0".to_owned() } else { show(all_good, all) };
+        parts.push(format!("commands={total}"));
         parts.join(" ")
     }
 

@@ -20,6 +20,8 @@ pub struct Transaction {
     pub recipients: Vec<Named>,
     /// Made at the first accepted recipient: it gives the queue id.
     pub file: Option<NewFile>,
+    /// That id.
+    id: String,
     /// "7bit" or "8bit", as BODY= said.
     pub encoding: Option<&'static str>,
     pub utf8: bool,
@@ -41,7 +43,7 @@ pub struct Transaction {
 
 impl Transaction {
     pub fn queue_id(&self) -> String {
-        self.file.as_ref().map_or_else(|| "NOQUEUE".to_owned(), |file| file.id().to_string())
+        if self.id.is_empty() { "NOQUEUE".to_owned() } else { self.id.clone() }
     }
 
     /// What access tables asked for, on top of what they asked for before.
@@ -163,6 +165,7 @@ impl<S: Duplex> Session<S> {
         let verb = Verb::Rcpt;
         if let Err((reply, counts)) = self.recipient(rest).await {
             if self.hang_up && reply.is_empty() {
+                self.count(verb, false);
                 return Next::Close;
             }
             if counts {
@@ -192,8 +195,11 @@ impl<S: Duplex> Session<S> {
         if self.is_over(anvil::Event::Recipient, settings.limits.recipient_rate, "Recipient address") {
             return Err((format!("450 4.7.1 Error: too many recipients from {}", self.peer.address), true));
         }
-        let path = self.read_path(rest, "TO").filter(|path| !path.address.is_empty());
-        let Some(path) = path else {
+        let path = self.read_path(rest, "TO");
+        if path.as_ref().is_some_and(|path| path.address.is_empty()) {
+            self.warn_of_address("TO", "<>");
+        }
+        let Some(path) = path.filter(|path| !path.address.is_empty()) else {
             return Err(fault("501 5.1.3 Bad recipient address syntax"));
         };
         let named = self.recipient_parameters(&path).map_err(|reply| (reply, true))?;
@@ -211,6 +217,7 @@ impl<S: Duplex> Session<S> {
             match self.shared.sink.reserve() {
                 Ok(file) => {
                     if let Some(file) = &file {
+                        self.transaction.id = file.id().to_string();
                         let client = self.shown();
                         self.log.event(&Event::Client { queue_id: text(file.id().as_str()), client: text(&client) });
                     }
@@ -245,8 +252,12 @@ impl<S: Duplex> Session<S> {
                 if named.notify != 0 {
                     return Err("501 5.5.4 Error: Bad NOTIFY parameter syntax".into());
                 }
-                named.notify =
-                    notify_bits(value).ok_or_else(|| "501 5.5.4 Error: Bad NOTIFY parameter syntax".to_owned())?;
+                named.notify = notify_bits(value).map_err(|word| {
+                    if !word.is_empty() {
+                        self.log.warning(format!("unknown DSN NOTIFY command value \"{word}\" in \"{value}\""));
+                    }
+                    "501 5.5.4 Error: Bad NOTIFY parameter syntax".to_owned()
+                })?;
             } else {
                 // What xtext decodes to ends up in a notice: no controls (faults.md A40).
                 let decoded = xtext::decode(value).filter(|text| {
@@ -303,8 +314,8 @@ impl<S: Duplex> Session<S> {
     }
 }
 
-/// "NEVER" alone, or any of the others.
-fn notify_bits(value: &str) -> Option<u32> {
+/// "NEVER" alone, or any of the others. The error is the word that is none of them, if that is the trouble.
+fn notify_bits(value: &str) -> Result<u32, String> {
     let mut bits = 0;
     for word in value.split(',') {
         bits |= match word.to_ascii_uppercase().as_str() {
@@ -312,8 +323,8 @@ fn notify_bits(value: &str) -> Option<u32> {
             "SUCCESS" => notify::SUCCESS,
             "FAILURE" => notify::FAILURE,
             "DELAY" => notify::DELAY,
-            _ => return None,
+            _ => return Err(word.to_owned()),
         };
     }
-    Some(bits).filter(|bits| bits & notify::NEVER == 0 || *bits == notify::NEVER)
+    if bits & notify::NEVER == 0 || bits == notify::NEVER { Ok(bits) } else { Err(String::new()) }
 }

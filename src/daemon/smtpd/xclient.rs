@@ -28,13 +28,13 @@ pub struct Forwarded {
 impl<S: Duplex> Session<S> {
     pub async fn xclient(&mut self, rest: &str) {
         let verb = Verb::Xclient;
-        let hosts = &self.shared.settings.xclient_hosts;
-        // Only before a transaction, and only by whom we trust; the true client decides, not whom it spoke for.
-        if !self.peer.origin.as_deref().unwrap_or(&self.peer).is_in(hosts) {
-            return self.error(verb, "550 5.7.0 Error: insufficient authorization").await;
-        }
         if self.transaction.sender.is_some() {
             return self.error(verb, "503 5.5.1 Error: MAIL transaction in progress").await;
+        }
+        let hosts = &self.shared.settings.xclient_hosts;
+        // As in the reference, who spoke for somebody else has that client's rights from then on.
+        if !self.peer.is_in(hosts) {
+            return self.error(verb, "550 5.7.0 Error: insufficient authorization").await;
         }
         let attributes = match attributes(rest, "XCLIENT") {
             Ok(attributes) => attributes,
@@ -103,13 +103,19 @@ impl<S: Duplex> Session<S> {
         self.transaction = Transaction::default();
         self.forwarded = None;
         self.early_deferral = None;
-        self.count(verb, true);
+        // Counted as a failure and no error, as in the reference.
+        self.count(verb, false);
         self.greet().await;
+    }
+
+    /// XFORWARD is the true client's right.
+    pub fn may_forward(&self) -> bool {
+        self.peer.origin.as_deref().unwrap_or(&self.peer).is_in(&self.shared.settings.xforward_hosts)
     }
 
     pub async fn xforward(&mut self, rest: &str) {
         let verb = Verb::Xforward;
-        if !self.peer.is_in(&self.shared.settings.xforward_hosts) {
+        if !self.may_forward() {
             return self.error(verb, "550 5.7.0 Error: insufficient authorization").await;
         }
         if self.transaction.sender.is_some() {

@@ -46,17 +46,17 @@ impl Check<'_> {
                 }
             }
             "HANGUP" => {
-                self.verdict("hangup", &about(&or("triggers HANGUP action")));
+                self.verdict("hangup", words);
                 self.hang_up = true;
                 self.reply.clear();
                 Status::Reject
             }
             "WARN" => {
-                self.verdict("warn", &about(&or("triggers WARN action")));
+                self.verdict("warn", words);
                 Status::Dunno
             }
             "INFO" => {
-                self.verdict("info", &about(&or("triggers INFO action")));
+                self.verdict("info", words);
                 Status::Dunno
             }
             "HOLD" => {
@@ -135,7 +135,7 @@ impl Check<'_> {
             self.log.warning("do not specify lookup tables inside SMTPD access maps");
             return Err(self.misconfigured("define a restriction class and specify its name instead."));
         }
-        self.list(&parsed, name, class, None).await
+        self.list(&parsed, name, class).await
     }
 
     /// Before MAIL there is no message that an action could touch.
@@ -146,7 +146,7 @@ impl Check<'_> {
         }
         self.log.warning(format!(
             "access table {table}: with smtpd_delay_reject=no, action {action} is always skipped in \
-             smtpd_client_restrictions or smtpd_helo_restrictions"
+             Client host or Helo command restrictions"
         ));
         false
     }

@@ -57,7 +57,14 @@ impl Check<'_> {
                 let text = format!("<{name}>: {class} rejected: Multi-recipient bounce");
                 self.reject(settings.codes.multi_recipient_bounce, "5.5.3", &text)
             }
-            (Plain::SenderLoginMismatch, _, Some(sender)) => self.not_logged_in(&sender)?,
+            (
+                Plain::SenderLoginMismatch
+                | Plain::UnauthenticatedLoginMismatch
+                | Plain::AuthenticatedLoginMismatch
+                | Plain::KnownLoginMismatch,
+                _,
+                sender,
+            ) => self.login_mismatch(plain, sender.as_deref())?,
             (Plain::UnverifiedSender, _, Some(sender)) => self.unverified(&sender, "Sender address"),
             (Plain::UnverifiedRecipient, Some(recipient), _) => self.unverified(&recipient, "Recipient address"),
             _ => Status::Dunno,
@@ -70,10 +77,9 @@ impl Check<'_> {
         if literal || (is_host(domain) && domain.trim_end_matches('.').contains('.')) {
             return Status::Dunno;
         }
-        let dsn = if class == "Sender address" { "5.5.2" } else { "5.5.2" };
         self.reject(
             self.settings.codes.non_fqdn,
-            dsn,
+            "5.5.2",
             &format!("<{address}>: {class} rejected: need fully-qualified address"),
         )
     }
@@ -131,19 +137,30 @@ impl Check<'_> {
         Ok(match found {
             Some(unknown) => {
                 let text = format!("<{named}>: {class} rejected: {}", unknown.text);
-                self.reject(unknown.code, unknown.dsn, &text)
+                self.reject(unknown.code, &unknown.dsn, &text)
             }
             None => Status::Dunno,
         })
     }
 
     /// smtpd_sender_login_maps: an address with an owner is not for clients that did not log in, which here is all.
-    fn not_logged_in(&mut self, sender: &str) -> Step {
+    fn login_mismatch(&mut self, plain: Plain, sender: Option<&str>) -> Step {
         let settings = self.settings;
+        let words: &[&str] = match plain {
+            Plain::AuthenticatedLoginMismatch => &["reject_authenticated_sender_login_mismatch"],
+            Plain::UnauthenticatedLoginMismatch => &["reject_unauthenticated_sender_login_mismatch"],
+            Plain::KnownLoginMismatch => &["reject_known_sender_login_mismatch"],
+            _ => &["reject_authenticated_sender_login_mismatch", "reject_unauthenticated_sender_login_mismatch"],
+        };
         if !settings.sasl_wanted {
-            self.log.warning("restriction `reject_sender_login_mismatch' ignored: no SASL support");
+            for word in words {
+                self.log.warning(format!("restriction `{word}' ignored: no SASL support"));
+            }
             return Ok(Status::Dunno);
         }
+        let Some(sender) = sender.filter(|_| plain != Plain::AuthenticatedLoginMismatch) else {
+            return Ok(Status::Dunno);
+        };
         let resolution = self.resolve(sender)?;
         let found = recipient::find(settings, &settings.sender_logins, &resolution.recipient, resolution.class);
         if self.asked(found, sender)?.is_none() {

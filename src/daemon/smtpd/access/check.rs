@@ -83,6 +83,8 @@ pub struct Check<'a> {
     pub sender_checked: bool,
     pub reply: String,
     pub hang_up: bool,
+    /// What a table without a word before it is about.
+    own: Option<Subject>,
     depth: u32,
     /// The depth at which warn_if_reject holds.
     warn_only: Option<u32>,
@@ -118,6 +120,7 @@ impl<'a> Check<'a> {
             sender_checked: false,
             reply: String::new(),
             hang_up: false,
+            own: None,
             depth: 0,
             warn_only: None,
         }
@@ -129,7 +132,8 @@ impl<'a> Check<'a> {
         self.warn_only = None;
         self.defer_if_reject = None;
         let (name, class) = self.about(subject);
-        match self.list(&list.restrictions, &name, class, Some(subject)).await {
+        self.own = Some(subject).filter(|own| !matches!(own, Subject::Data | Subject::EndOfData));
+        match self.list(&list.restrictions, &name, class).await {
             Ok(status) => status,
             Err(Stop) => Status::Reject,
         }
@@ -163,7 +167,6 @@ impl<'a> Check<'a> {
         restrictions: &'s [Restriction],
         name: &'s str,
         class: &'s str,
-        own: Option<Subject>,
     ) -> std::pin::Pin<Box<dyn Future<Output = Step> + 's>> {
         Box::pin(async move {
             self.depth += 1;
@@ -175,16 +178,13 @@ impl<'a> Check<'a> {
                 if self.effects.discard {
                     break;
                 }
-                if self.warn_only.is_some_and(|depth| depth >= self.depth) {
-                    self.warn_only = None;
-                }
                 if matches!(restriction, Restriction::Plain(Plain::WarnIfReject)) {
                     // One level deeper than this list: spent by the next restriction of this one.
                     self.warn_only.get_or_insert(self.depth + 1);
                     continue;
                 }
                 let warned = self.warn_only;
-                status = self.one(restriction, name, class, own).await?;
+                status = self.one(restriction, name, class).await?;
                 if warned == Some(self.depth + 1) {
                     self.warn_only = None;
                 }
@@ -192,18 +192,12 @@ impl<'a> Check<'a> {
                     break;
                 }
             }
-            if status == Status::Reject
-                && let Some(deferral) = self.defer_if_reject.take()
-            {
-                self.warn_only = None;
-                status = self.reject_as(deferral.code, &deferral.dsn, &deferral.reason);
-            }
             self.depth -= 1;
             Ok(status)
         })
     }
 
-    async fn one(&mut self, restriction: &Restriction, name: &str, class: &str, own: Option<Subject>) -> Step {
+    async fn one(&mut self, restriction: &Restriction, name: &str, class: &str) -> Step {
         match restriction {
             Restriction::Plain(plain) => self.plain(*plain, name, class).await,
             Restriction::Access(subject, word, maps) => self.access(*subject, word, maps).await,
@@ -221,11 +215,11 @@ impl<'a> Check<'a> {
             Restriction::Class(class_name) => {
                 let settings = self.settings;
                 match settings.restrictions.classes.get(class_name) {
-                    Some(inner) => self.list(&inner.restrictions, name, class, own).await,
+                    Some(inner) => self.list(&inner.restrictions, name, class).await,
                     None => Err(self.misconfigured(&format!("unknown smtpd restriction: \"{class_name}\""))),
                 }
             }
-            Restriction::Table(maps) => match own.filter(|own| !matches!(own, Subject::Data | Subject::EndOfData)) {
+            Restriction::Table(maps) => match self.own {
                 Some(subject) => self.access(subject, "", maps).await,
                 None => Err(self.misconfigured(&format!(
                     "specify one of (check_client_access, check_reverse_client_hostname_access, check_helo_access, \
@@ -233,6 +227,16 @@ impl<'a> Check<'a> {
                     maps.title()
                 ))),
             },
+            Restriction::Final(plain, warning) => {
+                if self.warn_only.is_none() || *plain == Plain::Permit {
+                    self.log.warning(warning);
+                }
+                self.plain(*plain, name, class).await
+            }
+            Restriction::Ignored(warning) => {
+                self.log.warning(warning);
+                Ok(Status::Dunno)
+            }
             Restriction::Bad(text) => Err(self.misconfigured(text)),
         }
     }
@@ -267,7 +271,6 @@ impl<'a> Check<'a> {
             Plain::PermitNakedIp => self.naked_address(),
             Plain::InvalidHelo | Plain::NonFqdnHelo | Plain::UnknownHelo => self.helo_name(plain).await,
             Plain::WarnIfReject | Plain::Never => Status::Dunno,
-            Plain::NoSasl => Status::Dunno,
             _ => self.address_check(plain).await?,
         })
     }
@@ -296,9 +299,11 @@ impl<'a> Check<'a> {
     }
 
     fn reject_as(&mut self, code: i64, dsn: &str, text: &str) -> Status {
-        let mut code = code;
-        let mut dsn = dsn.to_owned();
-        let mut text = text;
+        let deferral = self.defer_if_reject.take().filter(|_| self.warn_only.is_none());
+        let (mut code, mut dsn, mut text) = match &deferral {
+            Some(deferral) => (deferral.code, deferral.dsn.clone(), deferral.reason.as_str()),
+            None => (code, dsn.to_owned(), text),
+        };
         if !(400..600).contains(&code) {
             self.log.warning(format!("SMTP reply code configuration error: {code} {dsn} {text}"));
             (code, dsn, text) = (450, "4.7.1".into(), "Service unavailable");
@@ -347,7 +352,7 @@ impl<'a> Check<'a> {
     /// A table's answer, or the refusal that tells the client to try again.
     pub fn asked<T>(&mut self, answer: Result<T, TableError>, name: &str) -> Result<T, Stop> {
         answer.map_err(|error| {
-            self.log.warning(format!("{}: table lookup problem: {error}", error.table));
+            self.log.warning(format!("{} is unavailable. {error}", error.table));
             self.reject_as(451, "4.3.0", &format!("<{name}>: Temporary lookup failure"));
             Stop
         })

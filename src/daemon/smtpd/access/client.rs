@@ -8,17 +8,17 @@ use std::net::IpAddr;
 impl Check<'_> {
     pub fn unknown_client(&mut self, reverse: bool) -> Status {
         let peer = self.peer;
-        let (missing, failed, what) = if reverse {
-            (peer.reverse == "unknown", peer.reverse_failed, "reverse hostname")
+        let (missing, failed, dsn, what) = if reverse {
+            (peer.reverse == "unknown", peer.reverse_failed, "4.7.1", "reverse hostname")
         } else {
-            (peer.name == "unknown", peer.name_failed, "hostname")
+            (peer.name == "unknown", peer.name_failed, "4.7.25", "hostname")
         };
         if !missing {
             return Status::Dunno;
         }
         let code = if failed { 450 } else { self.settings.codes.unknown_client };
         let address = peer.address;
-        self.reject(code, "4.7.25", &format!("Client host rejected: cannot find your {what}, [{address}]"))
+        self.reject(code, dsn, &format!("Client host rejected: cannot find your {what}, [{address}]"))
     }
 
     pub fn naked_address(&mut self) -> Status {
@@ -42,7 +42,7 @@ impl Check<'_> {
         }
         let valid = is_host(name);
         match plain {
-            Plain::InvalidHelo if !valid => {
+            Plain::InvalidHelo if !valid && name.parse::<IpAddr>().is_err() => {
                 self.reject(invalid, "5.5.2", &format!("<{name}>: Helo command rejected: Invalid name"))
             }
             Plain::NonFqdnHelo if !valid || !name.trim_end_matches('.').contains('.') => self.reject(

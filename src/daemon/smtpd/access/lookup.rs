@@ -55,9 +55,15 @@ impl Check<'_> {
     }
 
     pub async fn key(&mut self, maps: &Maps, key: &str, which: Tables, name: &str, class: &str) -> Found {
-        let answer = maps.find_in(key.as_bytes(), which);
-        let Some(value) = self.asked(answer, name)? else { return Ok(None) };
-        let value = String::from_utf8_lossy(&value).into_owned();
+        let value = match maps.find_in(key.as_bytes(), which) {
+            Ok(Some(value)) => String::from_utf8_lossy(&value).into_owned(),
+            Ok(None) => return Ok(None),
+            Err(error) => {
+                self.log.warning(format!("{} is unavailable. {error}", error.table));
+                self.log.warning(format!("{} lookup error for \"{key}\"", maps.title()));
+                "451 4.3.5 Server configuration error".to_owned()
+            }
+        };
         Ok(Some(self.act(maps.title(), &value, key, name, class).await))
     }
 

@@ -5,6 +5,7 @@
 use super::check::{Check, Step};
 use crate::conf::MainCf;
 use crate::conf::typed::seconds;
+use crate::log::Log;
 use crate::table::memory::{split_items, unbraced};
 use std::cell::RefCell;
 use std::io;
@@ -135,10 +136,12 @@ impl PolicyService {
     }
 
     /// The action that the server answers.
-    async fn ask(&self, request: &[u8]) -> io::Result<String> {
+    async fn ask(&self, log: &Log, request: &[u8]) -> io::Result<String> {
         let mut connection = match self.idle() {
             Some(connection) => connection,
-            None => self.connect().await?,
+            None => self.connect().await.inspect_err(|error| {
+                log.warning(format!("connect to {}: {}", place(&self.server), crate::sys::files::reason(error)));
+            })?,
         };
         let stream = &mut connection.stream;
         stream.write_all(request).await?;
@@ -182,7 +185,7 @@ impl Check<'_> {
         let settings = &service.settings;
         let mut action = None;
         for attempt in 1..=settings.tries {
-            match tokio::time::timeout(settings.timeout, service.ask(&request)).await {
+            match tokio::time::timeout(settings.timeout, service.ask(self.log, &request)).await {
                 Ok(Ok(answer)) => {
                     action = Some(answer);
                     break;

@@ -57,12 +57,13 @@ pub enum Plain {
     UnlistedRecipient,
     MultiRecipientBounce,
     SenderLoginMismatch,
+    UnauthenticatedLoginMismatch,
+    AuthenticatedLoginMismatch,
+    KnownLoginMismatch,
     UnverifiedSender,
     UnverifiedRecipient,
     /// What it permits cannot be true here: no SASL, no TLS.
     Never,
-    /// The same, with the warning that the reference gives.
-    NoSasl,
 }
 
 /// One step of a list.
@@ -78,6 +79,10 @@ pub enum Restriction {
     Class(String),
     /// A table without a word before it: about the list's own subject.
     Table(Maps),
+    /// permit, reject or defer with more after it that is never reached, and the warning about it.
+    Final(Plain, String),
+    /// A mistake that decides nothing: a warning.
+    Ignored(String),
     /// A mistake: a warning, and a temporary refusal.
     Bad(String),
 }
@@ -121,9 +126,9 @@ const PLAIN: &[(&str, Plain)] = &[
     ("check_recipient_maps", UnlistedRecipient),
     ("reject_multi_recipient_bounce", MultiRecipientBounce),
     ("reject_sender_login_mismatch", SenderLoginMismatch),
-    ("reject_unauthenticated_sender_login_mismatch", SenderLoginMismatch),
-    ("reject_authenticated_sender_login_mismatch", NoSasl),
-    ("reject_known_sender_login_mismatch", NoSasl),
+    ("reject_unauthenticated_sender_login_mismatch", UnauthenticatedLoginMismatch),
+    ("reject_authenticated_sender_login_mismatch", AuthenticatedLoginMismatch),
+    ("reject_known_sender_login_mismatch", KnownLoginMismatch),
     ("reject_unverified_sender", UnverifiedSender),
     ("reject_unverified_recipient", UnverifiedRecipient),
     ("permit_sasl_authenticated", Never),
@@ -178,7 +183,12 @@ pub fn parse(
         let lower = word.to_ascii_lowercase();
         let open = |spec: &str| Maps::open(spec, spec, &Options::default());
         found.push(if let Some((_, plain)) = PLAIN.iter().find(|(name, _)| *name == lower) {
-            Restriction::Plain(*plain)
+            match words.peek() {
+                Some(next) if matches!(plain, Permit | Reject | Defer) => {
+                    Restriction::Final(*plain, format!("restriction `{next}' after `{word}' is ignored"))
+                }
+                _ => Restriction::Plain(*plain),
+            }
         } else if let Some((subject, servers)) = access_word(&lower) {
             match words.next_if(|next| next.contains(':')) {
                 Some(spec) => match servers {
@@ -198,7 +208,7 @@ pub fn parse(
                     permit: *permit,
                     domain: domain.clone(),
                 },
-                None => Restriction::Bad(format!("restriction {word} requires domain name argument")),
+                None => Restriction::Ignored(format!("restriction {word} requires domain name argument")),
             }
         } else if lower == "check_policy_service" {
             match words.next_if(|next| next.contains(':')) {
