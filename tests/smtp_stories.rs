@@ -81,7 +81,9 @@ impl Site {
         };
         site.lay_out(story, &own);
         if root {
-            assert!(Command::new("chown").arg("-R").arg(NOBODY.to_string()).arg(&site.base).status().unwrap().success());
+            assert!(
+                Command::new("chown").arg("-R").arg(NOBODY.to_string()).arg(&site.base).status().unwrap().success()
+            );
         }
         site.control("start");
         site
@@ -167,15 +169,18 @@ impl Site {
                 lines.push(format!("-- {folder}"));
                 let text = String::from_utf8_lossy(&text).into_owned();
                 let keep = |line: &&str| {
-                    !(line.starts_with("***") || line.starts_with("message_size:") || line.starts_with("message_arrival"))
+                    !(line.starts_with("***")
+                        || line.starts_with("message_size:")
+                        || line.starts_with("message_arrival"))
                         && !line.starts_with("create_time")
                         && ["named_attribute: log_", "client_", "server_", "helo_name", "protocol_name"]
                             .iter()
                             .all(|word| !line.contains(word) || !line.starts_with("named_attribute"))
                 };
                 let kept: Vec<String> = text.lines().filter(keep).map(|line| normal(line, self)).collect();
-                let (mut routes, others): (Vec<String>, Vec<String>) =
-                    kept.into_iter().partition(|line| line.starts_with("redirect_to") || line.starts_with("content_filter"));
+                let (mut routes, others): (Vec<String>, Vec<String>) = kept
+                    .into_iter()
+                    .partition(|line| line.starts_with("redirect_to") || line.starts_with("content_filter"));
                 routes.extend(others);
                 let mut kept = routes;
                 // Attributes before the first recipient stand in no order that matters.
@@ -394,7 +399,10 @@ fn log_line(line: &str, site: &Site) -> Option<String> {
     let (prefix, text) = line.split_once("]: ")?;
     let service = prefix.rsplit_once("postfix/")?.1.split('[').next()?;
     let (service, kept) = (service.rsplit('/').next()?, ["smtpd", "cleanup", "trivial-rewrite"]);
-    let noise = text.starts_with("connect from") || text.contains("public/qmgr") || text.contains("table ") && text.contains("has changed");
+    let noise = text.starts_with("connect from")
+        || text.contains("public/qmgr")
+        || text.contains("overriding earlier")
+        || text.contains("table ") && text.contains("has changed");
     (kept.contains(&service) && !noise).then(|| format!("* {service}: {}", normal(text, site)))
 }
 
@@ -409,9 +417,16 @@ fn normal(text: &str, site: &Site) -> String {
             word.push(c);
             continue;
         }
-        let is_id = (9..=16).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b));
+        let is_id =
+            (9..=16).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b));
         let is_stamp = word.len() == 14 && word.starts_with("20");
-        out.push_str(if is_stamp { "STAMP" } else if is_id { "QID" } else { &word });
+        out.push_str(if is_stamp {
+            "STAMP"
+        } else if is_id {
+            "QID"
+        } else {
+            &word
+        });
         word.clear();
         if c != '\n' {
             out.push(c);

@@ -157,7 +157,8 @@ fn show(out: &mut impl Write, name: &str, input: &mut impl Read, view: View) -> 
             _ => {}
         }
         // In the envelope the type of a continued line is that of a filter.
-        let content = matches!(record.kind, Type::NORMAL | Type::CONTINUED) && matches!(part, Part::Header | Part::Body);
+        let content =
+            matches!(record.kind, Type::NORMAL | Type::CONTINUED) && matches!(part, Part::Header | Part::Body);
         if content && part == Part::Header && line_start && is_end_of_header(&record.data) {
             part = Part::Body;
             // The empty line between belongs to the header's display when only that is shown with the body.

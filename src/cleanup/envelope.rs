@@ -62,6 +62,13 @@ pub struct Envelope {
     pub copies: Vec<String>,
     /// Headers that stand before all others.
     pub prepend: Vec<String>,
+    /// SMTPUTF8 was asked for.
+    pub utf8: bool,
+    /// It goes on hold.
+    pub hold: bool,
+    /// receive_override_options: no address mapping, no checks.
+    pub no_mappings: bool,
+    pub no_checks: bool,
     /// No virtual aliases and automatic copies: the message is a notice or was expanded before.
     pub expanded: bool,
 }
@@ -80,6 +87,10 @@ impl Envelope {
             redirect: None,
             copies: Vec::new(),
             prepend: Vec::new(),
+            utf8: false,
+            hold: false,
+            no_mappings: false,
+            no_checks: false,
             expanded: false,
         }
     }

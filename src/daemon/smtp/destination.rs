@@ -133,7 +133,9 @@ impl Resolver {
         }
         let exchangers = match self.runtime.block_on(self.dns.mx(name)) {
             Answer::Found(found) => found,
-            Answer::NoData => return self.checked(settings, name, self.addresses(settings, name, destination.port, 0)?),
+            Answer::NoData => {
+                return self.checked(settings, name, self.addresses(settings, name, destination.port, 0)?);
+            }
             Answer::NoDomain => {
                 let text = format!(
                     "Host or domain name not found. Name service error for name={name} type=MX: Host not found"
@@ -197,7 +199,8 @@ impl Resolver {
 
     /// The addresses of a host: as smtp_host_lookup says, the DNS or the C library's files.
     fn addresses(&self, settings: &Settings, name: &str, port: u16, preference: u16) -> Result<Vec<Host>, Unreachable> {
-        let at = |preference: u16, hosts: Vec<Host>| hosts.into_iter().map(|host| Host { preference, ..host }).collect();
+        let at =
+            |preference: u16, hosts: Vec<Host>| hosts.into_iter().map(|host| Host { preference, ..host }).collect();
         if (settings.host_lookup.contains("native") || !self.dns.is_available())
             && let Some(hosts) = self.native(settings, name, port)
         {

@@ -4,8 +4,8 @@ use super::session::{Next, Session, escaped};
 use super::stream::Duplex;
 use super::transaction::Transaction;
 use super::{anvil, bdat, data};
-use crate::message::envelope;
 use crate::log::event::{Event, text};
+use crate::message::envelope;
 use crate::proto::smtp_command::{self, Verb};
 
 /// A client may go on only when it has read the answer.
@@ -31,7 +31,9 @@ impl<S: Duplex> Session<S> {
         }
         let is_noop = settings.noop_commands.iter().any(|word| word.eq_ignore_ascii_case(command.word));
         if command.verb == Verb::Unknown
-            && !is_noop && settings.forbidden_commands.contains(command.word).unwrap_or(false) {
+            && !is_noop
+            && settings.forbidden_commands.contains(command.word).unwrap_or(false)
+        {
             self.log.warning(format!("non-SMTP command from {}: {line}", self.shown()));
             self.say("221 2.7.0 Error: I can break rules, too. Goodbye.").await;
             self.count(Verb::Unknown, false);
@@ -164,8 +166,20 @@ impl<S: Duplex> Session<S> {
             return self.good(verb, &format!("250 {host}")).await;
         }
         const ORDER: &[&str] = &[
-            "8bitmime", "pipelining", "size", "vrfy", "etrn", "auth", "verp", "starttls", "xclient", "xforward",
-            "enhancedstatuscodes", "dsn", "smtputf8", "chunking",
+            "8bitmime",
+            "pipelining",
+            "size",
+            "vrfy",
+            "etrn",
+            "auth",
+            "verp",
+            "starttls",
+            "xclient",
+            "xforward",
+            "enhancedstatuscodes",
+            "dsn",
+            "smtputf8",
+            "chunking",
         ];
         let hidden: Vec<String> =
             ORDER.iter().filter(|word| self.discards(word)).map(|word| word.to_uppercase()).collect();
@@ -185,10 +199,13 @@ impl<S: Duplex> Session<S> {
         let settings = &self.settings;
         let offers = [
             ("pipelining", Some("PIPELINING".to_owned())),
-            ("size", Some(match settings.message_size_limit {
-                0 => "SIZE".to_owned(),
-                limit => format!("SIZE {limit}"),
-            })),
+            (
+                "size",
+                Some(match settings.message_size_limit {
+                    0 => "SIZE".to_owned(),
+                    limit => format!("SIZE {limit}"),
+                }),
+            ),
             ("vrfy", (!settings.disable_vrfy).then(|| "VRFY".to_owned())),
             ("etrn", Some("ETRN".to_owned())),
             ("xclient", self.peer.is_in(&settings.xclient_hosts).then(|| super::xclient::OFFER.to_owned())),
@@ -209,7 +226,9 @@ impl<S: Duplex> Session<S> {
         // Only the last word may be the parameter.
         let words: Vec<&str> = argument.split_whitespace().collect();
         let (address, utf8) = match words.as_slice() {
-            [address @ .., last] if !address.is_empty() && last.eq_ignore_ascii_case("SMTPUTF8") && self.settings.utf8 => {
+            [address @ .., last]
+                if !address.is_empty() && last.eq_ignore_ascii_case("SMTPUTF8") && self.settings.utf8 =>
+            {
                 (address.join(" "), true)
             }
             words => (words.join(" "), false),

@@ -6,6 +6,7 @@ use super::stream::Duplex;
 use super::transaction::Transaction;
 use crate::cleanup::{CleanupError, Envelope, Origin};
 use crate::log::Log;
+use crate::log::event::Event as LogEvent;
 use crate::proto::dot::{Decoder, Event, Mode};
 use crate::proto::smtp_command::Verb;
 use std::io;
@@ -102,7 +103,18 @@ pub fn open<S: Duplex>(session: &mut Session<S>) -> Opened {
     match session.shared.sink.begin(session.transaction.file.take(), &envelope) {
         Ok(message) => Opened { message: Some(message), refused: None, queue_id, size: 0 },
         Err(error) => {
-            session.log.warning(format!("{queue_id}: {error}"));
+            match &error {
+                CleanupError::Write(cause) => session.log.warning(format!("{queue_id}: {cause}")),
+                CleanupError::Table(fault) => {
+                    let table = &fault.table;
+                    let words = format!(
+                        "{queue_id}: {table} map lookup problem ({fault}) -- message not accepted, try again later"
+                    );
+                    session.log.event_as("cleanup", &LogEvent::Warning(words.into_bytes().into()));
+                }
+                // Said already, or the client's own.
+                _ => {}
+            }
             Opened { message: None, refused: Some(error.reply()), queue_id, size: 0 }
         }
     }
@@ -123,7 +135,6 @@ pub async fn finish<S: Duplex>(
     {
         reply = Some(refused);
     }
-    let hold = session.transaction.effects.hold;
     let discard = session.transaction.effects.discard;
     session.transaction = Transaction::default();
     if let Some(reply) = reply {
@@ -136,7 +147,7 @@ pub async fn finish<S: Duplex>(
     let Some(message) = message else {
         return session.error(verb, "451 4.3.0 Error: queue file write error").await;
     };
-    match session.shared.sink.finish(message, hold).await {
+    match session.shared.sink.finish(message).await {
         Ok(id) => session.good(verb, &accepted(&id)).await,
         Err(error) => {
             if let CleanupError::Write(cause) = &error {
@@ -178,9 +189,15 @@ fn envelope_of<S: Duplex>(session: &Session<S>) -> Envelope {
             }
         }
     }
-    envelope.filter = transaction.effects.filter.clone().or_else(|| {
-        Some(session.settings.content_filter.clone()).filter(|filter| !filter.is_empty())
-    });
+    envelope.filter = transaction
+        .effects
+        .filter
+        .clone()
+        .or_else(|| Some(session.settings.content_filter.clone()).filter(|filter| !filter.is_empty()));
+    envelope.utf8 = transaction.utf8;
+    envelope.hold = transaction.effects.hold;
+    envelope.no_mappings = session.settings.overrides.iter().any(|word| word == "no_address_mappings");
+    envelope.no_checks = session.settings.overrides.iter().any(|word| word == "no_header_body_checks");
     envelope.redirect.clone_from(&transaction.effects.redirect);
     envelope.copies.clone_from(&transaction.effects.bcc);
     envelope.prepend.clone_from(&transaction.effects.prepend);
@@ -190,7 +207,8 @@ fn envelope_of<S: Duplex>(session: &Session<S>) -> Envelope {
 /// Reads to the end of data. Gives how much came, and whether time ran out, when the end did not.
 async fn content<S: Duplex>(session: &mut Session<S>, opened: &mut Opened) -> Option<(u64, bool)> {
     let mut decoder = Decoder::new(mode(session));
-    let bare_lf = format!("{} 5.5.2 {} Error: bare <LF> received", session.settings.bare_lf_code, session.settings.myhostname);
+    let bare_lf =
+        format!("{} 5.5.2 {} Error: bare <LF> received", session.settings.bare_lf_code, session.settings.myhostname);
     let mut bytes = 0u64;
     let mut first = true;
     loop {

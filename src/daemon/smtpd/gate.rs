@@ -1,6 +1,6 @@
 //! Which lists are asked at which moment, and what is done with the answer.
 
-use super::access::{Check, Effects, Outcome, Subject, Status};
+use super::access::{Check, Effects, Outcome, Status, Subject};
 use super::session::Session;
 use super::stream::Duplex;
 

@@ -121,7 +121,9 @@ impl Peer {
                 LocalRewrite::Mynetworks => self.is_trusted(settings),
                 LocalRewrite::Table(maps) => {
                     let address = self.address.to_string();
-                    let named = self.known_name().is_some_and(|name| matches!(maps.find_domain(name.as_bytes(), true), Ok(Some(_))));
+                    let named = self
+                        .known_name()
+                        .is_some_and(|name| matches!(maps.find_domain(name.as_bytes(), true), Ok(Some(_))));
                     named || matches!(maps.find_text(&address), Ok(Some(_)))
                 }
             })

@@ -58,9 +58,7 @@ pub fn unlisted(settings: &Settings, resolution: &Resolution, sender: bool) -> R
 /// Addresses that the mail system itself uses are always there.
 fn is_ours(settings: &Settings, address: &str) -> bool {
     let local = envelope::split(address).0;
-    [settings.double_bounce.as_str(), "postmaster", "mailer-daemon"]
-        .iter()
-        .any(|name| local.eq_ignore_ascii_case(name))
+    [settings.double_bounce.as_str(), "postmaster", "mailer-daemon"].iter().any(|name| local.eq_ignore_ascii_case(name))
 }
 
 pub fn find(settings: &Settings, maps: &Maps, address: &str, class: Class) -> Result<Option<AddressMatch>, TableError> {

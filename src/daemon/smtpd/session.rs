@@ -110,11 +110,7 @@ impl<S: Duplex> Session<S> {
 
     /// The client as log lines name it.
     pub fn shown(&self) -> String {
-        if self.settings.port_logging {
-            format!("{}:{}", self.peer.shown(), self.peer.port)
-        } else {
-            self.peer.shown()
-        }
+        if self.settings.port_logging { format!("{}:{}", self.peer.shown(), self.peer.port) } else { self.peer.shown() }
     }
 
     /// Says hello; false when the session ends here.
@@ -163,10 +159,8 @@ impl<S: Duplex> Session<S> {
         } else {
             return true;
         };
-        let reply = format!(
-            "421 4.7.0 {} Error: too many connections from {}",
-            self.settings.myhostname, self.peer.address
-        );
+        let reply =
+            format!("421 4.7.0 {} Error: too many connections from {}", self.settings.myhostname, self.peer.address);
         self.say(&reply).await;
         self.log.warning(format!("{excess} from {shown} for service {service}"));
         false

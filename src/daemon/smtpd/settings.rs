@@ -71,6 +71,8 @@ pub struct Settings {
     pub footer: String,
     pub footer_maps: Maps,
     pub content_filter: String,
+    /// receive_override_options
+    pub overrides: Vec<String>,
     pub port_logging: bool,
 }
 
@@ -160,7 +162,10 @@ impl Settings {
             sender_logins: maps("smtpd_sender_login_maps", cf.smtpd_sender_login_maps()),
             sasl_wanted: cf.smtpd_sasl_auth_enable(),
             show_unknown_table: cf.show_user_unknown_table_name(),
-            reject_unlisted_recipient: cf.smtpd_reject_unlisted_recipient(),
+            reject_unlisted_recipient: cf.smtpd_reject_unlisted_recipient()
+                && !MainCf::list(&cf.receive_override_options())
+                    .iter()
+                    .any(|word| word == "no_unknown_recipient_checks"),
             reject_unlisted_sender: cf.smtpd_reject_unlisted_sender(),
             untrusted_routing: cf.allow_untrusted_routing(),
             double_bounce: cf.double_bounce_sender(),
@@ -182,7 +187,10 @@ impl Settings {
             disable_vrfy: cf.disable_vrfy_command(),
             peername_lookup: cf.smtpd_peername_lookup(),
             discard_ehlo: MainCf::list(&cf.smtpd_discard_ehlo_keywords().to_ascii_lowercase()),
-            discard_ehlo_maps: maps("smtpd_discard_ehlo_keyword_address_maps", cf.smtpd_discard_ehlo_keyword_address_maps()),
+            discard_ehlo_maps: maps(
+                "smtpd_discard_ehlo_keyword_address_maps",
+                cf.smtpd_discard_ehlo_keyword_address_maps(),
+            ),
             line_length_limit: count(cf.line_length_limit()).max(512),
             local_rewrite: local_rewrite(&cf.local_header_rewrite_clients()),
             delay_reject: cf.smtpd_delay_reject(),
@@ -203,6 +211,7 @@ impl Settings {
             footer: cf.smtpd_reject_footer(),
             footer_maps: maps("smtpd_reject_footer_maps", cf.smtpd_reject_footer_maps()),
             content_filter: cf.content_filter(),
+            overrides: MainCf::list(&cf.receive_override_options()),
             port_logging: cf.smtpd_client_port_logging(),
         })
     }

@@ -165,7 +165,10 @@ fn attributes(rest: &str, command: &str) -> Result<Vec<(String, String)>, String
             return Err("501 5.5.4 Error: attribute value too long".into());
         }
         let value = xtext::decode(value).ok_or_else(|| format!("501 5.5.4 Bad {name} syntax: {value}"))?;
-        found.push((name, value.chars().map(|c| if c.is_control() || "<>\"\\;@".contains(c) { '?' } else { c }).collect()));
+        found.push((
+            name,
+            value.chars().map(|c| if c.is_control() || "<>\"\\;@".contains(c) { '?' } else { c }).collect(),
+        ));
     }
     if found.is_empty() {
         return Err(format!("501 5.5.4 Syntax: {command} attribute=value..."));

@@ -178,7 +178,12 @@ impl Check<'_> {
             (settings.codes.unverified_recipient_defer, settings.unverified_recipient_trouble.clone())
         };
         let dsn = if class == "Sender address" { "4.1.7" } else { "4.1.1" };
-        self.passing_trouble(&action, code, dsn, &format!("<{address}>: {class} rejected: address verification problem"))
+        self.passing_trouble(
+            &action,
+            code,
+            dsn,
+            &format!("<{address}>: {class} rejected: address verification problem"),
+        )
     }
 
     /// permit_mx_backup: we are a mail exchanger of the recipient's domain, and the best ones are in

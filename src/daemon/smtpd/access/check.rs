@@ -245,7 +245,9 @@ impl<'a> Check<'a> {
         let settings = self.settings;
         Ok(match plain {
             Plain::Permit => Status::Permit,
-            Plain::Reject => self.reject(settings.codes.reject, "5.7.1", &format!("<{name}>: {class} rejected: Access denied")),
+            Plain::Reject => {
+                self.reject(settings.codes.reject, "5.7.1", &format!("<{name}>: {class} rejected: Access denied"))
+            }
             Plain::Defer => {
                 self.reject(settings.codes.defer, "4.3.2", &format!("<{name}>: {class} rejected: Try again later"))
             }

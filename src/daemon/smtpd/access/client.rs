@@ -76,6 +76,8 @@ impl Check<'_> {
 /// valid_hostname: labels of letters, digits, "-" and "_", none empty; not an address.
 pub fn is_host(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
-    crate::proto::smtp_command::is_domain(name) && name.parse::<IpAddr>().is_err() && !name.starts_with('[')
+    crate::proto::smtp_command::is_domain(name)
+        && name.parse::<IpAddr>().is_err()
+        && !name.starts_with('[')
         && !name.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -20,14 +20,17 @@ impl Check<'_> {
         let what = match subject {
             _ if by_address => self.peer.address.to_string(),
             Subject::Client => self.peer.known_name().unwrap_or_default().to_owned(),
-            Subject::ReverseClient => Some(self.peer.reverse.as_str()).filter(|n| *n != "unknown").unwrap_or_default().to_owned(),
+            Subject::ReverseClient => {
+                Some(self.peer.reverse.as_str()).filter(|n| *n != "unknown").unwrap_or_default().to_owned()
+            }
             Subject::Sender | Subject::Recipient => envelope::domain(&name).to_owned(),
             _ => name.clone(),
         };
         if what.is_empty() || (!by_address && (what.starts_with('[') || what.parse::<IpAddr>().is_ok())) {
             return Ok(Status::Dunno);
         }
-        let query = if by_address { format!("{}.{domain}", reversed(self.peer.address)) } else { format!("{what}.{domain}") };
+        let query =
+            if by_address { format!("{}.{domain}", reversed(self.peer.address)) } else { format!("{what}.{domain}") };
         let answers = match self.dns.a(&query).await {
             Answer::Found(answers) => answers,
             Answer::Failed(reason) => {
@@ -66,7 +69,8 @@ impl Check<'_> {
             })
         };
         let text = expand(&template, &|name| lookup(name).map(|value| value.replace('$', "$$"))).unwrap_or_default();
-        let own_code = text.get(..3).filter(|code| code.bytes().all(|b| b.is_ascii_digit()) && text[3..].starts_with(' '));
+        let own_code =
+            text.get(..3).filter(|code| code.bytes().all(|b| b.is_ascii_digit()) && text[3..].starts_with(' '));
         let (code, words) = match own_code.and_then(|code| code.parse::<i64>().ok()) {
             Some(code) if (400..600).contains(&code) => (code, text[4..].to_owned()),
             _ => (settings.codes.rbl, text.clone()),
@@ -131,7 +135,8 @@ fn matches(filter: &str, answer: IpAddr) -> bool {
         && parts.iter().zip(answer.octets()).all(|(part, octet)| {
             part.split(';').any(|range| match range.split_once("..") {
                 Some((low, high)) => {
-                    low.parse::<u8>().is_ok_and(|low| low <= octet) && high.parse::<u8>().is_ok_and(|high| octet <= high)
+                    low.parse::<u8>().is_ok_and(|low| low <= octet)
+                        && high.parse::<u8>().is_ok_and(|high| octet <= high)
                 }
                 None => range.parse() == Ok(octet),
             })

@@ -94,14 +94,7 @@ impl Check<'_> {
     }
 
     /// A domain, then its parents: "parent" or ".parent", as parent_domain_matches_subdomains says.
-    pub async fn domain_access(
-        &mut self,
-        maps: &Maps,
-        domain: &str,
-        whole: Tables,
-        name: &str,
-        class: &str,
-    ) -> Found {
+    pub async fn domain_access(&mut self, maps: &Maps, domain: &str, whole: Tables, name: &str, class: &str) -> Found {
         let domain = domain.strip_suffix('.').unwrap_or(domain);
         let mut part = domain;
         let mut which = whole;
@@ -124,7 +117,8 @@ impl Check<'_> {
         // A recipient with another route inside is too suspicious for a yes.
         let suspicious = resolution.routed && !self.settings.untrusted_routing && class == "Recipient address";
         let found = self.mail_keys(maps, &address, name, class).await?;
-        Ok(found.map(|step| step.map(|status| if suspicious && status == Status::Permit { Status::Dunno } else { status })))
+        Ok(found
+            .map(|step| step.map(|status| if suspicious && status == Status::Permit { Status::Dunno } else { status })))
     }
 
     async fn mail_keys(&mut self, maps: &Maps, address: &str, name: &str, class: &str) -> Found {

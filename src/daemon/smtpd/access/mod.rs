@@ -94,7 +94,10 @@ impl Restrictions {
             data: list(&cf.smtpd_data_restrictions())?,
             end_of_data: list(&cf.smtpd_end_of_data_restrictions())?,
             etrn: list(&cf.smtpd_etrn_restrictions())?,
-            classes: classes.iter().map(|(name, text)| Ok((name.clone(), list(text)?))).collect::<Result<_, String>>()?,
+            classes: classes
+                .iter()
+                .map(|(name, text)| Ok((name.clone(), list(text)?)))
+                .collect::<Result<_, String>>()?,
         })
     }
 }

@@ -222,7 +222,10 @@ impl Check<'_> {
             ("helo_name", self.helo.unwrap_or_default().into()),
             ("sender", self.sender.unwrap_or_default().into()),
             ("recipient", self.recipient.unwrap_or_default().into()),
-            ("recipient_count", number(if matches!(self.stage, "DATA" | "END-OF-MESSAGE") { self.recipients as u64 } else { 0 })),
+            (
+                "recipient_count",
+                number(if matches!(self.stage, "DATA" | "END-OF-MESSAGE") { self.recipients as u64 } else { 0 }),
+            ),
             ("queue_id", Some(self.queue_id.as_str()).filter(|id| *id != "NOQUEUE").unwrap_or_default().into()),
             ("instance", self.instance.into()),
             ("size", number(self.size)),

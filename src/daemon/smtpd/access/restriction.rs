@@ -73,7 +73,12 @@ pub enum Restriction {
     Access(Subject, String, Maps),
     ServerAccess(Subject, Servers, String, Maps),
     /// A DNS list; `permit` for a list of the good.
-    DnsList { subject: Subject, by_address: bool, permit: bool, domain: String },
+    DnsList {
+        subject: Subject,
+        by_address: bool,
+        permit: bool,
+        domain: String,
+    },
     Policy(Arc<PolicyService>),
     Sleep(u64),
     Class(String),
@@ -171,11 +176,7 @@ const DNS_LISTS: &[(&str, Subject, bool, bool)] = &[
 ];
 
 /// Reads a list. An error is one that keeps the server from starting.
-pub fn parse(
-    text: &str,
-    is_class: &dyn Fn(&str) -> bool,
-    policy: &PolicySettings,
-) -> Result<Vec<Restriction>, String> {
+pub fn parse(text: &str, is_class: &dyn Fn(&str) -> bool, policy: &PolicySettings) -> Result<Vec<Restriction>, String> {
     let words = split_items(text);
     let mut words = words.iter().peekable();
     let mut found = Vec::new();
