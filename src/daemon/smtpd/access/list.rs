@@ -34,7 +34,10 @@ impl Check<'_> {
         let answers = match self.dns.a(&query).await {
             Answer::Found(answers) => answers,
             Answer::Failed(reason) => {
-                self.log.warning(format!("{query}: RBL lookup error: {reason}"));
+                self.log.warning(format!(
+                    "{query}: RBL lookup error: Host or domain name not found. Name service error for name={query} \
+                     type=A: {reason}"
+                ));
                 if permit {
                     let text = format!("<{what}>: {class} rejected: Service unavailable");
                     return Ok(self.defer_if_reject(450, "4.7.1", &text));
@@ -51,7 +54,11 @@ impl Check<'_> {
         }
         let reason = self.dns.txt(&query).await.found().unwrap_or_default().join(" ");
         let shown = list.split('=').next().unwrap_or_default().to_owned();
-        self.listed(&shown, &what, class, &reason)
+        let shown_what = match subject {
+            Subject::Sender | Subject::Recipient => &name,
+            _ => &what,
+        };
+        self.listed(&shown, shown_what, class, &reason)
     }
 
     fn listed(&mut self, domain: &str, what: &str, class: &str, reason: &str) -> Result<Status, Stop> {
@@ -69,11 +76,13 @@ impl Check<'_> {
             })
         };
         let text = expand(&template, &|name| lookup(name).map(|value| value.replace('$', "$$"))).unwrap_or_default();
-        let own_code =
-            text.get(..3).filter(|code| code.bytes().all(|b| b.is_ascii_digit()) && text[3..].starts_with(' '));
-        let (code, words) = match own_code.and_then(|code| code.parse::<i64>().ok()) {
-            Some(code) if (400..600).contains(&code) => (code, text[4..].to_owned()),
-            _ => (settings.codes.rbl, text.clone()),
+        let code = text.get(..4).and_then(|head| head.strip_suffix(' ')).and_then(|head| head.parse::<i64>().ok());
+        let (code, words) = match code.filter(|code| (400..600).contains(code)) {
+            Some(code) => (code, text[4..].to_owned()),
+            None => {
+                self.log.warning(format!("rbl response code configuration error: {text}"));
+                (450, "Service unavailable".to_owned())
+            }
         };
         let (dsn, words) = Self::split_dsn(if code < 500 { "4.7.1" } else { "5.7.1" }, &words);
         let words = words.to_owned();

@@ -16,6 +16,9 @@ use tokio::net::{TcpStream, UnixStream};
 /// Longest answer.
 const MAX_ANSWER: usize = 16 * 1024;
 
+/// As the reference words it.
+const NO_ANSWER: &str = "Application error";
+
 /// smtpd_policy_service_*: what each service has by default.
 #[derive(Clone)]
 pub struct PolicySettings {
@@ -27,8 +30,6 @@ pub struct PolicySettings {
     max_idle: Duration,
     max_ttl: Duration,
     request_limit: i64,
-    compatibility_level: String,
-    version: String,
 }
 
 impl PolicySettings {
@@ -42,8 +43,6 @@ impl PolicySettings {
             max_idle: cf.smtpd_policy_service_max_idle(),
             max_ttl: cf.smtpd_policy_service_max_ttl(),
             request_limit: cf.smtpd_policy_service_request_limit(),
-            compatibility_level: cf.compatibility_level(),
-            version: cf.mail_version(),
         }
     }
 }
@@ -149,15 +148,18 @@ impl PolicyService {
         let mut answer = Vec::new();
         while !answer.ends_with(b"\n\n") {
             if stream.read_buf(&mut answer).await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+                return Err(io::Error::other(NO_ANSWER));
             }
             if answer.len() > MAX_ANSWER {
-                return Err(io::Error::other("answer too long"));
+                return Err(io::Error::other(NO_ANSWER));
             }
         }
         let text = String::from_utf8_lossy(&answer).into_owned();
         let action = text.lines().find_map(|line| line.strip_prefix("action=")).map(str::to_owned);
-        let action = action.ok_or_else(|| io::Error::other("no action in the answer"))?;
+        let Some(action) = action else {
+            log.warning(format!("missing attribute action in input from {}", place(&self.server)));
+            return Err(io::Error::other(NO_ANSWER));
+        };
         connection.used = Instant::now();
         connection.requests += 1;
         IDLE.with_borrow_mut(|idle| idle.push((self.server.clone(), connection)));
@@ -209,9 +211,11 @@ impl Check<'_> {
     fn policy_request(&self, settings: &PolicySettings) -> Vec<u8> {
         let peer = self.peer;
         let number = |value: u64| value.to_string();
+        // The first BDAT stands where DATA would.
+        let stage = if self.stage == "BDAT" { "DATA" } else { self.stage };
         let attributes: &[(&str, String)] = &[
             ("request", "smtpd_access_policy".into()),
-            ("protocol_state", self.stage.into()),
+            ("protocol_state", stage.into()),
             ("protocol_name", self.protocol.into()),
             ("client_address", peer.address.to_string()),
             ("client_name", peer.name.clone()),
@@ -224,7 +228,7 @@ impl Check<'_> {
             ("recipient", self.recipient.unwrap_or_default().into()),
             (
                 "recipient_count",
-                number(if matches!(self.stage, "DATA" | "END-OF-MESSAGE") { self.recipients as u64 } else { 0 }),
+                number(if matches!(stage, "DATA" | "END-OF-MESSAGE") { self.recipients as u64 } else { 0 }),
             ),
             ("queue_id", Some(self.queue_id.as_str()).filter(|id| *id != "NOQUEUE").unwrap_or_default().into()),
             ("instance", self.instance.into()),
@@ -242,8 +246,6 @@ impl Check<'_> {
             ("encryption_cipher", String::new()),
             ("encryption_keysize", "0".into()),
             ("policy_context", settings.context.clone()),
-            ("compatibility_level", settings.compatibility_level.clone()),
-            ("mail_version", settings.version.clone()),
         ];
         let mut request = Vec::with_capacity(1024);
         for (name, value) in attributes {

@@ -57,7 +57,9 @@ impl Check<'_> {
             Servers::A => Answer::Found(vec![domain.to_owned()]),
         };
         let Answer::Found(hosts) = answer else {
-            self.log.warning(format!("Unable to look up {kind} host for {domain}: {}", answer.reason()));
+            // Without name servers up to the top, what was named is shown.
+            let about = if answer.is_failure() { domain } else { name };
+            self.log.warning(format!("Unable to look up {kind} host for {about}: {}", answer.reason()));
             return Ok(None);
         };
         for host in hosts {
@@ -74,8 +76,14 @@ impl Check<'_> {
             }
             let addresses = match self.dns.addresses(&host).await {
                 Answer::Found(addresses) => addresses,
+                // The name itself need not have an address; its servers must.
+                _ if servers == Servers::A => continue,
                 answer => {
-                    let reason = answer.reason().to_owned();
+                    let reason = match answer {
+                        Answer::NoDomain => "Name or service not known",
+                        Answer::Failed(_) => "Temporary failure in name resolution",
+                        _ => "No address associated with hostname",
+                    };
                     self.log.warning(format!("Unable to look up {kind} host {host} for {class} {name}: {reason}"));
                     continue;
                 }
