@@ -84,8 +84,10 @@ stories! {
     aliases
     bounce
     deferral
+    domain
     hold
     mailboxes
+    mx
     relay
     smuggling
     submission

@@ -38,6 +38,11 @@ pub struct LookupError {
     pub temporary: bool,
 }
 
+impl LookupError {
+    /// The C library's words for a name that exists and has no address.
+    pub const NO_ADDRESS: &str = "No address associated with hostname";
+}
+
 /// The addresses of a name.
 pub fn addresses(name: &str) -> Result<Vec<IpAddr>, LookupError> {
     match (name, 0u16).to_socket_addrs() {
@@ -45,11 +50,8 @@ pub fn addresses(name: &str) -> Result<Vec<IpAddr>, LookupError> {
         Err(error) => {
             let text = error.to_string();
             let reason = text.rsplit_once("information: ").map_or(text.as_str(), |(_, reason)| reason).to_owned();
-            // The C library's words for EAI_NONAME and EAI_NODATA; what else there is says nothing about the name.
-            let temporary = !matches!(
-                reason.as_str(),
-                "Name or service not known" | "No address associated with hostname"
-            );
+            // What else there is says nothing about the name.
+            let temporary = !matches!(reason.as_str(), "Name or service not known" | LookupError::NO_ADDRESS);
             Err(LookupError { reason, temporary })
         }
     }

@@ -96,19 +96,24 @@ pub struct Unreachable {
     /// The destination itself does not answer, whoever the recipient.
     pub down: bool,
     pub relay: Option<String>,
+    /// This machine is a mail host of the destination: a fallback relay could send the mail back here.
+    pub found_self: bool,
 }
 
 impl Unreachable {
     pub fn temporary(code: Code, text: impl Into<String>) -> Unreachable {
-        Unreachable { report: Report::new(code, text), down: true, relay: None }
+        Unreachable { report: Report::new(code, text), down: true, relay: None, found_self: false }
     }
 
     pub fn permanent(code: Code, text: impl Into<String>) -> Unreachable {
-        Unreachable { report: Report::new(code, text), down: false, relay: None }
+        Unreachable { report: Report::new(code, text), down: false, relay: None, found_self: false }
     }
 
     pub fn looping(name: &str) -> Unreachable {
-        Unreachable::permanent(LOOP, format!("mail for {name} loops back to myself"))
+        Unreachable {
+            found_self: true,
+            ..Unreachable::permanent(LOOP, format!("mail for {name} loops back to myself"))
+        }
     }
 
     pub fn is_loop(&self) -> bool {

@@ -93,7 +93,7 @@ impl<'a> Dialogue<'a> {
                 reason: format!("host {name} refused to talk to me: {}", greeting.text()),
                 ..said(code, name, &greeting, "greeting")
             };
-            return Err(Unreachable { report, down: temporary, relay: None });
+            return Err(Unreachable { report, down: temporary, relay: None, found_self: false });
         }
         let helo = self.settings.helo_name.clone();
         let offers_more = self.settings.always_ehlo || greeting.lines.iter().any(|line| line.contains("ESMTP"));
@@ -122,7 +122,7 @@ impl<'a> Dialogue<'a> {
             reason: format!("host {name} refused to talk to me: {}", reply.text()),
             ..said(code, name, &reply, word)
         };
-        Err(Unreachable { report, down: !reply.is_permanent(), relay: None })
+        Err(Unreachable { report, down: !reply.is_permanent(), relay: None, found_self: false })
     }
 
     /// What EHLO offered; keywords are compared without case.
@@ -170,7 +170,7 @@ impl<'a> Dialogue<'a> {
                 match self.postponed.take().filter(|_| !pending.is_empty()) {
                     None => Outcome::Answered(answer),
                     Some(report) => {
-                        let failure = Unreachable { report, down: false, relay: Some(relay.name.clone()) };
+                        let failure = Unreachable { report, down: false, relay: Some(relay.name.clone()), found_self: false };
                         Outcome::TryNext { answer, waiting: pending, failure }
                     }
                 }

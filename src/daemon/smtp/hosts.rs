@@ -5,7 +5,7 @@ use super::Settings;
 use super::destination::{Destination, Host, Unreachable};
 use super::dns::{Answer, Dns};
 use crate::status::{Code, Verdict};
-use crate::sys::resolve;
+use crate::sys::resolve::{self, LookupError};
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
 
@@ -101,7 +101,8 @@ impl Resolver {
             return Err(if nearest == best {
                 Unreachable::looping(name)
             } else {
-                Unreachable::temporary(Code::new(4, 4, 4), format!("unable to find primary relay for {name}"))
+                let text = format!("unable to find primary relay for {name}");
+                Unreachable { found_self: true, ..Unreachable::temporary(Code::new(4, 4, 4), text) }
             });
         }
         Ok(Hosts { hosts: ordered(settings, hosts), found_self })
@@ -180,20 +181,18 @@ impl Resolver {
             }
         }
         if by_files {
-            match resolve::addresses(name) {
+            let error = match resolve::addresses(name) {
                 Ok(found) if add(name, found.clone()) => return Ok(()),
-                Ok(_) => {
-                    failure = failure.or_else(|| {
-                        let text = format!("unable to look up host {name}: No address of a wanted protocol");
-                        Some(Unreachable::permanent(Code::new(5, 4, 4), text))
-                    });
-                }
-                Err(error) => {
-                    let code = Code::new(if error.temporary { 4 } else { 5 }, 4, if error.temporary { 3 } else { 4 });
-                    let text = format!("unable to look up host {name}: {}", error.reason);
-                    failure = Some(Unreachable::permanent(code, text));
-                }
-            }
+                // All of them of a protocol that is not wanted.
+                Ok(_) => LookupError { reason: LookupError::NO_ADDRESS.to_owned(), temporary: false },
+                Err(error) => error,
+            };
+            let code = match error.reason.as_str() {
+                _ if error.temporary => Code::new(4, 4, 3),
+                LookupError::NO_ADDRESS => Code::new(5, 3, 0),
+                _ => Code::new(5, 4, 4),
+            };
+            failure = Some(Unreachable::permanent(code, format!("unable to look up host {name}: {}", error.reason)));
         }
         Err(failure.unwrap_or_else(|| {
             Unreachable::temporary(Code::new(4, 4, 3), format!("unable to look up host {name}: smtp_host_lookup is empty"))

@@ -188,7 +188,7 @@ impl<'a> Delivery<'a> {
                 Ok(()) => return self.answer,
                 Err(failure) => last = failure,
             }
-            if last.is_loop() {
+            if last.found_self {
                 break;
             }
             at += 1;
@@ -223,13 +223,14 @@ impl<'a> Delivery<'a> {
     fn pass_on(mut self) -> Answer {
         let transport = &self.settings.best_mx_transport;
         for target in std::mem::take(&mut self.waiting) {
+            let (id, address) = (&self.request.queue_id, &target.address);
+            self.settings.log.info(format!("{id}: passing <{address}> to transport={transport}"));
             match self.settings.passer.pass(transport, self.request, &target) {
                 Ok(passed) if !passed.is_empty() => {
                     // The other agent wrote the status lines; the mark is ours to make.
                     if passed.iter().all(|outcome| outcome.report().verdict() == Verdict::Sent)
                         && let Err(error) = self.finisher.mark_done(self.request, &target)
                     {
-                        let id = &self.request.queue_id;
                         self.settings.log.warning(format!("{id}: cannot mark recipient done: {error}"));
                     }
                     self.answer
