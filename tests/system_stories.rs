@@ -91,4 +91,5 @@ stories! {
     relay
     smuggling
     submission
+    unfit
 }
