@@ -8,7 +8,7 @@ use crate::conf::expand::expand;
 use crate::ipc::trigger;
 use crate::queue::file::Content;
 use crate::status::{Code, Report};
-use crate::sys::accounts::{self, Account};
+use crate::sys::accounts::Account;
 use crate::sys::privilege::Borrowed;
 use std::fs::File;
 use std::io::{self, Read};
@@ -33,12 +33,12 @@ pub enum ListError {
 /// Reads a plain file with the rights of `account`, or as root for lists that root's own aliases name; at most `limit`
 /// bytes. `links`: whether a symbolic link is followed.
 pub fn read_as(account: Option<&Account>, path: &Path, limit: u64, links: bool) -> Result<ListFile, ListError> {
-    let _as_user = match account {
-        Some(account) => Some(
-            Borrowed::identity(account.uid, account.gid, &accounts::groups_of(account)).map_err(ListError::Io)?,
-        ),
-        None => None,
-    };
+    // The login group alone, as the reference: asking the name service for all groups of a user takes longer than the
+    // whole delivery.
+    let _as_user = account
+        .map(|account| Borrowed::identity(account.uid, account.gid, &[account.gid]))
+        .transpose()
+        .map_err(ListError::Io)?;
     let no_link = if links { 0 } else { libc::O_NOFOLLOW };
     let file = File::options().read(true).custom_flags(libc::O_NONBLOCK | no_link).open(path).map_err(|error| {
         match error.raw_os_error() {

@@ -90,7 +90,7 @@ fn append_in_spool(
 }
 
 fn as_user(account: &Account, work: impl FnOnce() -> Result<(), DeliverError>) -> Result<(), DeliverError> {
-    let _as_user = Borrowed::identity(account.uid, account.gid, &accounts::groups_of(account))
+    let _as_user = Borrowed::identity(account.uid, account.gid, &[account.gid])
         .map_err(|source| DeliverError::Io { what: "cannot become the recipient".into(), source })?;
     work()
 }
