@@ -85,6 +85,7 @@ stories! {
     bounce
     deferral
     domain
+    full_disk
     hold
     mailboxes
     mx

@@ -176,7 +176,8 @@ fn put(settings: &Settings, place: &Place, letter: &Letter<'_>, delivered: &str)
             let source = io::Error::from_raw_os_error(libc::EFBIG);
             return Err(failed("error writing message")(source));
         }
-        return deliver::maildir(&place.path, &settings.log, |out| letter.write(Form::Maildir, delivered, out)).map(drop);
+        return deliver::maildir(&place.path, &settings.log, |out| letter.write(Form::Maildir, delivered, out))
+            .map(drop);
     }
     if let Some(parent) = place.path.parent() {
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent);

@@ -40,13 +40,14 @@ pub fn read_as(account: Option<&Account>, path: &Path, limit: u64, links: bool) 
         .transpose()
         .map_err(ListError::Io)?;
     let no_link = if links { 0 } else { libc::O_NOFOLLOW };
-    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK | no_link).open(path).map_err(|error| {
-        match error.raw_os_error() {
+    let file =
+        File::options().read(true).custom_flags(libc::O_NONBLOCK | no_link).open(path).map_err(|error| match error
+            .raw_os_error()
+        {
             Some(libc::ENOENT | libc::ENOTDIR) => ListError::Absent(error),
             Some(libc::ELOOP | libc::ENXIO) => ListError::Unfit(NOT_REGULAR),
             _ => ListError::Io(error),
-        }
-    })?;
+        })?;
     let data = file.metadata().map_err(ListError::Io)?;
     if !data.is_file() {
         return Err(ListError::Unfit(NOT_REGULAR));

@@ -45,7 +45,8 @@ pub fn to_user(delivery: &Delivery<'_>, account: &Account) -> Report {
     };
     let outcome = if is_maildir {
         as_user(account, || {
-            deliver::maildir(&path, &settings.log, |out| write_message(delivery, Form::Maildir, &delivered, out)).map(drop)
+            deliver::maildir(&path, &settings.log, |out| write_message(delivery, Form::Maildir, &delivered, out))
+                .map(drop)
         })
     } else if in_spool {
         append_in_spool(delivery, account, &path, &delivered)
@@ -108,7 +109,8 @@ pub fn to_file(delivery: &Delivery<'_>, path: &str, rights: &Option<Account>) ->
     }
     let outcome = if path.ends_with('/') {
         as_user(&account, || {
-            deliver::maildir(place, &settings.log, |out| write_message(delivery, Form::Maildir, &delivered, out)).map(drop)
+            deliver::maildir(place, &settings.log, |out| write_message(delivery, Form::Maildir, &delivered, out))
+                .map(drop)
         })
     } else {
         let rules = settings.rules(None, None);

@@ -33,9 +33,7 @@ impl Destination {
             },
         };
         let port = match port.filter(|port| !port.is_empty()) {
-            Some(port) => {
-                resolve::port_number(port).ok_or_else(|| wrong(format!("unknown service: {port}/tcp")))?
-            }
+            Some(port) => resolve::port_number(port).ok_or_else(|| wrong(format!("unknown service: {port}/tcp")))?,
             None => default_port,
         };
         Ok(Destination { name: name.to_owned(), port, literal })

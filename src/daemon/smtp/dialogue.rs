@@ -170,7 +170,8 @@ impl<'a> Dialogue<'a> {
                 match self.postponed.take().filter(|_| !pending.is_empty()) {
                     None => Outcome::Answered(answer),
                     Some(report) => {
-                        let failure = Unreachable { report, down: false, relay: Some(relay.name.clone()), found_self: false };
+                        let failure =
+                            Unreachable { report, down: false, relay: Some(relay.name.clone()), found_self: false };
                         Outcome::TryNext { answer, waiting: pending, failure }
                     }
                 }

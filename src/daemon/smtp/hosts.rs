@@ -71,9 +71,9 @@ impl Resolver {
         let mut failure: Option<Unreachable> = None;
         for (preference, exchanger) in &exchangers {
             if exchanger.parse::<IpAddr>().is_ok() {
-                settings.log.warning(format!(
-                    "numeric domain name in resource data of MX record for {name}: {exchanger}"
-                ));
+                settings
+                    .log
+                    .warning(format!("numeric domain name in resource data of MX record for {name}: {exchanger}"));
             }
             let soft = failure.as_ref().is_some_and(|failure| failure.report.verdict() == Verdict::Deferred);
             if let Err(error) = self.addresses(settings, exchanger, port, *preference, &mut hosts, soft) {
@@ -89,8 +89,7 @@ impl Resolver {
         let mut found_self = false;
         let mut nearest = hosts.iter().map(|host| host.preference).min().unwrap_or(best);
         if self.loops(settings, port)
-            && let Some(own) =
-                hosts.iter().filter(|host| is_self(settings, host)).map(|host| host.preference).min()
+            && let Some(own) = hosts.iter().filter(|host| is_self(settings, host)).map(|host| host.preference).min()
         {
             found_self = true;
             hosts.retain(|host| host.preference < own);
@@ -162,9 +161,7 @@ impl Resolver {
                         missing,
                         lookup_error(name, kind, "Host found but no data record of requested type"),
                     ),
-                    Answer::NoName => {
-                        Unreachable::permanent(missing, lookup_error(name, kind, "Host not found"))
-                    }
+                    Answer::NoName => Unreachable::permanent(missing, lookup_error(name, kind, "Host not found")),
                     Answer::Invalid => Unreachable::permanent(
                         missing,
                         format!("Name service error for {name}: invalid host or domain name"),
@@ -195,7 +192,10 @@ impl Resolver {
             failure = Some(Unreachable::permanent(code, format!("unable to look up host {name}: {}", error.reason)));
         }
         Err(failure.unwrap_or_else(|| {
-            Unreachable::temporary(Code::new(4, 4, 3), format!("unable to look up host {name}: smtp_host_lookup is empty"))
+            Unreachable::temporary(
+                Code::new(4, 4, 3),
+                format!("unable to look up host {name}: smtp_host_lookup is empty"),
+            )
         }))
     }
 }
