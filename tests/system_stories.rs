@@ -87,9 +87,11 @@ stories! {
     domain
     full_disk
     hold
+    kills
     mailboxes
     mx
     relay
+    reload
     smuggling
     submission
     unfit
