@@ -34,6 +34,11 @@ const SECTIONS: &[Section] = &[
     },
     Section {
         applet: "postfix",
+        title: "LINT",
+        text: "lint looks for what Postfix reads without a word and somebody will regret: misspelt names, comments that are part of a value, tables that were never built, aliases that lead to nobody, networks that are too wide. Each finding names file and line, why it matters and what to write instead. --json writes one object a finding: lint, level, message, why, help, and file, line, column, end_column where it has a place. --explain LINT shows the page of one lint. It ends with 0 when there is nothing, 1 after warnings, 2 after errors.",
+    },
+    Section {
+        applet: "postfix",
         title: "EXIT STATUS",
         text: "0: done. 1: it failed, it runs already (start), or it does not run (stop, reload, status).",
     },

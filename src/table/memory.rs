@@ -77,7 +77,7 @@ pub(super) fn braced_items(text: &str) -> Result<Vec<String>, ()> {
 }
 
 /// Items separated by commas and blanks; an opening brace protects them up to its partner.
-pub(super) fn split_items(text: &str) -> Vec<String> {
+pub fn split_items(text: &str) -> Vec<String> {
     let mut items = Vec::new();
     let mut item = String::new();
     let mut level = 0u32;

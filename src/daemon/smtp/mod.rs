@@ -3,7 +3,7 @@
 
 mod destination;
 mod dialogue;
-mod dns;
+pub mod dns;
 mod hosts;
 mod stream;
 
