@@ -83,6 +83,7 @@ macro_rules! stories {
 stories! {
     aliases
     bounce
+    broken
     deferral
     domain
     full_disk

@@ -1,7 +1,7 @@
 //! To which transport and next hop an address goes (trivial-rewrite(8), ADDRESS_CLASS_README).
 
 use super::rewrite::Rewriter;
-use crate::conf::{MainCf, computed};
+use crate::conf::{MainCf, common, computed};
 use crate::message::envelope;
 use crate::table::matchlist::Flavour;
 use crate::table::{Maps, MatchList, Options, TableError};
@@ -220,18 +220,7 @@ pub fn address_literal(domain: &str) -> Option<IpAddr> {
 
 /// A host name or an address literal.
 fn is_domain(domain: &str) -> bool {
-    if domain.starts_with('[') {
-        return address_literal(domain).is_some();
-    }
-    let name = domain.strip_suffix('.').unwrap_or(domain);
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') || !byte.is_ascii())
-    };
-    let numeric = name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    name.len() <= 255 && !numeric && name.split('.').all(label)
+    if domain.starts_with('[') { address_literal(domain).is_some() } else { common::host_name(domain) }
 }
 
 /// The addresses that inet_interfaces and proxy_interfaces make ours, and loopback.

@@ -440,7 +440,7 @@ impl<S: Duplex> Session<S> {
         let rewritten = settings.router.rewriter.rewrite(&path.address);
         let resolution = settings.router.resolve(&rewritten).map_err(|error| {
             self.log.warning(error.to_string());
-            ("451 4.3.0 Error: address lookup failure".to_owned(), false)
+            (format!("451 4.3.0 <{}>: Temporary lookup failure", path.address), false)
         })?;
         let lists = &settings.restrictions;
         let mut asked: Vec<&List> = Vec::new();
