@@ -91,6 +91,7 @@ stories! {
     kills
     mailboxes
     mx
+    pop3_service
     relay
     reload
     smuggling
