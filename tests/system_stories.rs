@@ -81,9 +81,11 @@ macro_rules! stories {
 }
 
 stories! {
+    addresses
     aliases
     bounce
     broken
+    commands
     deferral
     domain
     full_disk

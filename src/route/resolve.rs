@@ -24,6 +24,8 @@ pub struct Resolution {
     pub nexthop: String,
     pub recipient: String,
     pub class: Class,
+    /// The domain is neither a name nor an address: no table makes it deliverable.
+    pub malformed: bool,
     /// The local part holds another route (user%elsewhere@here): never relayed for strangers.
     pub routed: bool,
 }
@@ -135,12 +137,12 @@ impl Router {
             Class::Relay => self.remote(&self.relay_transport, &domain),
             Class::Default => self.remote(&self.default_transport, &domain),
         };
-        let mut resolution = Resolution { transport, nexthop, recipient: address, class, routed };
+        let malformed = class != Class::Local && !is_domain(&domain);
+        let mut resolution = Resolution { transport, nexthop, recipient: address, class, malformed, routed };
         if let Some(entry) = self.transport_entry(&resolution.recipient, &domain)? {
             apply_transport(&mut resolution, &entry, &domain);
         }
-        if class != Class::Local && !is_domain(&domain) {
-            // No table makes such a domain deliverable.
+        if malformed {
             resolution.transport = "error".to_owned();
             resolution.nexthop = "5.1.3 bad address syntax".to_owned();
         }
@@ -241,6 +243,11 @@ pub fn own_addresses(cf: &MainCf) -> Vec<IpAddr> {
             }
         }
     }
+    let protocols = cf.inet_protocols();
+    let wanted = |address: &IpAddr| {
+        protocols.contains("all") || protocols.contains(if address.is_ipv6() { "ipv6" } else { "ipv4" })
+    };
+    found.retain(wanted);
     found.dedup();
     found
 }

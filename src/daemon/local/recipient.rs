@@ -362,7 +362,7 @@ impl<'a> Delivery<'a> {
             Ok(found) => found,
             Err(error) => {
                 self.settings.log.warning(error.to_string());
-                return self.book(Report::deferred("mailbox command lookup failure"));
+                return self.book(Report::deferred("table lookup failure"));
             }
         };
         let text = own_command.as_deref().unwrap_or(&settings.mailbox_command);

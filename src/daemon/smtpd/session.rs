@@ -442,6 +442,9 @@ impl<S: Duplex> Session<S> {
             self.log.warning(error.to_string());
             (format!("451 4.3.0 <{}>: Temporary lookup failure", path.address), false)
         })?;
+        if resolution.malformed {
+            return Err(("501 5.1.3 Bad recipient address syntax".to_owned(), false));
+        }
         let lists = &settings.restrictions;
         let mut asked: Vec<&List> = Vec::new();
         if settings.delay_reject {
