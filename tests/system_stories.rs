@@ -91,6 +91,7 @@ stories! {
     full_disk
     hold
     kills
+    locals
     mailboxes
     mx
     pop3_service
