@@ -87,6 +87,7 @@ stories! {
     broken
     commands
     deferral
+    disk_errors
     domain
     full_disk
     hold

@@ -27,7 +27,7 @@ impl Table for Unix {
         let key = self.options.folded(key);
         let Ok(name) = std::str::from_utf8(&key) else { return Ok(None) };
         let failed =
-            |table: &str, errno: nix::errno::Errno| TableError::new(table, format!("{table}: {}", errno.desc()));
+            |table: &str, errno: nix::errno::Errno| TableError::new(table, format!("{table}: {}", crate::sys::files::reason(&errno.into())));
         match self.which {
             Which::Passwd => {
                 // The accounts room: a rootless instance's own users come before the system's.

@@ -1,6 +1,7 @@
 # Broken configuration: who meets it says where the fault is, nothing is returned or lost, and what waited goes once it
 # is repaired.
 . /run/box/machine/story.sh
+need script
 # The reference is mute where stderr is no terminal.
 aloud() { script -qefc "$*" /dev/null </dev/null | tr -d '\r'; }
 start

@@ -1,6 +1,7 @@
 # Commands from aliases and .forward (faults.md, C): what they see, whom they run as, what their end means; and mail that
 # goes round.
 . /run/box/machine/story.sh
+need pgrep
 cat >/etc/aliases <<'A'
 postmaster: root
 who: "|id -un >/var/tmp/who; env | sort >>/var/tmp/who"

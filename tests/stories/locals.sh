@@ -1,5 +1,6 @@
 # What local users may try, files that are damaged, locks that others hold (faults.md: C21, C22, C31, D1, D4, D5, D7, F10, F20).
 . /run/box/machine/story.sh
+need pgrep; need script
 postconf -e 'deliver_lock_attempts = 2' 'deliver_lock_delay = 1s' 'stale_lock_time = 4s' 'minimal_backoff_time = 1s' 'queue_run_delay = 1s'
 start
 # postdrop takes a stream of records and nothing else.
