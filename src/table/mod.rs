@@ -26,6 +26,10 @@ pub mod matchlist;
 pub mod memory;
 /// The trait, the types, opening.
 pub mod open;
+/// What regexp and pcre tables share.
+pub mod pattern;
+/// pcre: Perl's patterns.
+pub mod pcre;
 /// Building table files.
 pub mod rebuild;
 /// regexp: POSIX patterns.

@@ -1,6 +1,6 @@
 //! [`Table`], what every lookup table can do; [`TYPES`], the one list of table types; [`open`].
 
-use super::{cdb, cidr, compose, fixed, indexed, memory, regexp, unix};
+use super::{cdb, cidr, compose, fixed, indexed, memory, pcre, regexp, unix};
 use std::fmt;
 use std::sync::Arc;
 
@@ -151,6 +151,7 @@ pub const TYPES: &[TableType] = &[
     TableType { name: "fail", open: fixed::fail, build: None },
     TableType { name: "hash", open: indexed::open, build: Some(Build::Hash) },
     TableType { name: "inline", open: memory::inline, build: None },
+    TableType { name: "pcre", open: pcre::open, build: None },
     TableType { name: "pipemap", open: compose::pipemap, build: None },
     TableType { name: "proxy", open: proxy, build: None },
     TableType { name: "randmap", open: compose::randmap, build: None },

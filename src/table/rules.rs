@@ -148,8 +148,8 @@ pub struct ResultFault {
     pub detail: Option<String>,
 }
 
-/// Splits a result at $1, ${1} and $(1); $$ is a dollar sign.
-pub fn pieces(text: &[u8]) -> Result<Vec<Piece>, ResultFault> {
+/// Splits a result at $1, ${1} and $(1); $$ is a dollar sign. `zero`: what is said of $0, "out of range".
+pub fn pieces(text: &[u8], zero: &str) -> Result<Vec<Piece>, ResultFault> {
     let whole = String::from_utf8_lossy(text).into_owned();
     let mut pieces = Vec::new();
     let mut plain = Vec::new();
@@ -191,7 +191,7 @@ pub fn pieces(text: &[u8]) -> Result<Vec<Piece>, ResultFault> {
         }
         let group: usize = shown.parse().unwrap_or(usize::MAX);
         if group == 0 {
-            let detail = Some(format!("out-of-range replacement index \"{shown}\""));
+            let detail = Some(format!("{zero} replacement index \"{shown}\""));
             return Err(ResultFault { bare: None, detail });
         }
         if !plain.is_empty() {
