@@ -26,8 +26,9 @@ impl Table for Unix {
         // Mail for TOTO is mail for toto.
         let key = self.options.folded(key);
         let Ok(name) = std::str::from_utf8(&key) else { return Ok(None) };
-        let failed =
-            |table: &str, errno: nix::errno::Errno| TableError::new(table, format!("{table}: {}", crate::sys::files::reason(&errno.into())));
+        let failed = |table: &str, errno: nix::errno::Errno| {
+            TableError::new(table, format!("{table}: {}", crate::sys::files::reason(&errno.into())))
+        };
         match self.which {
             Which::Passwd => {
                 // The accounts room: a rootless instance's own users come before the system's.
