@@ -92,6 +92,7 @@ stories! {
     full_disk
     hold
     kills
+    lists
     locals
     mailboxes
     mx
