@@ -85,13 +85,10 @@ impl<Test, Outcome> Rules<Test, Outcome> {
 /// Calls `each` with the line number and text of every rule of "FILE" or "{ {rule}, ... }".
 pub fn read(kind: &str, name: &str, options: &Options, mut each: impl FnMut(usize, &[u8])) -> Result<(), TableError> {
     let table = format!("{kind}:{name}");
-    if let Some(inner) = name.strip_prefix('{') {
-        let inner = inner
-            .trim_end()
-            .strip_suffix('}')
-            .ok_or_else(|| TableError::new(&table, format!("{kind} map: missing '}}' in \"{name}\"")))?;
+    if name.starts_with('{') {
+        let fault = |reason: String| TableError::new(&table, format!("{kind} map: {reason}"));
+        let inner = unbraced(name).map_err(|reason| fault(format!("{reason} in \"{name}\"")))?;
         for (at, item) in split_items(inner).iter().enumerate() {
-            let fault = |reason: String| TableError::new(&table, format!("{kind} map: {reason}"));
             if !item.starts_with('{') {
                 return Err(fault(format!("no '{{' at start of text in \"{item}\"")));
             }
