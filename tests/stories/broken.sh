@@ -5,6 +5,9 @@ need script
 # The reference is mute where stderr is no terminal.
 aloud() { script -qefc "$*" /dev/null </dev/null | tr -d '\r'; }
 start
+# Until all roles have read what is whole.
+letter "begun" toto
+wait_for "the first letter" in_box toto '^Subject: begun'
 cp /etc/postfix/main.cf /tmp/main.cf
 # main.cf: LINE STATUS WORDS
 while IFS='|' read -r line words; do
