@@ -20,7 +20,7 @@ const SECTIONS: &[Section] = &[
     Section {
         applet: "sendmail",
         title: "EXIT STATUS",
-        text: "0: accepted. 64: the command line is wrong, or no recipient was named. 69: the message is too big, or the queue cannot be listed. 75: it could not be stored now; try again. 78: main.cf cannot be read.",
+        text: "0: accepted. 64: the command line is wrong, or no recipient was named. 69: the message is too big, or the queue cannot be listed. 75: it could not be stored now, or main.cf cannot be read; try again.",
     },
     Section {
         applet: "sendmail",

@@ -61,7 +61,8 @@ pub struct Delivery<'a> {
     results: Vec<Booked>,
     done: HashSet<Item>,
     mailboxes: HashSet<String>,
-    forwards: Vec<String>,
+    /// Addresses that get a message of their own, each after its sender: a list with an owner has its own.
+    forwards: Vec<(String, String)>,
 }
 
 impl<'a> Delivery<'a> {
@@ -244,8 +245,8 @@ impl<'a> Delivery<'a> {
         if source == Source::Alias && self.is_here(&complete) {
             return self.recipient(&complete, depth + 1);
         }
-        if !self.forwards.iter().any(|known| known.eq_ignore_ascii_case(&complete)) {
-            self.forwards.push(complete);
+        if !self.forwards.iter().any(|(_, known)| known.eq_ignore_ascii_case(&complete)) {
+            self.forwards.push((self.sender.clone(), complete));
         }
     }
 
@@ -362,7 +363,7 @@ impl<'a> Delivery<'a> {
             Ok(found) => found,
             Err(error) => {
                 self.settings.log.warning(error.to_string());
-                return self.book(Report::deferred("mailbox command lookup failure"));
+                return self.book(Report::deferred("table lookup failure"));
             }
         };
         let text = own_command.as_deref().unwrap_or(&settings.mailbox_command);
@@ -406,11 +407,16 @@ impl<'a> Delivery<'a> {
 
     /// Addresses elsewhere, and those that .forward and :include: files name, get a message of their own.
     fn send_forwards(&mut self) {
-        let members = std::mem::take(&mut self.forwards);
-        if members.is_empty() {
-            return;
+        let mut rest = std::mem::take(&mut self.forwards);
+        while let Some((sender, _)) = rest.first() {
+            let sender = sender.clone();
+            let (members, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(|(from, _)| *from == sender);
+            rest = others;
+            let members: Vec<String> = members.into_iter().map(|(_, address)| address).collect();
+            let before = std::mem::replace(&mut self.sender, sender);
+            let report = forward::send(self, &members);
+            self.sender = before;
+            self.book(report);
         }
-        let report = forward::send(self, &members);
-        self.book(report);
     }
 }

@@ -440,8 +440,11 @@ impl<S: Duplex> Session<S> {
         let rewritten = settings.router.rewriter.rewrite(&path.address);
         let resolution = settings.router.resolve(&rewritten).map_err(|error| {
             self.log.warning(error.to_string());
-            ("451 4.3.0 Error: address lookup failure".to_owned(), false)
+            (format!("451 4.3.0 <{}>: Temporary lookup failure", path.address), false)
         })?;
+        if resolution.malformed {
+            return Err(("501 5.1.3 Bad recipient address syntax".to_owned(), false));
+        }
         let lists = &settings.restrictions;
         let mut asked: Vec<&List> = Vec::new();
         if settings.delay_reject {
