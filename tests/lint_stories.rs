@@ -16,6 +16,9 @@ const ALIASES: &str = "postmaster: root\n";
 
 struct Place(tempfile::TempDir);
 
+/// Lint, level, file, line, message.
+type Found = (String, String, String, u64, String);
+
 impl Place {
     /// `more` is added to main.cf; "@" (in aliases "%") stands for the directory.
     fn new(more: &str, master: &str, aliases: &str) -> Place {
@@ -45,8 +48,8 @@ impl Place {
         (done.status.code().unwrap_or(-1), said)
     }
 
-    /// (lint, level, file, line, message) of each finding. forward-permissions is the machine's, not this place's.
-    fn findings(&self) -> (i32, Vec<(String, String, String, u64, String)>) {
+    /// The status and the findings. forward-permissions is the machine's, not this place's.
+    fn findings(&self) -> (i32, Vec<Found>) {
         let (status, said) = self.run("postfix", &["lint", "--json"]);
         let list = said.lines().map(|line| {
             let value: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{said}"));

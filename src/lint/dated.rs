@@ -51,7 +51,7 @@ const NEWER: &[(&str, &str)] = &[
 ];
 
 pub fn replacement(name: &str) -> Option<&'static str> {
-    OLD.iter().find(|(old, new)| *old == name).map(|&(_, new)| new)
+    OLD.iter().find(|(old, _)| *old == name).map(|&(_, new)| new)
 }
 
 /// The version that brought a name which 3.7 does not have.
