@@ -40,5 +40,8 @@ pub mod route;
 /// The roles that master starts.
 pub mod daemon;
 // L6
+/// What is wrong with a configuration, found before the mail comes.
+pub mod lint;
+// L7
 /// One file or folder for each program that a person types.
 pub mod applet;

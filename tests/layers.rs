@@ -23,7 +23,8 @@ const LAYERS: &[(&str, u8)] = &[
     ("route", 4),
     ("delivery", 4),
     ("daemon", 5),
-    ("applet", 6),
+    ("lint", 6),
+    ("applet", 7),
 ];
 
 fn layer(module: &str) -> Option<u8> {

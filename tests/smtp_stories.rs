@@ -256,7 +256,14 @@ struct Talk {
 impl Story {
     fn read(path: &Path) -> Story {
         let text = std::fs::read_to_string(path).unwrap();
-        let mut story = Story { main: String::new(), files: Vec::new(), talks: Vec::new(), head: String::new(), dns: Vec::new(), policy: Vec::new() };
+        let mut story = Story {
+            main: String::new(),
+            files: Vec::new(),
+            talks: Vec::new(),
+            head: String::new(),
+            dns: Vec::new(),
+            policy: Vec::new(),
+        };
         let mut section = String::new();
         for line in text.lines() {
             if let Some(title) = line.strip_prefix("== ") {
@@ -530,7 +537,8 @@ fn name_answer(query: &[u8], records: &[(String, String, String)]) -> Vec<u8> {
     let mut answers: Vec<(u16, Vec<u8>)> = Vec::new();
     let encoded = |name: &str| -> Vec<u8> {
         let labels = name.split('.').filter(|label| !label.is_empty());
-        let mut out: Vec<u8> = labels.flat_map(|l| [&[u8::try_from(l.len()).unwrap()], l.as_bytes()].concat()).collect();
+        let mut out: Vec<u8> =
+            labels.flat_map(|l| [&[u8::try_from(l.len()).unwrap()], l.as_bytes()].concat()).collect();
         out.push(0);
         out
     };
@@ -552,7 +560,13 @@ fn name_answer(query: &[u8], records: &[(String, String, String)]) -> Vec<u8> {
     }
     let below = format!(".{name}");
     let exists = !known.is_empty() || records.iter().any(|(owner, ..)| owner.ends_with(&below));
-    let code: u8 = if name.contains("fail") { 2 } else if exists { 0 } else { 3 };
+    let code: u8 = if name.contains("fail") {
+        2
+    } else if exists {
+        0
+    } else {
+        3
+    };
     let mut out = query[..2].to_vec();
     out.extend([0x85, 0x80 | code, 0, 1, 0, u8::try_from(answers.len()).unwrap(), 0, 0, 0, 0]);
     out.extend_from_slice(&query[12..at + 5]);
@@ -580,7 +594,8 @@ fn stories(dns: bool) -> Vec<PathBuf> {
 
 /// Tells the stories; what differs is a list of sentences, or is recorded.
 fn tell(paths: &[PathBuf], start: impl Fn(&Story) -> Site) -> Vec<String> {
-    let update = std::env::var_os("UPDATE").is_some() && std::env::var("UNDER_TEST").is_ok_and(|who| who == "reference");
+    let update =
+        std::env::var_os("UPDATE").is_some() && std::env::var("UNDER_TEST").is_ok_and(|who| who == "reference");
     let mut wrong = Vec::new();
     for path in paths {
         let story = Story::read(path);

@@ -81,12 +81,25 @@ macro_rules! stories {
 }
 
 stories! {
+    addresses
     aliases
     bounce
+    broken
+    commands
     deferral
+    disk_errors
+    domain
+    full_disk
     hold
+    kills
+    lists
+    locals
     mailboxes
+    mx
+    pop3_service
     relay
+    reload
     smuggling
     submission
+    unfit
 }

@@ -37,7 +37,7 @@ fn cli() -> Command {
         .arg(Arg::new("D").short('D').action(ArgAction::SetTrue).help("without effect: there is no debugger to attach"))
         .arg(Arg::new("v").short('v').action(ArgAction::Count).help("be verbose"))
         .arg(Arg::new("command").action(ArgAction::Append).num_args(0..).help(
-            "start, start-fg, stop, abort, reload, check, status, flush, set-permissions, upgrade-configuration, logrotate",
+            "start, start-fg, stop, abort, reload, check, lint, status, flush, set-permissions, upgrade-configuration, logrotate",
         ))
 }
 
@@ -76,6 +76,10 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
         Log::open("postfix", "postfix-script", "mail", "").fatal(error.to_string());
         Failure::fatal(error)
     })?;
+    // Anyone may look at what anyone may read.
+    if command == "lint" {
+        return lint(&directory, words.get(1..).unwrap_or_default());
+    }
     let log = Log::open(&cf.syslog_name(), "postfix-script", &cf.syslog_facility(), &cf.maillog_file());
     let instance = Instance { cf, log };
     // The script's first act in the reference too: nothing works for a stranger.
@@ -134,6 +138,42 @@ fn check(instance: &Instance, verbose: bool) -> Result<Exit, Failure> {
         fatal |= finding.is_fatal();
     }
     if fatal { Err(Failure::silent(Exit::FAIL)) } else { Ok(Exit::OK) }
+}
+
+/// `postfix lint [--json] [--explain LINT]`: 0 nothing found, 1 warnings, 2 errors. Findings go to standard output.
+fn lint(directory: &Path, words: &[&String]) -> Result<Exit, Failure> {
+    use crate::lint::{LINTS, Level, render};
+    let mut out = io::stdout().lock();
+    match words.iter().map(|word| word.as_str()).collect::<Vec<_>>()[..] {
+        [] => {}
+        ["--json"] => {}
+        ["--explain", name] => {
+            let Some(lint) = LINTS.iter().find(|lint| lint.name == name) else {
+                let names: Vec<&str> = LINTS.iter().map(|lint| lint.name).collect();
+                return Err(Failure::fatal(format!("there is no lint {name}; there are: {}", names.join(", "))));
+            };
+            out.write_all(lint.page.as_bytes())?;
+            return Ok(Exit::OK);
+        }
+        _ => return Err(Failure::fatal("usage: postfix [-c config_dir] lint [--json | --explain LINT]")),
+    }
+    let (ground, findings) = crate::lint::run(directory).map_err(|text| {
+        let _ = writeln!(io::stderr(), "postfix: fatal: {text}");
+        Failure::silent(Exit(2))
+    })?;
+    let colour = out.is_terminal();
+    for finding in &findings {
+        if words.is_empty() {
+            writeln!(out, "{}", render::text(&ground, finding, colour))?;
+        } else {
+            writeln!(out, "{}", render::json(&ground, finding))?;
+        }
+    }
+    Ok(match findings.iter().map(|finding| finding.level).max() {
+        None => Exit::OK,
+        Some(Level::Warning) => Exit(1),
+        Some(Level::Error) => Exit(2),
+    })
 }
 
 /// `postfix -v check`: what main.cf sets and nothing here obeys.

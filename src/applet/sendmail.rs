@@ -3,7 +3,7 @@
 
 use super::cli::{self, Opt};
 use super::{Applet, Invocation, Purpose};
-use crate::conf::{ConfError, MainCf, main_cf};
+use crate::conf::{MainCf, main_cf};
 use crate::exit::{Exit, Failure};
 use crate::ipc::trigger;
 use crate::log::Log;
@@ -109,11 +109,8 @@ fn usage(text: impl Into<String>) -> Failure {
 fn run(call: &Invocation) -> Result<Exit, Failure> {
     let submission = parse(call)?;
     let directory = main_cf::directory(submission.config.as_deref());
-    let cf = MainCf::read(&directory).map_err(|error| match error {
-        // Unreadable configuration: the mail stays with the caller, who may try again.
-        error @ ConfError::Open { .. } => Failure::new(Exit::TEMPFAIL, format!("fatal: {error}")),
-        error => Failure::new(Exit::CONFIG, format!("fatal: {error}")),
-    })?;
+    // Without a configuration the mail stays with the caller, who may try again.
+    let cf = MainCf::read(&directory).map_err(|error| Failure::new(Exit::TEMPFAIL, format!("fatal: {error}")))?;
     match submission.mode {
         Mode::ListQueue => super::postqueue::list(&cf, &call.program, super::postqueue::Form::Text),
         Mode::RebuildAliases => rebuild_aliases(&cf),

@@ -34,7 +34,7 @@ pub enum CleanupError {
     TooManyHops,
     #[error("no recipients specified")]
     NoRecipients,
-    #[error("queue file write error: {0}")]
+    #[error("queue file write error: {}", crate::sys::files::reason(.0))]
     Write(#[source] io::Error),
     #[error("{0}")]
     Table(#[from] crate::table::TableError),

@@ -2,9 +2,10 @@
 //! nobody answered (which never returns or refuses mail for good).
 
 use hickory_resolver::TokioResolver;
-use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::{RData, RecordType};
-use std::net::IpAddr;
+use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use std::net::{IpAddr, Ipv4Addr};
 
 /// What the DNS said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,9 +13,11 @@ pub enum Answer<T> {
     Found(Vec<T>),
     /// The name exists and has no such record.
     NoData,
-    NoDomain,
-    /// Nobody answered; why.
-    Failed(String),
+    NoName,
+    /// SERVFAIL, no server, no answer.
+    Failed,
+    /// No name that could be asked for.
+    Invalid,
 }
 
 impl<T> Answer<T> {
@@ -26,7 +29,7 @@ impl<T> Answer<T> {
     }
 
     pub fn is_failure(&self) -> bool {
-        matches!(self, Answer::Failed(_))
+        matches!(self, Answer::Failed)
     }
 
     /// As the reference words it.
@@ -34,8 +37,8 @@ impl<T> Answer<T> {
         match self {
             Answer::Found(_) => "",
             Answer::NoData => "Host found but no data record of requested type",
-            Answer::NoDomain => "Host not found",
-            Answer::Failed(reason) => reason,
+            Answer::NoName | Answer::Invalid => "Host not found",
+            Answer::Failed => "Host not found, try again",
         }
     }
 }
@@ -49,23 +52,34 @@ pub struct Dns {
 impl Dns {
     /// Call it inside of the tokio runtime that will ask. `disabled` is disable_dns_lookups.
     pub fn new(disabled: bool) -> Dns {
-        let build = || TokioResolver::builder_tokio().ok().and_then(|builder| builder.build().ok());
-        Dns { resolver: if disabled { None } else { build() } }
-    }
-
-    pub fn is_available(&self) -> bool {
-        self.resolver.is_some()
+        if disabled {
+            return Dns { resolver: None };
+        }
+        // Without a resolv.conf the C library asks this machine, and so do we.
+        let mut builder = TokioResolver::builder_tokio().unwrap_or_else(|_| {
+            let here = NameServerConfig::udp_and_tcp(IpAddr::V4(Ipv4Addr::LOCALHOST));
+            let config = ResolverConfig::from_parts(None, Vec::new(), vec![here]);
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+        });
+        // /etc/hosts is no part of the DNS.
+        builder.options_mut().use_hosts_file = ResolveHosts::Never;
+        Dns { resolver: builder.build().ok() }
     }
 
     async fn ask<T>(&self, name: &str, kind: RecordType, pick: impl Fn(&RData) -> Option<T>) -> Answer<T> {
-        let Some(resolver) = &self.resolver else { return Answer::Failed("no resolver".into()) };
+        let Some(resolver) = &self.resolver else { return Answer::Failed };
         let query = format!("{}.", name.trim_end_matches('.'));
+        // The strict reading of names, for those beyond ASCII, knows no "under_score".
+        let query = if query.is_ascii() { Name::from_ascii(&query) } else { Name::from_utf8(&query) };
+        let Some(query) = query.ok().filter(|_| !name.contains(':')) else { return Answer::Invalid };
         match resolver.lookup(query, kind).await {
             Ok(lookup) => {
                 let found: Vec<T> = lookup.answers().iter().filter_map(|record| pick(&record.data)).collect();
                 if found.is_empty() { Answer::NoData } else { Answer::Found(found) }
             }
-            Err(error) => classify(&error),
+            Err(error) if error.is_nx_domain() => Answer::NoName,
+            Err(error) if error.is_no_records_found() => Answer::NoData,
+            Err(_) => Answer::Failed,
         }
     }
 
@@ -121,29 +135,14 @@ impl Dns {
                 Answer::Found(all)
             }
             (Answer::Found(all), _) | (_, Answer::Found(all)) => Answer::Found(all),
-            (Answer::Failed(reason), _) | (_, Answer::Failed(reason)) => Answer::Failed(reason),
-            (Answer::NoDomain, _) => Answer::NoDomain,
+            (Answer::Failed, _) | (_, Answer::Failed) => Answer::Failed,
+            (Answer::NoName, _) => Answer::NoName,
+            (Answer::Invalid, _) => Answer::Invalid,
             _ => Answer::NoData,
         }
     }
 }
 
-fn host(name: &hickory_resolver::proto::rr::Name) -> String {
+fn host(name: &Name) -> String {
     name.to_utf8().trim_end_matches('.').to_owned()
-}
-
-/// "There is none" and "nobody answered" are different: only the first may return mail.
-fn classify<T>(error: &hickory_resolver::net::NetError) -> Answer<T> {
-    if error.is_nx_domain() {
-        return Answer::NoDomain;
-    }
-    if error.is_no_records_found() {
-        return Answer::NoData;
-    }
-    let text = error.to_string();
-    Answer::Failed(if text.contains(&ResponseCode::ServFail.to_string()) {
-        "Host not found, try again".into()
-    } else {
-        format!("Host not found, try again ({text})")
-    })
 }

@@ -1,7 +1,7 @@
 //! To which transport and next hop an address goes (trivial-rewrite(8), ADDRESS_CLASS_README).
 
 use super::rewrite::Rewriter;
-use crate::conf::{MainCf, computed};
+use crate::conf::{MainCf, common, computed};
 use crate::message::envelope;
 use crate::table::matchlist::Flavour;
 use crate::table::{Maps, MatchList, Options, TableError};
@@ -24,6 +24,8 @@ pub struct Resolution {
     pub nexthop: String,
     pub recipient: String,
     pub class: Class,
+    /// The domain is neither a name nor an address: no table makes it deliverable.
+    pub malformed: bool,
     /// The local part holds another route (user%elsewhere@here): never relayed for strangers.
     pub routed: bool,
 }
@@ -165,13 +167,18 @@ impl Router {
                 split_transport(own.as_deref().unwrap_or(&self.default_transport), &self.relay(sender, &domain)?)
             }
         };
-        let mut resolution = Resolution { transport, nexthop, recipient: address, class, routed };
+        let malformed = class != Class::Local && !is_domain(&domain);
+        let mut resolution = Resolution { transport, nexthop, recipient: address, class, malformed, routed };
         if let Some(entry) = self.transport_entry(&resolution.recipient, &domain)? {
             apply_transport(&mut resolution, &entry, &domain);
         }
         if let Some(found) = self.find_address(&self.relocated, &resolution.recipient)? {
             resolution.transport = "error".to_owned();
             resolution.nexthop = format!("5.1.6 User has moved to {found}");
+        }
+        if malformed {
+            resolution.transport = "error".to_owned();
+            resolution.nexthop = "5.1.3 bad address syntax".to_owned();
         }
         Ok(resolution)
     }
@@ -280,6 +287,11 @@ pub fn address_literal(domain: &str) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
+/// A host name or an address literal.
+fn is_domain(domain: &str) -> bool {
+    if domain.starts_with('[') { address_literal(domain).is_some() } else { common::host_name(domain) }
+}
+
 /// The addresses that inet_interfaces and proxy_interfaces make ours, and loopback.
 pub fn own_addresses(cf: &MainCf) -> Vec<IpAddr> {
     let mut found: Vec<IpAddr> = Vec::new();
@@ -298,6 +310,11 @@ pub fn own_addresses(cf: &MainCf) -> Vec<IpAddr> {
             }
         }
     }
+    let protocols = cf.inet_protocols();
+    let wanted = |address: &IpAddr| {
+        protocols.contains("all") || protocols.contains(if address.is_ipv6() { "ipv6" } else { "ipv4" })
+    };
+    found.retain(wanted);
     found.dedup();
     found
 }

@@ -54,14 +54,13 @@ impl Peer {
         };
         if let Ok(Some(name)) = reverse {
             // A name that does not lead back to the address is not the client's to use.
-            match resolve::addresses_of(&name) {
-                Some(found) if found.contains(&address) => peer.name.clone_from(&name),
-                Some(_) => peer.oddities.push(format!("hostname {name} does not resolve to address {address}")),
-                None => {
-                    peer.name_failed = true;
-                    peer.oddities.push(format!(
-                        "hostname {name} does not resolve to address {address}: Name or service not known"
-                    ));
+            match resolve::addresses(&name) {
+                Ok(found) if found.contains(&address) => peer.name.clone_from(&name),
+                Ok(_) => peer.oddities.push(format!("hostname {name} does not resolve to address {address}")),
+                Err(error) => {
+                    peer.name_failed = error.temporary;
+                    let reason = error.reason;
+                    peer.oddities.push(format!("hostname {name} does not resolve to address {address}: {reason}"));
                 }
             }
             peer.reverse = name;

@@ -203,7 +203,7 @@ impl Check<'_> {
         }
         let exchangers = match self.dns.mx(&domain).await {
             Answer::Found(found) => found,
-            answer @ Answer::Failed(_) => {
+            answer @ Answer::Failed => {
                 let text = format!(
                     "<{recipient}>: Recipient address rejected: Unable to look up mail exchanger information: {}",
                     answer.reason()

@@ -33,7 +33,8 @@ impl Check<'_> {
             if by_address { format!("{}.{domain}", reversed(self.peer.address)) } else { format!("{what}.{domain}") };
         let answers = match self.dns.a(&query).await {
             Answer::Found(answers) => answers,
-            Answer::Failed(reason) => {
+            answer @ Answer::Failed => {
+                let reason = answer.reason();
                 self.log.warning(format!(
                     "{query}: RBL lookup error: Host or domain name not found. Name service error for name={query} \
                      type=A: {reason}"

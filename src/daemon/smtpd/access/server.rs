@@ -50,8 +50,9 @@ impl Check<'_> {
                 Answer::Found(found) if found.iter().all(|(_, host)| host.is_empty()) => return Ok(None),
                 Answer::Found(found) => Answer::Found(found.into_iter().map(|(_, host)| host).collect()),
                 // RFC 5321: a domain without exchangers is its own.
-                Answer::NoData | Answer::NoDomain => Answer::Found(vec![domain.to_owned()]),
-                Answer::Failed(reason) => Answer::Failed(reason),
+                Answer::NoData | Answer::NoName => Answer::Found(vec![domain.to_owned()]),
+                Answer::Failed => Answer::Failed,
+                Answer::Invalid => Answer::Invalid,
             },
             Servers::Ns => self.name_servers(domain).await,
             Servers::A => Answer::Found(vec![domain.to_owned()]),
@@ -80,8 +81,8 @@ impl Check<'_> {
                 _ if servers == Servers::A => continue,
                 answer => {
                     let reason = match answer {
-                        Answer::NoDomain => "Name or service not known",
-                        Answer::Failed(_) => "Temporary failure in name resolution",
+                        Answer::NoName => "Name or service not known",
+                        Answer::Failed => "Temporary failure in name resolution",
                         _ => "No address associated with hostname",
                     };
                     self.log.warning(format!("Unable to look up {kind} host {host} for {class} {name}: {reason}"));
@@ -102,7 +103,7 @@ impl Check<'_> {
         let mut part = domain;
         loop {
             let answer = self.dns.ns(part).await;
-            if !matches!(answer, Answer::NoData | Answer::NoDomain) {
+            if !matches!(answer, Answer::NoData | Answer::NoName) {
                 return answer;
             }
             match part.split_once('.') {
