@@ -51,6 +51,14 @@ pub struct About<'a> {
     pub recipient: Option<&'a str>,
     pub protocol: &'a str,
     pub helo: &'a str,
+    /// On its way out only lines can change, and log lines are short.
+    pub outgoing: bool,
+}
+
+impl<'a> About<'a> {
+    pub fn outgoing(queue_id: &'a str) -> About<'a> {
+        About { queue_id, origin: "", sender: "", recipient: None, protocol: "", helo: "", outgoing: true }
+    }
 }
 
 impl Checks {
@@ -63,6 +71,12 @@ impl Checks {
             body: maps("body_checks", cf.body_checks()),
             body_limit: u64::try_from(cf.body_checks_size_limit()).unwrap_or(0),
         }
+    }
+
+    /// Other lists: for the header, MIME headers, headers of messages within, body.
+    pub fn of_lists(lists: [(&str, String); 4]) -> Checks {
+        let [header, mime, nested, body] = lists.map(|(title, list)| Maps::open(title, &list, &Options::default()));
+        Checks { header, mime, nested, body, body_limit: 0 }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -153,6 +167,9 @@ impl Act<'_> {
         let title = self.title;
         match word.to_ascii_uppercase().as_str() {
             "OK" | "DUNNO" => {}
+            "REJECT" | "FILTER" | "DISCARD" | "HOLD" | "REDIRECT" | "BCC" | "PASS" if self.about.outgoing => {
+                warn(self.log, &format!("unsupported command in {title} map: {value}"));
+            }
             "REJECT" => self.reject(words, asked),
             "WARN" => self.log("warning", words),
             "INFO" => self.log("info", words),
@@ -237,6 +254,13 @@ impl Act<'_> {
     /// "ID: action: header CONTENT from CLIENT; from=<> to=<> proto= helo=<>: words"
     fn log(&self, action: &str, words: &str) {
         let about = self.about;
+        if about.outgoing {
+            let shown: String = String::from_utf8_lossy(self.line).chars().take(60).collect();
+            let words = if words.is_empty() { String::new() } else { format!(": {words}") };
+            let line = format!("{} {shown}{words}", self.context);
+            let event = Event::Verdict { queue_id: text(about.queue_id), action: text(action), text: text(&line) };
+            return self.log.event(&event);
+        }
         let shown = String::from_utf8_lossy(self.line);
         let shown: String = shown.chars().take(200).collect();
         let mut line = format!("{} {shown} from {};", self.context, about.origin);

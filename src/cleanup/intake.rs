@@ -316,6 +316,7 @@ impl Intake {
             recipient: self.last_recipient.as_deref(),
             protocol: self.protocol,
             helo: &self.helo,
+            outgoing: false,
         };
         ask(&self.cleanup.checks, &about, &mut self.asked, &self.cleanup.log)
     }

@@ -3,13 +3,13 @@
 //! rewritten and the missing ones added, and the file is committed to incoming/.
 
 /// header_checks and body_checks.
-mod checks;
+pub mod checks;
 /// Headers on their way in.
 mod header;
 /// Addresses made over, one to one.
 mod mapping;
 /// Where in the structure of a message a line stands.
-mod mime;
+pub mod mime;
 
 /// The envelope of a message that is coming in.
 pub mod envelope;

@@ -196,8 +196,16 @@ impl<'a> Dialogue<'a> {
     ) -> Result<(), Unreachable> {
         let name = self.shown.clone();
         let patience = self.settings.command_timeout;
-        let mut commands = vec![self.mail_command(request)];
-        commands.extend(waiting.iter().map(|target| format!("RCPT TO:<{}>", envelope::quote(&target.address))));
+        let generic = |address: &str| {
+            self.settings.outgoing.address(address).map_err(|error| {
+                self.settings.log.warning(error.to_string());
+                Unreachable::temporary(Code::new(4, 3, 0), "address mapping failure")
+            })
+        };
+        let mut commands = vec![self.mail_command(request, &generic(&request.sender)?)];
+        for target in waiting {
+            commands.push(format!("RCPT TO:<{}>", envelope::quote(&generic(&target.address)?)));
+        }
         if self.pipelining {
             commands.push("DATA".to_owned());
             let all = commands.join("\r\n");
@@ -295,8 +303,8 @@ impl<'a> Dialogue<'a> {
         }
     }
 
-    fn mail_command(&self, request: &Request) -> String {
-        let mut command = format!("MAIL FROM:<{}>", envelope::quote_path(&request.sender));
+    fn mail_command(&self, request: &Request, sender: &str) -> String {
+        let mut command = format!("MAIL FROM:<{}>", envelope::quote_path(sender));
         if self.size {
             // As it is on the wire at least: line ends grow by one.
             command.push_str(&format!(" SIZE={}", request.size));
@@ -312,14 +320,21 @@ impl<'a> Dialogue<'a> {
         let file = finisher.open(request)?;
         let mut encoder = Encoder::default();
         let mut buffer = Vec::with_capacity(64 * 1024);
+        let settings = self.settings;
+        let fault = |error: &dyn std::fmt::Display| io::Error::other(error.to_string());
+        let mut outgoing = super::outgoing::Content::new(&settings.outgoing, &request.queue_id, &settings.log);
         for piece in Content::open(&file, request.data_offset)? {
-            let piece = piece.map_err(|error| io::Error::other(error.to_string()))?;
-            encoder.line(&piece.data, piece.newline, self.settings.line_limit, &mut buffer);
+            let piece = piece.map_err(|error| fault(&error))?;
+            let mut encode = |line: &[u8], newline| encoder.line(line, newline, settings.line_limit, &mut buffer);
+            outgoing.line(&piece.data, piece.newline, &mut encode).map_err(|error| fault(&error))?;
             if buffer.len() > 48 * 1024 {
                 self.output.write_all(&buffer)?;
                 buffer.clear();
             }
         }
+        outgoing
+            .end(&mut |line: &[u8], newline| encoder.line(line, newline, settings.line_limit, &mut buffer))
+            .map_err(|error| fault(&error))?;
         encoder.end(&mut buffer);
         self.output.write_all(&buffer)
     }
