@@ -440,10 +440,11 @@ fn unescape(text: &str) -> Vec<u8> {
 fn log_line(line: &str, site: &Site) -> Option<String> {
     let (prefix, text) = line.split_once("]: ")?;
     let service = prefix.rsplit_once("postfix/")?.1.split('[').next()?;
-    let (service, kept) = (service.rsplit('/').next()?, ["smtpd", "cleanup", "trivial-rewrite"]);
+    let (service, kept) = (service.rsplit('/').next()?, ["smtpd", "cleanup"]);
     let noise = text.starts_with("connect from")
         || text.contains("public/qmgr")
         || text.contains("overriding earlier")
+        || text.contains("mail_stream_cleanup")
         || text.contains("table ") && text.contains("has changed");
     (kept.contains(&service) && !noise).then(|| format!("* {service}: {}", normal(text, site)))
 }

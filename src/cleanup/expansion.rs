@@ -147,7 +147,7 @@ impl Expansion {
             if plain { complete } else { self.mapping.apply(rewriter, Place::EnvelopeRecipient, complete, warn)? };
         let targets = if plain { vec![mapped.clone()] } else { self.virtual_targets(rewriter, mapped.clone(), warn)? };
         for target in targets {
-            if growing.seen.insert((target.to_lowercase(), original.clone())) {
+            if growing.seen.insert((target.to_lowercase(), original.to_lowercase())) {
                 growing.queued.push(Expanded {
                     address: target,
                     original: original.clone(),

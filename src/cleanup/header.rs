@@ -172,6 +172,7 @@ impl Intake {
             "received" => {
                 self.hops += 1;
                 if self.hops >= self.cleanup.hopcount_limit {
+                    self.cleanup.warn(self.file.id(), "message rejected: hopcount exceeded");
                     return Err(CleanupError::TooManyHops);
                 }
             }

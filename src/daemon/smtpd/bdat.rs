@@ -38,7 +38,7 @@ pub async fn receive<S: Duplex>(session: &mut Session<S>, rest: &str, line: &str
         session.error(verb, "521 5.5.4 Syntax: BDAT count [LAST]").await;
         return Next::Close;
     };
-    if let Some(reply) = refusal(session, size, last).await {
+    if let Some(reply) = refusal(session, size).await {
         return skip(session, size, last, &reply).await;
     }
     let Some(mut chunks) = session.transaction.chunks.take() else { return Next::Close };
@@ -65,18 +65,13 @@ pub async fn receive<S: Duplex>(session: &mut Session<S>, rest: &str, line: &str
 }
 
 /// What keeps a chunk from being taken; opens the content at the first one.
-async fn refusal<S: Duplex>(session: &mut Session<S>, size: u64, last: bool) -> Option<String> {
+async fn refusal<S: Duplex>(session: &mut Session<S>, size: u64) -> Option<String> {
     if session.transaction.chunks.as_ref().is_some_and(|chunks| chunks.failed) {
         return Some(format!("551 5.0.0 Discarded {size} bytes after earlier error"));
     }
     if session.transaction.chunks.is_none() {
         if session.transaction.recipients.is_empty() {
             return Some(data::no_recipients(session));
-        }
-        if size == 0 && last {
-            let (id, client) = (session.transaction.queue_id(), session.shown());
-            session.log.warning(format!("{id}: null BDAT request from {client}"));
-            return Some("551 5.7.1 Null BDAT request".to_owned());
         }
         if let Err(reply) = session.check_data("BDAT").await {
             return Some(reply);

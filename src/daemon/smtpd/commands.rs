@@ -17,16 +17,16 @@ impl<S: Duplex> Session<S> {
     pub async fn command(&mut self, line: &[u8]) -> Next {
         let settings = self.settings.clone();
         let Ok(line) = std::str::from_utf8(line) else {
-            self.last = "UNKNOWN".into();
-            self.error(Verb::Unknown, "500 5.5.2 Error: bad UTF-8 syntax").await;
+            self.say("500 5.5.2 Error: bad UTF-8 syntax").await;
+            self.errors += 1;
             return Next::Continue;
         };
         let filtered = self.filtered(line);
         let line = filtered.as_deref().unwrap_or(line);
         let command = smtp_command::parse(line);
         if command.word.is_empty() {
-            self.last = "UNKNOWN".into();
-            self.error(Verb::Unknown, "500 5.5.2 Error: bad syntax").await;
+            self.say("500 5.5.2 Error: bad syntax").await;
+            self.errors += 1;
             return Next::Continue;
         }
         let is_noop = settings.noop_commands.iter().any(|word| word.eq_ignore_ascii_case(command.word));
@@ -245,6 +245,7 @@ impl<S: Duplex> Session<S> {
         let line = format!("TO:{address}");
         let path = smtp_command::path(&line, "TO").ok().filter(|path| path.parameters.is_empty());
         let Some(path) = path.filter(|path| !path.address.is_empty()) else {
+            self.warn_of_address("VRFY", &address);
             return self.error(Verb::Vrfy, "501 5.1.3 Bad recipient address syntax").await;
         };
         match self.check_recipient(&path.address, "VRFY").await {

@@ -40,8 +40,10 @@ impl Opened {
     }
 
     fn fail(&mut self, log: &Log, error: &CleanupError) {
-        if let CleanupError::Write(cause) = error {
-            log.warning(format!("{}: queue file write error: {cause}", self.queue_id));
+        match error {
+            CleanupError::Write(cause) => log.warning(format!("{}: queue file write error: {cause}", self.queue_id)),
+            CleanupError::TooBig => log.warning(format!("{}: queue file size limit exceeded", self.queue_id)),
+            _ => {}
         }
         self.refused.get_or_insert_with(|| error.reply());
         self.message = None;

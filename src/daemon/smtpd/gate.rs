@@ -80,7 +80,10 @@ impl<S: Duplex> Session<S> {
         let settings = self.settings.clone();
         let router = &settings.router;
         match router.resolve(&router.rewriter.rewrite(recipient)) {
-            Ok(resolution) if resolution.malformed => return Err("501 5.1.3 Bad recipient address syntax".to_owned()),
+            Ok(resolution) if resolution.malformed => {
+                self.warn_of_address(stage, &format!("<{recipient}>"));
+                return Err("501 5.1.3 Bad recipient address syntax".to_owned());
+            }
             Ok(_) => {}
             Err(error) => {
                 self.log.warning(error.to_string());

@@ -64,9 +64,6 @@ impl<S: Duplex> Session<S> {
         if self.settings.helo_required && self.helo.is_none() {
             return self.error(verb, "503 5.5.1 Error: send HELO/EHLO first").await;
         }
-        if self.transaction.chunks.is_some() {
-            return self.error(verb, "503 5.5.1 Error: MAIL after BDAT").await;
-        }
         if self.transaction.sender.is_some() {
             return self.error(verb, "503 5.5.1 Error: nested MAIL command").await;
         }
@@ -124,6 +121,8 @@ impl<S: Duplex> Session<S> {
                 "BODY" if value.eq_ignore_ascii_case("8BITMIME") => made.encoding = Some("8bit"),
                 "BODY" if value.eq_ignore_ascii_case("7BIT") => made.encoding = Some("7bit"),
                 "SMTPUTF8" if !has_value && self.settings.utf8 => made.utf8 = true,
+                // Nobody logs in here, so who first sent it says nothing.
+                "AUTH" if has_value => {}
                 "RET" | "ENVID" if has_value && self.discards("dsn") => {
                     return Err("501 5.7.1 DSN support is disabled".into());
                 }
@@ -294,12 +293,16 @@ impl<S: Duplex> Session<S> {
         }
     }
 
-    fn warn_of_address(&self, keyword: &str, written: &str) {
+    pub fn warn_of_address(&self, keyword: &str, written: &str) {
         // A path that never ends is no address that could be shown.
         if written.starts_with('<') && !written.contains('>') {
             return;
         }
-        let command = if keyword == "FROM" { "MAIL" } else { "RCPT" };
+        let command = match keyword {
+            "FROM" => "MAIL",
+            "TO" => "RCPT",
+            other => other,
+        };
         self.log.warning(format!("Illegal address syntax from {} in {command} command: {written}", self.shown()));
     }
 
