@@ -189,8 +189,9 @@ fn tell_ignored(cf: &MainCf) {
         let file = cf.file();
         let _ = writeln!(
             io::stderr(),
-            "postfix: {}, line {line}: {name} is accepted and has no effect here",
-            file.display()
+            "postfix: {}, line {line}: {name} is accepted and has no effect here: {}",
+            file.display(),
+            crate::conf::unserved::reason(name)
         );
     }
 }

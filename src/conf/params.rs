@@ -366,7 +366,7 @@ params! {
     maillog_file_rotate_suffix: Text = "%Y%m%d-%H%M%S";
     mailq_path: Text = "/usr/bin/mailq" ignored;
     manpage_directory: Text = "/usr/share/man" ignored;
-    maps_rbl_domains: Text = "" ignored;
+    maps_rbl_domains: Text = "";
     maps_rbl_reject_code: Int = "554";
     masquerade_classes: Text = "envelope_sender, header_sender, header_recipient";
     masquerade_domains: Text = "";

@@ -91,6 +91,7 @@ lints! {
     "unknown-restriction" restrictions::unknown;
     "unreachable-restriction" restrictions::unreachable;
     "unused-parameter" names::unused;
+    "unverified-address" restrictions::unverified;
     "wide-mynetworks" networks::check;
 }
 

@@ -125,7 +125,7 @@ impl<S: Duplex> Session<S> {
             self.say("554 5.5.0 Error: SMTP protocol synchronization").await;
             return false;
         }
-        self.greet().await;
+        Box::pin(self.greet()).await;
         !self.hang_up
     }
 
@@ -191,7 +191,8 @@ impl<S: Duplex> Session<S> {
                     return self.note_lost(true);
                 }
             };
-            if self.command(&line).await == Next::Close || self.hang_up {
+            // Boxed, so that a session that waits for a command holds nothing of what commands need.
+            if Box::pin(self.command(&line)).await == Next::Close || self.hang_up {
                 return;
             }
         }

@@ -270,6 +270,19 @@ impl<'a> Check<'a> {
             }
             Plain::PermitInetInterfaces => self.permit_if(settings.own_addresses.contains(&self.peer.address)),
             Plain::UnknownClient | Plain::UnknownReverse => self.unknown_client(plain == Plain::UnknownReverse),
+            Plain::MapsRbl => {
+                self.log.warning(
+                    "support for restriction \"reject_maps_rbl\" will be removed from Postfix; use \"reject_rbl_client \
+                     domain-name\" instead",
+                );
+                for domain in &settings.maps_rbl {
+                    let status = self.dns_list(Subject::Client, true, false, domain).await?;
+                    if status != Status::Dunno {
+                        return Ok(status);
+                    }
+                }
+                Status::Dunno
+            }
             Plain::PermitNakedIp => self.naked_address(),
             Plain::InvalidHelo | Plain::NonFqdnHelo | Plain::UnknownHelo => self.helo_name(plain).await,
             Plain::WarnIfReject | Plain::Never => Status::Dunno,
