@@ -194,10 +194,8 @@ impl Site {
                 lines.push(format!("-- {folder}"));
                 let text = String::from_utf8_lossy(&text).into_owned();
                 let keep = |line: &&str| {
-                    !(line.starts_with("***")
-                        || line.starts_with("message_size:")
-                        || line.starts_with("message_arrival"))
-                        && !line.starts_with("create_time")
+                    let noise = ["***", "message_size:", "message_arrival", "create_time"];
+                    !noise.iter().any(|word| line.starts_with(word))
                         && ["named_attribute: log_", "client_", "server_", "helo_name", "protocol_name"]
                             .iter()
                             .all(|word| !line.contains(word) || !line.starts_with("named_attribute"))

@@ -361,6 +361,11 @@ impl Intake {
             file.record(Type::ATTRIBUTE, format!("{name}={}", clean(value)).as_bytes())?;
         }
         for attribute in origin_attributes(&envelope.origin) {
+            // XFORWARD knows better who the client was.
+            let name = attribute.split('=').next().unwrap_or_default();
+            if envelope.attributes.iter().any(|(known, _)| known == name) {
+                continue;
+            }
             file.record(Type::ATTRIBUTE, clean(&attribute).as_bytes())?;
         }
         for recipient in recipients {

@@ -298,7 +298,7 @@ params! {
     lmtp_sasl_tls_verified_security_options: Text = "$lmtp_sasl_tls_security_options" ignored;
     lmtp_sasl_type: Text = "cyrus" ignored;
     lmtp_send_dummy_mail_auth: Bool = "no" ignored;
-    lmtp_send_xforward_command: Bool = "no" ignored;
+    lmtp_send_xforward_command: Bool = "no";
     lmtp_sender_dependent_authentication: Bool = "no" ignored;
     lmtp_skip_5xx_greeting: Bool = "yes";
     lmtp_skip_quit_response: Bool = "no" ignored;
@@ -606,7 +606,7 @@ params! {
     smtp_sasl_tls_verified_security_options: Text = "$smtp_sasl_tls_security_options" ignored;
     smtp_sasl_type: Text = "cyrus" ignored;
     smtp_send_dummy_mail_auth: Bool = "no" ignored;
-    smtp_send_xforward_command: Bool = "no" ignored;
+    smtp_send_xforward_command: Bool = "no";
     smtp_sender_dependent_authentication: Bool = "no" ignored;
     smtp_skip_5xx_greeting: Bool = "yes";
     smtp_skip_quit_response: Bool = "yes" ignored;

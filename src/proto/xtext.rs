@@ -17,6 +17,19 @@ pub fn decode(value: &str) -> Option<String> {
     String::from_utf8(out).ok()
 }
 
+/// `text` as xtext.
+pub fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'+' | b'=' => out.push_str(&format!("+{byte:02X}")),
+            33..=126 => out.push(char::from(byte)),
+            _ => out.push_str(&format!("+{byte:02X}")),
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -24,6 +37,7 @@ mod tests {
     #[test]
     fn hexadecimal_pairs() {
         assert_eq!(decode("a+2Bb+3d").as_deref(), Some("a+b="));
+        assert_eq!(decode(&encode("é = +")).as_deref(), Some("é = +"));
         for bad in ["a+", "a+2", "a+2G", "a=b", "a b", "+FF"] {
             assert_eq!(decode(bad), None, "{bad}");
         }

@@ -33,6 +33,8 @@ pub struct Dialogue<'a> {
     pipelining: bool,
     eight_bit: bool,
     size: bool,
+    /// What may be told of the client before.
+    xforward: Vec<String>,
     /// No other host is tried after this one.
     no_more: bool,
     /// What was said to recipients that another host is asked about.
@@ -73,6 +75,7 @@ impl<'a> Dialogue<'a> {
             pipelining: false,
             eight_bit: false,
             size: false,
+            xforward: Vec::new(),
             no_more: false,
             postponed: None,
         };
@@ -132,6 +135,7 @@ impl<'a> Dialogue<'a> {
                 "PIPELINING" => self.pipelining = true,
                 "8BITMIME" => self.eight_bit = true,
                 "SIZE" => self.size = true,
+                "XFORWARD" => self.xforward = line.split_whitespace().skip(1).map(str::to_owned).collect(),
                 _ => {}
             }
         }
@@ -202,6 +206,15 @@ impl<'a> Dialogue<'a> {
                 Unreachable::temporary(Code::new(4, 3, 0), "address mapping failure")
             })
         };
+        if self.settings.send_xforward {
+            for command in super::xforward::commands(&self.xforward, request) {
+                let reply =
+                    self.ask(&command, patience).map_err(|broken| self.lost(broken, &name, "sending XFORWARD"))?;
+                if !reply.is_positive() {
+                    self.settings.log.warning(format!("host {name} said: {} (in reply to XFORWARD)", reply.text()));
+                }
+            }
+        }
         let mut commands = vec![self.mail_command(request, &generic(&request.sender)?)];
         for target in waiting {
             commands.push(format!("RCPT TO:<{}>", envelope::quote(&generic(&target.address)?)));
