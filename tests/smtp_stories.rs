@@ -317,11 +317,21 @@ impl Talk {
         stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
         let mut reader = BufReader::new(stream.try_clone().unwrap());
         let mut writer = Some(stream);
-        let mut said = reply(&mut reader, site);
+        let mut steps = self.steps.as_slice();
+        let mut said = Vec::new();
+        // A proxy speaks before the greeting.
+        if let [first, rest @ ..] = steps
+            && let Some(header) = first.strip_prefix("> PROXY ")
+        {
+            writer.as_mut().unwrap().write_all(format!("PROXY {header}\r\n").as_bytes()).unwrap();
+            said.push(first.clone());
+            steps = rest;
+        }
+        said.extend(reply(&mut reader, site));
         let mut held: Vec<u8> = Vec::new();
         let mut awaited = 0;
         let mut look = false;
-        for step in &self.steps {
+        for step in steps {
             said.push(step.clone());
             if step == "?" {
                 look = true;

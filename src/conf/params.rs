@@ -761,8 +761,8 @@ params! {
     smtpd_tls_session_cache_database: Text = "" ignored;
     smtpd_tls_session_cache_timeout: Time = "3600s" ignored;
     smtpd_tls_wrappermode: Bool = "no" ignored;
-    smtpd_upstream_proxy_protocol: Text = "" ignored;
-    smtpd_upstream_proxy_timeout: Time = "5s" ignored;
+    smtpd_upstream_proxy_protocol: Text = "";
+    smtpd_upstream_proxy_timeout: Time = "5s";
     smtpd_use_tls: Bool = "no" ignored;
     smtputf8_autodetect_classes: Text = "sendmail, verify" ignored;
     smtputf8_enable: Bool = "${{$compatibility_level} <level {1} ? {no} : {yes}}";

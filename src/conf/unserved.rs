@@ -55,7 +55,6 @@ const REASONS: &[(&str, &str)] = &[
     ("smtpd_proxy_", "there are no before-queue filters"),
     ("smtpd_sasl_", "there is no SASL"),
     ("smtpd_tls_", "there is no TLS"),
-    ("smtpd_upstream_proxy_", "there is no support for proxies before smtpd"),
     ("smtpd_use_tls", "there is no TLS"),
     ("smtpd_enforce_tls", "there is no TLS"),
     ("tls_", "there is no TLS"),

@@ -16,6 +16,8 @@ mod footer;
 mod gate;
 /// The client.
 mod peer;
+/// Who a proxy says the client is.
+mod proxy;
 /// Whether an address exists.
 mod recipient;
 /// One session.
@@ -42,7 +44,7 @@ use session::{Session, Shared};
 use settings::Settings;
 use sink::Sink;
 use std::cell::RefCell;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -139,15 +141,10 @@ async fn accept(listener: TcpListener, server: Rc<Server>, sessions: Arc<Semapho
             Ok((socket, client)) => {
                 let server = server.clone();
                 *server.open.borrow_mut() += 1;
-                let counts = {
-                    let mut anvil = server.shared.anvil.borrow_mut();
-                    let (address, now) = (client.ip().to_canonical(), Instant::now());
-                    (anvil.enter(address, now), anvil.count(address, anvil::Event::Connection, now))
-                };
                 tokio::task::spawn_local(async move {
-                    let guard = SessionGuard { server: server.clone(), client: client.ip().to_canonical() };
-                    one_session(&server.shared, socket, client, counts).await;
-                    drop((guard, permit));
+                    let mut place = SessionPlace { server: server.clone(), client: None };
+                    one_session(&mut place, socket, client).await;
+                    drop((place, permit));
                 });
             }
             // Out of descriptors or memory: let sessions end, then go on.
@@ -160,23 +157,45 @@ async fn accept(listener: TcpListener, server: Rc<Server>, sessions: Arc<Semapho
 }
 
 /// Gives a session's place back, also when it panics.
-struct SessionGuard {
+struct SessionPlace {
     server: Rc<Server>,
-    client: IpAddr,
+    /// As whose it counts, once that is known.
+    client: Option<IpAddr>,
 }
 
-impl Drop for SessionGuard {
+impl SessionPlace {
+    /// How many sessions the client has, and how many it began in this unit of time.
+    fn count(&mut self, client: IpAddr) -> (u64, u64) {
+        self.client = Some(client);
+        let mut anvil = self.server.shared.anvil.borrow_mut();
+        let now = Instant::now();
+        (anvil.enter(client, now), anvil.count(client, anvil::Event::Connection, now))
+    }
+}
+
+impl Drop for SessionPlace {
     fn drop(&mut self) {
-        self.server.shared.anvil.borrow_mut().leave(self.client);
+        if let Some(client) = self.client {
+            self.server.shared.anvil.borrow_mut().leave(client);
+        }
         *self.server.open.borrow_mut() -= 1;
         self.server.ended.notify_one();
     }
 }
 
-async fn one_session(shared: &Rc<Shared>, socket: TcpStream, client: std::net::SocketAddr, counts: (u64, u64)) {
-    let Ok(local) = socket.local_addr() else { return };
+async fn one_session(place: &mut SessionPlace, socket: TcpStream, mut client: SocketAddr) {
+    let Ok(mut local) = socket.local_addr() else { return };
     let _ = socket.set_nodelay(true);
+    let shared = place.server.shared.clone();
     let settings = &shared.settings;
+    let mut stream = Stream::new(socket, settings.timeout);
+    if let Some(patience) = settings.proxy_patience {
+        match proxy::read(&mut stream, patience).await {
+            Ok(ends) => (client, local) = ends.unwrap_or((client, local)),
+            Err(reason) => return shared.log.warning(format!("haproxy header from {client}: {reason}")),
+        }
+    }
+    let counts = place.count(client.ip().to_canonical());
     let lookup = settings.peername_lookup;
     let looked_up = tokio::task::spawn_blocking(move || Peer::look_up(client, local, lookup));
     let mut peer = match tokio::time::timeout(LOOKUP_PATIENCE, looked_up).await {
@@ -184,7 +203,6 @@ async fn one_session(shared: &Rc<Shared>, socket: TcpStream, client: std::net::S
         _ => Peer { name_failed: lookup, reverse_failed: lookup, ..Peer::look_up(client, local, false) },
     };
     peer.anvil = counts;
-    let stream = Stream::new(socket, settings.timeout);
     Session::new(shared.clone(), stream, peer).run().await;
 }
 

@@ -75,6 +75,8 @@ pub struct Settings {
     /// receive_override_options
     pub overrides: Vec<String>,
     pub port_logging: bool,
+    /// A proxy speaks first, within this time.
+    pub proxy_patience: Option<Duration>,
 }
 
 /// Reply codes that the administrator may choose.
@@ -215,6 +217,11 @@ impl Settings {
             content_filter: cf.content_filter(),
             overrides: MainCf::list(&cf.receive_override_options()),
             port_logging: cf.smtpd_client_port_logging(),
+            proxy_patience: match cf.smtpd_upstream_proxy_protocol().as_str() {
+                "" => None,
+                "haproxy" => Some(cf.smtpd_upstream_proxy_timeout()),
+                other => return Err(format!("unsupported smtpd_upstream_proxy_protocol value: {other}")),
+            },
         })
     }
 }
