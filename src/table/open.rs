@@ -1,6 +1,6 @@
 //! [`Table`], what every lookup table can do; [`TYPES`], the one list of table types; [`open`].
 
-use super::{cdb, cidr, compose, fixed, indexed, memory, pcre, regexp, unix};
+use super::{cdb, cidr, compose, fixed, indexed, memory, pcre, regexp, sqlite, unix};
 use std::fmt;
 use std::sync::Arc;
 
@@ -169,6 +169,7 @@ pub const TYPES: &[TableType] = &[
     TableType { name: "proxy", open: proxy, build: None },
     TableType { name: "randmap", open: compose::randmap, build: None },
     TableType { name: "regexp", open: regexp::open, build: None },
+    TableType { name: "sqlite", open: sqlite::open, build: None },
     TableType { name: "static", open: fixed::r#static, build: None },
     TableType { name: "texthash", open: memory::texthash, build: None },
     TableType { name: "unionmap", open: compose::unionmap, build: None },
