@@ -117,6 +117,10 @@ impl Query {
                 _ => return Ok(None),
             }
         }
+        // A key that lacks what the answer will need of it is not asked for.
+        if !self.result.has_all_of(key) {
+            return Ok(None);
+        }
         Ok(self.query.expand(key, None, quote))
     }
 
@@ -197,6 +201,20 @@ impl Template {
             parts.push(Part::Text(plain));
         }
         Some(Template(parts))
+    }
+
+    /// Whether the key has the parts of it that an answer names.
+    fn has_all_of(&self, key: &str) -> bool {
+        let of_key = |part: &&Part| matches!(part, Part::Label(_) | Part::Letter { upper: true, .. });
+        let expands = |part: &Part| match part {
+            Part::Label(number) => key
+                .rsplit_once('@')
+                .is_some_and(|(_, domain)| domain.rsplit('.').nth(number - 1).is_some_and(|l| !l.is_empty())),
+            Part::Letter { letter: 'd', .. } => key.rsplit_once('@').is_some_and(|(_, domain)| !domain.is_empty()),
+            Part::Letter { letter: 'u', .. } => key.rsplit_once('@').is_none_or(|(user, _)| !user.is_empty()),
+            _ => true,
+        };
+        self.0.iter().filter(of_key).all(expands)
     }
 
     /// None when key or value lack a part that is named.

@@ -79,6 +79,10 @@ impl Table for Sqlite {
                 ValueRef::Real(number) => format!("{number:?}"),
                 ValueRef::Text(bytes) | ValueRef::Blob(bytes) => String::from_utf8_lossy(bytes).into_owned(),
             };
+            if value.is_empty() {
+                let table = &self.table;
+                self.options.warn(format_args!("table \"{table}\": empty lookup result for: \"{key}\" -- ignored"));
+            }
             if let Err(TooMany) = self.query.add(&mut answer, key, &value) {
                 self.options
                     .warn(format_args!("dict_sqlite_lookup: {}: Expansion limit exceeded for key '{key}'", self.name));
