@@ -54,8 +54,16 @@ ask() { printf '%s\r\n' "$1" >&5; hear; }
 expect "$(hear)" '^\+OK'
 expect "$(ask "USER toto")" '^\+OK'
 expect "$(ask "PASS toto")" '^\+OK Logged in\.$'
+# And one that has not said its password yet.
+exec 7<>/dev/tcp/127.0.0.1/110
+hear7() { local line; IFS= read -r -t 10 -u 7 line; echo "${line%$'\r'}"; }
+expect "$(hear7)" '^\+OK'
+printf 'USER titi\r\n' >&7
+expect "$(hear7)" '^\+OK'
 postfix reload >/dev/null 2>&1
 wait_for "the reload" logged 'postfix/master\[[0-9]+\]: reload'
 expect "$(pop "USER titi" "PASS titi" STAT QUIT)" '^\+OK 0 0$'
+printf 'PASS titi\r\n' >&7
+expect "$(hear7)" '^\+OK Logged in\.$'
 expect "$(ask STAT)" '^\+OK 1 [0-9]+$'
 expect "$(ask QUIT)" '^\+OK Logging out\.$'
