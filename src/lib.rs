@@ -40,6 +40,8 @@ pub mod route;
 /// The roles that master starts.
 pub mod daemon;
 // L6
+/// What would happen to a mail.
+pub mod explain;
 /// What is wrong with a configuration, found before the mail comes.
 pub mod lint;
 // L7

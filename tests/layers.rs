@@ -23,6 +23,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("route", 4),
     ("delivery", 4),
     ("daemon", 5),
+    ("explain", 6),
     ("lint", 6),
     ("applet", 7),
 ];

@@ -37,7 +37,7 @@ fn cli() -> Command {
         .arg(Arg::new("D").short('D').action(ArgAction::SetTrue).help("without effect: there is no debugger to attach"))
         .arg(Arg::new("v").short('v').action(ArgAction::Count).help("be verbose"))
         .arg(Arg::new("command").action(ArgAction::Append).num_args(0..).help(
-            "start, start-fg, stop, abort, reload, check, lint, status, flush, set-permissions, upgrade-configuration, logrotate",
+            "start, start-fg, stop, abort, reload, check, lint, explain, status, flush, set-permissions, upgrade-configuration, logrotate",
         ))
 }
 
@@ -79,6 +79,9 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
     // Anyone may look at what anyone may read.
     if command == "lint" {
         return lint(&directory, words.get(1..).unwrap_or_default());
+    }
+    if command == "explain" {
+        return explain(&directory, words.get(1..).unwrap_or_default());
     }
     let log = Log::open(&cf.syslog_name(), "postfix-script", &cf.syslog_facility(), &cf.maillog_file());
     let instance = Instance { cf, log };
@@ -173,6 +176,55 @@ fn lint(directory: &Path, words: &[&String]) -> Result<Exit, Failure> {
         None => Exit::OK,
         Some(Level::Warning) => Exit(1),
         Some(Level::Error) => Exit(2),
+    })
+}
+
+/// `postfix explain --from S --to R [--client IP [--helo NAME]] [--json]`: 0 the mail is taken, 1 it is refused or comes
+/// back, 75 it is put off. Without a client it is a user's, by sendmail.
+fn explain(directory: &Path, words: &[&String]) -> Result<Exit, Failure> {
+    use crate::explain::{Question, Verdict};
+    use crate::message::envelope;
+    const USAGE: &str =
+        "postfix [-c config_dir] explain --from SENDER --to RECIPIENT [--client IP [--helo NAME]] [--json]";
+    let usage = || Failure::fatal(format!("usage: {USAGE}"));
+    let (mut question, mut json, mut to) =
+        (Question { client: None, helo: None, sender: String::new(), recipient: String::new() }, false, false);
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if word.as_str() == "--json" {
+            json = true;
+            continue;
+        }
+        let value = words.next().ok_or_else(usage)?;
+        let address = || envelope::unquote(value.trim_start_matches('<').trim_end_matches('>'));
+        match word.as_str() {
+            "--from" => question.sender = address(),
+            "--to" => (question.recipient, to) = (address(), true),
+            "--helo" => question.helo = Some(value.to_string()),
+            "--client" => {
+                let client = value.parse().map_err(|_| Failure::fatal(format!("{value} is no address")))?;
+                question.client = Some(client);
+            }
+            _ => return Err(usage()),
+        }
+    }
+    if !to {
+        return Err(usage());
+    }
+    let cf = MainCf::read(directory).map_err(Failure::fatal)?;
+    let (steps, verdict) = crate::explain::explain(&cf, &question).map_err(Failure::fatal)?;
+    let mut out = io::stdout().lock();
+    if json {
+        let value = serde_json::json!({ "steps": steps, "outcome": verdict });
+        writeln!(out, "{value}")?;
+    } else {
+        out.write_all(crate::explain::text(&steps, &verdict).as_bytes())?;
+    }
+    Ok(match &verdict {
+        Verdict::Delivered => Exit::OK,
+        Verdict::Refused { reply } if reply.starts_with('4') => Exit::TEMPFAIL,
+        Verdict::Refused { .. } | Verdict::Returned { .. } => Exit::FAIL,
+        Verdict::Deferred { .. } => Exit::TEMPFAIL,
     })
 }
 

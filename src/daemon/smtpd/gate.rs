@@ -147,7 +147,7 @@ impl<S: Duplex> Session<S> {
     }
 }
 
-async fn recipient_lists(check: &mut Check<'_>, settings: &super::settings::Settings) -> Status {
+pub(super) async fn recipient_lists(check: &mut Check<'_>, settings: &super::settings::Settings) -> Status {
     let lists = &settings.restrictions;
     if settings.delay_reject {
         for (list, subject) in

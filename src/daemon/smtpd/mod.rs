@@ -10,6 +10,8 @@ mod bdat;
 mod commands;
 /// DATA, and what content has in common.
 mod data;
+/// One recipient without a session.
+pub mod dry;
 /// Refusals on their way out.
 mod footer;
 /// Which lists are asked when.

@@ -12,6 +12,7 @@ use crate::message::envelope;
 use crate::route::Resolution;
 use crate::status::Code;
 use crate::table::TableError;
+use crate::table::trace::{self, Step as Trace};
 use std::time::Duration;
 
 /// What a restriction says.
@@ -128,6 +129,7 @@ impl<'a> Check<'a> {
 
     /// Asks a list as the list of one stage; `subject` is what its bare tables and general words are about.
     pub async fn stage(&mut self, list: &List, subject: Subject) -> Status {
+        trace::step(|| Trace::Begin { name: list.name.clone() });
         self.depth = 0;
         self.warn_only = None;
         self.defer_if_reject = None;
@@ -184,7 +186,10 @@ impl<'a> Check<'a> {
                     continue;
                 }
                 let warned = self.warn_only;
-                status = self.one(restriction, name, class).await?;
+                trace::step(|| Trace::Restriction { name: restriction.to_string(), depth: self.depth });
+                let outcome = self.one(restriction, name, class).await;
+                trace::step(|| Trace::Said { status: self.said(&outcome), depth: self.depth });
+                status = outcome?;
                 if warned == Some(self.depth + 1) {
                     self.warn_only = None;
                 }
@@ -238,6 +243,14 @@ impl<'a> Check<'a> {
                 Ok(Status::Dunno)
             }
             Restriction::Bad(text) => Err(self.misconfigured(text)),
+        }
+    }
+
+    fn said(&self, outcome: &Step) -> String {
+        match outcome {
+            Ok(Status::Dunno) => "dunno".into(),
+            Ok(Status::Permit) => "permit".into(),
+            Ok(Status::Reject) | Err(Stop) => self.reply.clone(),
         }
     }
 

@@ -30,6 +30,8 @@ use std::collections::HashMap;
 
 /// One list.
 pub struct List {
+    /// The parameter or class.
+    pub name: String,
     pub restrictions: Vec<Restriction>,
 }
 
@@ -70,8 +72,8 @@ impl Restrictions {
         }
         let policy = PolicySettings::new(cf);
         let is_class = |word: &str| classes.contains_key(word);
-        let list = |text: &str| -> Result<List, String> {
-            Ok(List { restrictions: restriction::parse(text, &is_class, &policy)? })
+        let list = |name: &str, text: &str| -> Result<List, String> {
+            Ok(List { name: name.to_owned(), restrictions: restriction::parse(text, &is_class, &policy)? })
         };
         let relay = cf.smtpd_relay_restrictions();
         let recipient = cf.smtpd_recipient_restrictions();
@@ -86,17 +88,17 @@ impl Restrictions {
             ));
         }
         Ok(Restrictions {
-            client: list(&cf.smtpd_client_restrictions())?,
-            helo: list(&cf.smtpd_helo_restrictions())?,
-            sender: list(&cf.smtpd_sender_restrictions())?,
-            relay: list(&relay)?,
-            recipient: list(&recipient)?,
-            data: list(&cf.smtpd_data_restrictions())?,
-            end_of_data: list(&cf.smtpd_end_of_data_restrictions())?,
-            etrn: list(&cf.smtpd_etrn_restrictions())?,
+            client: list("smtpd_client_restrictions", &cf.smtpd_client_restrictions())?,
+            helo: list("smtpd_helo_restrictions", &cf.smtpd_helo_restrictions())?,
+            sender: list("smtpd_sender_restrictions", &cf.smtpd_sender_restrictions())?,
+            relay: list("smtpd_relay_restrictions", &relay)?,
+            recipient: list("smtpd_recipient_restrictions", &recipient)?,
+            data: list("smtpd_data_restrictions", &cf.smtpd_data_restrictions())?,
+            end_of_data: list("smtpd_end_of_data_restrictions", &cf.smtpd_end_of_data_restrictions())?,
+            etrn: list("smtpd_etrn_restrictions", &cf.smtpd_etrn_restrictions())?,
             classes: classes
                 .iter()
-                .map(|(name, text)| Ok((name.clone(), list(text)?)))
+                .map(|(name, text)| Ok((name.clone(), list(name, text)?)))
                 .collect::<Result<_, String>>()?,
         })
     }

@@ -143,6 +143,29 @@ const PLAIN: &[(&str, Plain)] = &[
     ("permit_tls_all_clientcerts", Never),
 ];
 
+/// As it is written in a list.
+impl std::fmt::Display for Restriction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let word = |plain: &Plain| PLAIN.iter().find(|(_, known)| known == plain).map_or("permit", |(name, _)| name);
+        match self {
+            Restriction::Plain(Never) => f.write_str("permit_sasl_authenticated or its like"),
+            Restriction::Plain(plain) | Restriction::Final(plain, _) => f.write_str(word(plain)),
+            Restriction::Access(_, word, maps) | Restriction::ServerAccess(_, _, word, maps) => {
+                write!(f, "{word} {}", maps.title())
+            }
+            Restriction::DnsList { subject, by_address, permit, domain } => {
+                let row = DNS_LISTS.iter().find(|row| (row.1, row.2, row.3) == (*subject, *by_address, *permit));
+                write!(f, "{} {domain}", row.map_or("", |row| row.0))
+            }
+            Restriction::Policy(_) => f.write_str("check_policy_service"),
+            Restriction::Sleep(seconds) => write!(f, "sleep {seconds}"),
+            Restriction::Class(name) => f.write_str(name),
+            Restriction::Table(maps) => f.write_str(maps.title()),
+            Restriction::Ignored(text) | Restriction::Bad(text) => f.write_str(text),
+        }
+    }
+}
+
 const SUBJECTS: &[(&str, Subject)] = &[
     ("client", Subject::Client),
     ("reverse_client_hostname", Subject::ReverseClient),
