@@ -1,6 +1,7 @@
 //! postfix(1): start, stop and look after the mail system.
 
 use super::cli;
+use super::voice::{self, Voice};
 use super::{Applet, Invocation, Purpose};
 use crate::conf::check::Context;
 use crate::conf::{MainCf, main_cf};
@@ -12,7 +13,6 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -65,51 +65,52 @@ impl Instance {
     }
 }
 
+const OPTIONS: &str = "c:Dv";
+const USAGE: &str = "postfix [-c config_dir] [-Dv] command";
+
 fn run(call: &Invocation) -> Result<Exit, Failure> {
-    let usage = || Failure::fatal("usage: postfix [-c config_dir] [-Dv] command");
-    let matches = cli::matches(cli(), "c:Dv", &call.args, Exit::FAIL).map_err(|_| usage())?;
-    let words: Vec<&String> = matches.get_many::<String>("command").into_iter().flatten().collect();
-    let command = words.first().map(|word| word.as_str()).ok_or_else(usage)?;
-    let directory = main_cf::directory(matches.get_one::<String>("c").map(Path::new));
+    let mut voice = Voice::of(call, "");
+    let outcome = serve(call, &mut voice);
+    voice.end(outcome)
+}
+
+fn serve(call: &Invocation, voice: &mut Voice) -> Result<Exit, Failure> {
+    let directory = main_cf::directory(cli::directory(OPTIONS, &call.args).as_deref());
+    // A full path: the daemons will look for it from the queue directory.
     let directory = std::fs::canonicalize(&directory).unwrap_or(directory);
-    let cf = MainCf::read(&directory).map_err(|error| {
-        Log::open("postfix", "postfix-script", "mail", "").fatal(error.to_string());
-        Failure::fatal(error)
-    })?;
-    let log = Log::open(&cf.syslog_name(), "postfix-script", &cf.syslog_facility(), &cf.maillog_file());
-    let instance = Instance { cf, log };
-    // The script's first act in the reference too: nothing works for a stranger.
-    if !may_control(&instance.cf) && command != "status" {
+    // The first act in the reference too: nothing works for a stranger.
+    if !voice::controls(Some(&directory)) {
+        voice.error("to submit mail, use the Postfix sendmail command");
         return Err(Failure::fatal("the postfix command is reserved for the superuser"));
     }
+    let matches = cli::matches(cli(), OPTIONS, call, (Exit::FAIL, USAGE))?;
+    let words: Vec<&String> = matches.get_many::<String>("command").into_iter().flatten().collect();
+    let command = words.first().map_or("", |word| word.as_str());
+    let cf = voice.configuration(Some(&directory), Exit::FAIL)?;
+    let log = Log::open(&cf.syslog_name(), "postfix-script", &cf.syslog_facility(), &cf.maillog_file());
+    let instance = Instance { cf, log };
     match command {
         "start" => start(&instance, false),
         "start-fg" => start(&instance, true),
         "stop" => stop(&instance, Signal::SIGTERM),
+        // Deliveries that are under way are always let finish.
+        "drain" => stop(&instance, Signal::SIGTERM),
+        // A part of "restart", which goes on where nothing runs.
+        "quick-stop" => stop(&instance, Signal::SIGTERM).or(Ok(Exit::OK)),
         "abort" => stop(&instance, Signal::SIGTERM),
         "reload" => reload(&instance),
         "check" => check(&instance, matches.get_count("v") > 0),
         "status" => status(&instance),
-        "flush" => {
-            running(&instance)?;
-            super::postqueue::flush(&instance.cf, "")
-        }
+        "flush" => super::postqueue::flush_for_others(&instance.cf, &super::sendmail::Flush::All),
         "set-permissions" | "upgrade-configuration" => {
             prepare(&instance)?;
             Ok(Exit::OK)
         }
         "logrotate" => logrotate(&instance),
-        other => Err(Failure::fatal(format!(
+        other => Err(instance.fatal(format!(
             "unknown command: '{other}'. Usage: postfix start (or stop, reload, abort, flush, check, status, set-permissions, upgrade-configuration, logrotate)"
         ))),
     }
-}
-
-/// Root, or the owner of a rootless instance.
-fn may_control(cf: &MainCf) -> bool {
-    use crate::sys::accounts;
-    let uid = accounts::effective_uid();
-    uid == 0 || accounts::by_name(cf.mail_owner()).is_some_and(|owner| owner.uid == uid)
 }
 
 fn running(instance: &Instance) -> Result<i32, Failure> {
@@ -250,7 +251,7 @@ fn status(instance: &Instance) -> Result<Exit, Failure> {
 fn logrotate(instance: &Instance) -> Result<Exit, Failure> {
     let file = instance.cf.maillog_file();
     if file.is_empty() || file.starts_with("/dev/") {
-        return Err(instance.fatal("maillog_file is not a file that can be rotated"));
+        return Err(instance.fatal("empty 'maillog_file' parameter value - logfile rotation failed"));
     }
     let suffix = jiff::Zoned::now().strftime(&instance.cf.maillog_file_rotate_suffix()).to_string();
     std::fs::rename(&file, format!("{file}.{suffix}"))

@@ -3,6 +3,14 @@
 use crate::status::{Code, Report};
 use serde::{Deserialize, Serialize};
 
+/// What the sender wants told (the attribute trace_flags), as the reference numbers it.
+pub mod trace {
+    /// sendmail -bv: deliver nothing, report what would be done.
+    pub const VERIFY: u32 = 1 << 9;
+    /// sendmail -v: deliver, and report every recipient.
+    pub const RECORD: u32 = 1 << 10;
+}
+
 /// One message, one transport and next hop, some of its recipients.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Request {

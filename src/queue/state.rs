@@ -4,6 +4,7 @@
 use super::id::QueueId;
 use crate::conf::MainCf;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// A directory of the queue that holds message files.
@@ -63,6 +64,9 @@ pub const MOVES: &[(State, State, By)] = &[
     (State::Active, State::Maildrop, By::Postsuper),
     (State::Deferred, State::Maildrop, By::Postsuper),
 ];
+
+/// The mode bit of a message file that postsuper -e sets, as the reference has it.
+pub const EXPIRED: u32 = 0o010;
 
 /// Where the queue is, and which of its directories are hashed.
 #[derive(Clone, Debug)]
@@ -137,6 +141,17 @@ impl Queue {
         .map_err(|error| {
             if error.raw_os_error() == Some(libc::ESTALE) { io::ErrorKind::NotFound.into() } else { error }
         })
+    }
+
+    /// postsuper -e: the mark that the message is to go back to its sender at the next attempt; false when it has it.
+    pub fn force_expire(&self, state: State, id: &QueueId) -> io::Result<bool> {
+        let path = self.path(state.name(), id);
+        let mode = std::fs::metadata(&path)?.permissions().mode();
+        if mode & EXPIRED != 0 {
+            return Ok(false);
+        }
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode & 0o7777 | EXPIRED))?;
+        Ok(true)
     }
 
     /// Removes a message file; one that is gone is no error.

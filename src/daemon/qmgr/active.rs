@@ -123,6 +123,20 @@ impl Active {
         }
     }
 
+    /// postqueue -i: the message is due now, if it waits in deferred/.
+    pub fn make_due(&self, id: Option<&[u8]>) {
+        let id = id.and_then(|id| std::str::from_utf8(id).ok()).and_then(QueueId::parse);
+        if let Some(id) = id.filter(|id| self.queue().path("deferred", id).exists()) {
+            let due = self
+                .queue()
+                .shift(&id, State::Deferred, State::Active, By::Qmgr)
+                .and_then(|()| self.queue().shift(&id, State::Active, State::Incoming, By::Qmgr));
+            if let Err(error) = due {
+                self.log.warning(format!("{id}: cannot be tried now: {error}"));
+            }
+        }
+    }
+
     /// Moves a message to active/ and makes the jobs for its recipients. A file that is not complete yet, or gone,
     /// makes none.
     pub fn activate(&mut self, id: &QueueId, from: State) -> io::Result<Vec<Job<Work>>> {
