@@ -66,6 +66,9 @@ impl Instance {
 }
 
 const OPTIONS: &str = "c:Dv";
+/// What who may not run the mail system is told.
+const STRANGER: [&str; 2] =
+    ["to submit mail, use the Postfix sendmail command", "the postfix command is reserved for the superuser"];
 const USAGE: &str = "postfix [-c config_dir] [-Dv] command";
 
 fn run(call: &Invocation) -> Result<Exit, Failure> {
@@ -80,8 +83,8 @@ fn serve(call: &Invocation, voice: &mut Voice) -> Result<Exit, Failure> {
     let directory = std::fs::canonicalize(&directory).unwrap_or(directory);
     // The first act in the reference too: nothing works for a stranger.
     if !voice::controls(Some(&directory)) {
-        voice.error("to submit mail, use the Postfix sendmail command");
-        return Err(Failure::fatal("the postfix command is reserved for the superuser"));
+        voice.error(STRANGER[0]);
+        return Err(Failure::fatal(STRANGER[1]));
     }
     let matches = cli::matches(cli(), OPTIONS, call, (Exit::FAIL, USAGE))?;
     let words: Vec<&String> = matches.get_many::<String>("command").into_iter().flatten().collect();
@@ -205,10 +208,16 @@ fn open_master(instance: &Instance) -> Result<Master, Failure> {
     Ok(opened)
 }
 
-/// For sendmail -bd.
+/// For sendmail -bd, which ends well whatever comes of it: the log tells.
 pub fn start_for_sendmail(cf: &MainCf) -> Result<Exit, Failure> {
+    if !voice::controls(Some(cf.directory())) {
+        let log = Log::open(&cf.syslog_name(), "", &cf.syslog_facility(), &cf.maillog_file());
+        log.event(&Event::Error(STRANGER[0].as_bytes().into()));
+        log.fatal(STRANGER[1]);
+        return Ok(Exit::OK);
+    }
     let log = Log::open(&cf.syslog_name(), "postfix-script", &cf.syslog_facility(), &cf.maillog_file());
-    start(&Instance { cf: cf.clone(), log }, false)
+    start(&Instance { cf: cf.clone(), log }, false).or(Ok(Exit::OK))
 }
 
 fn stop(instance: &Instance, signal: Signal) -> Result<Exit, Failure> {

@@ -56,6 +56,7 @@ impl Voice {
     /// Reads main.cf of the directory that -c or MAIL_CONFIG names, or of the default one; a wrong value is an error,
     /// whoever would use it. From then on the log is the one that it names.
     pub fn configuration(&mut self, option: Option<&Path>, status: Exit) -> Result<MainCf, Failure> {
+        self.allowed(option, status)?;
         let verified = self.unverified(option).and_then(|cf| cf.verify().map(|()| cf));
         verified.map_err(|error| match error {
             // Two lines, as the reference has them: what is wrong, and that it cannot go on.
@@ -65,6 +66,26 @@ impl Voice {
             }
             error => Failure::new(status, format!("fatal: {error}")),
         })
+    }
+
+    /// A user may use a configuration of his own, and those that the system's main.cf lists.
+    fn allowed(&self, option: Option<&Path>, status: Exit) -> Result<(), Failure> {
+        let directory = main_cf::directory(option);
+        let default = Path::new(main_cf::DEFAULT_DIRECTORY);
+        if directory == default || controls(Some(&directory)) {
+            return Ok(());
+        }
+        match MainCf::read(default) {
+            Ok(system) if !system.allows_directory(&directory) => {
+                let shown = directory.display();
+                self.error(format!("unauthorized configuration directory name: {shown}"));
+                let lists = ["alternate_config_directories", "multi_instance_directories"];
+                let wanted = lists.map(|list| format!("\"{list} = {shown}\"")).join(" or ");
+                let file = system.file();
+                Err(Failure::new(status, format!("fatal: specify {wanted} in {}", file.display())))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn unverified(&mut self, option: Option<&Path>) -> Result<MainCf, ConfError> {

@@ -51,6 +51,10 @@ pub fn submit(queue: &Queue, input: &mut impl Read, uid: u32, limit: u64) -> Res
         let micros = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().subsec_micros();
         DropError::Create { name: format!("{micros}.{}", std::process::id()), source }
     })?;
+    // The group that postdrop gives a user's mail; who may not give it away has that group already, or a queue alone.
+    if let Some(group) = queue.submission_group() {
+        let _ = file.own_by(uid, group);
+    }
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     file.record(Type::TIME, format!("{} {:6}", now.as_secs(), now.subsec_micros()).as_bytes()).map_err(written)?;
     let mut allowed = ENVELOPE;

@@ -3,6 +3,7 @@
 
 use super::id::QueueId;
 use crate::conf::MainCf;
+use crate::sys::accounts;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -75,6 +76,7 @@ pub struct Queue {
     hashed: Vec<String>,
     depth: usize,
     pub long_ids: bool,
+    setgid_group: String,
 }
 
 impl Queue {
@@ -84,11 +86,17 @@ impl Queue {
             hashed: MainCf::list(&cf.hash_queue_names()),
             depth: usize::try_from(cf.hash_queue_depth()).unwrap_or(1).clamp(1, 16),
             long_ids: cf.enable_long_queue_ids(),
+            setgid_group: cf.setgid_group(),
         }
     }
 
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// The group of files in maildrop/, for root, who may set it.
+    pub fn submission_group(&self) -> Option<u32> {
+        if accounts::effective_uid() == 0 { accounts::group_id(&self.setgid_group) } else { None }
     }
 
     /// The directory of a state or of a log ("defer", "bounce", "trace").

@@ -73,6 +73,7 @@ type Input<'a> = BufReader<&'a mut dyn Source>;
 impl Shown<'_> {
     fn warn(&self, out: &mut impl Write, text: impl std::fmt::Display) -> io::Result<()> {
         out.flush()?;
+        let text: String = text.to_string().chars().map(|c| if c.is_control() { '?' } else { c }).collect();
         writeln!(io::stderr(), "{}: warning: {text}", self.program)
     }
 
@@ -102,11 +103,16 @@ impl Shown<'_> {
         }
         let mut part = Part::Envelope;
         let mut line_start = true;
+        let mut open_line = false;
         let mut seen = HashSet::new();
         loop {
             let at = input.stream_position()?;
             let Some(record) = self.next(&mut input, out, &mut seen)? else { return Ok(()) };
             let content = matches!(part, Part::Header | Part::Body);
+            if open_line && !matches!(record.kind, Type::NORMAL | Type::CONTINUED) {
+                out.write_all(b"\n")?;
+                open_line = false;
+            }
             match record.kind {
                 Type::MESSAGE => {
                     part = Part::Header;
@@ -136,6 +142,7 @@ impl Shown<'_> {
                     if self.shows(part) {
                         self.prefix(out, at, &record)?;
                         self.text(out, &record)?;
+                        open_line = record.kind == Type::CONTINUED && !self.view.raw;
                     }
                 }
                 _ if self.shows(part) => self.envelope(out, at, &record)?,

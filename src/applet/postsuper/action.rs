@@ -118,8 +118,10 @@ impl<'a> Doer<'a> {
     }
 
     fn on_one(&mut self, actions: &[Action], id: &str) {
-        // A name that can be no queue id is nobody's.
-        let Some(id) = QueueId::parse(id) else { return };
+        let Some(id) = QueueId::parse(id) else {
+            self.voice.warning(format!("invalid mail queue id: {id}"));
+            return;
+        };
         for action in actions {
             let states = self.states(*action);
             // The queue manager may move it while we look: once more is enough, it moves one way.
