@@ -84,9 +84,15 @@ stories! {
     aliases
     bounce
     deferral
+    domain
+    full_disk
     hold
+    kills
     mailboxes
+    mx
     relay
+    reload
     smuggling
     submission
+    unfit
 }

@@ -221,7 +221,7 @@ params! {
     home_mailbox: Text = "";
     hopcount_limit: Int = "50";
     html_directory: Text = "/usr/share/doc/postfix/html" ignored;
-    ignore_mx_lookup_error: Bool = "no" ignored;
+    ignore_mx_lookup_error: Bool = "no";
     import_environment: Text = "MAIL_CONFIG MAIL_DEBUG MAIL_LOGTAG TZ XAUTHORITY DISPLAY LANG=C POSTLOG_SERVICE POSTLOG_HOSTNAME" ignored;
     in_flow_delay: Time = "1s" ignored;
     inet_interfaces: Text = "all";
@@ -236,10 +236,10 @@ params! {
     known_tcp_ports: Text = "lmtp=24, smtp=25, smtps=submissions=465, submission=587" ignored;
     line_length_limit: Int = "2048";
     lmdb_map_size: Int = "16777216" ignored;
-    lmtp_address_preference: Text = "any" ignored;
+    lmtp_address_preference: Text = "any";
     lmtp_address_verify_target: Text = "rcpt" ignored;
     lmtp_assume_final: Bool = "no" ignored;
-    lmtp_balance_inet_protocols: Bool = "yes" ignored;
+    lmtp_balance_inet_protocols: Bool = "yes";
     lmtp_bind_address: Text = "";
     lmtp_bind_address6: Text = "" ignored;
     lmtp_bind_address_enforce: Bool = "no" ignored;
@@ -254,7 +254,7 @@ params! {
     lmtp_data_done_timeout: Time = "600s";
     lmtp_data_init_timeout: Time = "120s";
     lmtp_data_xfer_timeout: Time = "180s";
-    lmtp_defer_if_no_mx_address_found: Bool = "no" ignored;
+    lmtp_defer_if_no_mx_address_found: Bool = "no";
     lmtp_delivery_status_filter: Text = "$default_delivery_status_filter" ignored;
     lmtp_discard_lhlo_keyword_address_maps: Text = "" ignored;
     lmtp_discard_lhlo_keywords: Text = "" ignored;
@@ -282,7 +282,7 @@ params! {
     lmtp_pix_workarounds: Text = "disable_esmtp,delay_dotcrlf" ignored;
     lmtp_quit_timeout: Time = "300s" ignored;
     lmtp_quote_rfc821_envelope: Bool = "yes" ignored;
-    lmtp_randomize_addresses: Bool = "yes" ignored;
+    lmtp_randomize_addresses: Bool = "yes";
     lmtp_rcpt_timeout: Time = "300s";
     lmtp_reply_filter: Text = "" ignored;
     lmtp_rset_timeout: Time = "20s" ignored;
@@ -543,10 +543,10 @@ params! {
     shlib_directory: Text = "/usr/lib/postfix" ignored;
     show_user_unknown_table_name: Bool = "yes";
     showq_service_name: Text = "showq" ignored;
-    smtp_address_preference: Text = "any" ignored;
+    smtp_address_preference: Text = "any";
     smtp_address_verify_target: Text = "rcpt" ignored;
     smtp_always_send_ehlo: Bool = "yes";
-    smtp_balance_inet_protocols: Bool = "yes" ignored;
+    smtp_balance_inet_protocols: Bool = "yes";
     smtp_bind_address: Text = "";
     smtp_bind_address6: Text = "" ignored;
     smtp_bind_address_enforce: Bool = "no" ignored;
@@ -561,7 +561,7 @@ params! {
     smtp_data_done_timeout: Time = "600s";
     smtp_data_init_timeout: Time = "120s";
     smtp_data_xfer_timeout: Time = "180s";
-    smtp_defer_if_no_mx_address_found: Bool = "no" ignored;
+    smtp_defer_if_no_mx_address_found: Bool = "no";
     smtp_delivery_status_filter: Text = "$default_delivery_status_filter" ignored;
     smtp_discard_ehlo_keyword_address_maps: Text = "" ignored;
     smtp_discard_ehlo_keywords: Text = "" ignored;
@@ -590,7 +590,7 @@ params! {
     smtp_pix_workarounds: Text = "disable_esmtp,delay_dotcrlf" ignored;
     smtp_quit_timeout: Time = "300s" ignored;
     smtp_quote_rfc821_envelope: Bool = "yes" ignored;
-    smtp_randomize_addresses: Bool = "yes" ignored;
+    smtp_randomize_addresses: Bool = "yes";
     smtp_rcpt_timeout: Time = "300s";
     smtp_reply_filter: Text = "" ignored;
     smtp_rset_timeout: Time = "20s" ignored;

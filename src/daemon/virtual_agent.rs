@@ -122,6 +122,7 @@ impl Settings {
             patience: self.patience,
             owner: self.strict_ownership.then_some(uid),
             give_to: None,
+            log: self.log.clone(),
             size_limit: self.limit,
         }
     }
@@ -154,7 +155,12 @@ fn deliver_one(settings: &Settings, request: &Request, target: &Target, file: &F
     let delivered = envelope::quote(&target.address);
     let outcome = put(settings, &place, &letter, &delivered);
     let sent = if place.maildir { "delivered to maildir" } else { "delivered to mailbox" };
-    Ok(verdict(outcome, sent, &place.path, &target.address))
+    let failed = if place.maildir {
+        "maildir delivery failed: ".to_owned()
+    } else {
+        format!("mailbox {}: ", place.path.display())
+    };
+    Ok(verdict(outcome, sent, &failed))
 }
 
 /// Everything that touches the mailbox happens as its owner.
@@ -170,7 +176,8 @@ fn put(settings: &Settings, place: &Place, letter: &Letter<'_>, delivered: &str)
             let source = io::Error::from_raw_os_error(libc::EFBIG);
             return Err(failed("error writing message")(source));
         }
-        return deliver::maildir(&place.path, |out| letter.write(Form::Maildir, delivered, out)).map(drop);
+        return deliver::maildir(&place.path, &settings.log, |out| letter.write(Form::Maildir, delivered, out))
+            .map(drop);
     }
     if let Some(parent) = place.path.parent() {
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent);

@@ -7,7 +7,6 @@ use crate::queue::file::Content;
 use crate::status::{Code, Report};
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
 use std::time::SystemTime;
 
 /// The form that a message takes.
@@ -65,14 +64,15 @@ impl Letter<'_> {
 }
 
 /// The verdict on a failure: what the disk says now is temporary, what the place is does not change.
-pub fn verdict(outcome: Result<(), DeliverError>, sent: &str, path: &Path, user: &str) -> Report {
+/// `failed` begins the sentence about it.
+pub fn verdict(outcome: Result<(), DeliverError>, sent: &str, failed: &str) -> Report {
     let error = match outcome {
         Ok(()) => return Report::sent(sent),
         Err(error) => error,
     };
     let code = match &error {
         DeliverError::Unfit(_) => Code::new(5, 2, 0),
-        DeliverError::Busy(_) => Code::new(4, 2, 0),
+        DeliverError::Busy(_) | DeliverError::NotOwned(_) => Code::new(4, 2, 0),
         DeliverError::Io { source, .. } => match source.raw_os_error() {
             Some(libc::EDQUOT | libc::EFBIG) => Code::new(5, 2, 2),
             Some(libc::EACCES | libc::EPERM | libc::EISDIR | libc::ENOTDIR | libc::ELOOP | libc::ENXIO) => {
@@ -83,5 +83,5 @@ pub fn verdict(outcome: Result<(), DeliverError>, sent: &str, path: &Path, user:
             _ => Code::new(4, 3, 0),
         },
     };
-    Report::new(code, format!("cannot update mailbox {} for user {user}. {error}", path.display()))
+    Report::new(code, format!("{failed}{error}"))
 }

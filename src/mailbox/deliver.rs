@@ -1,17 +1,20 @@
 //! Appending a message to a mailbox file, and putting one into a maildir, for delivery agents. Ok means: on disk. An
 //! error means: the mailbox is as it was.
 
+use crate::log::Log;
+use crate::sys::accounts;
 use crate::sys::files;
 use crate::sys::lock::{self, Dotlock, Intent, Kind, Patience};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
 
 /// How a mailbox file is opened and locked.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Rules {
     pub fcntl: bool,
     pub dotlock: bool,
@@ -21,6 +24,8 @@ pub struct Rules {
     pub owner: Option<u32>,
     /// Whom a new file is given to, if the caller may.
     pub give_to: Option<(u32, u32)>,
+    /// Where to say what is odd and yet no reason to fail.
+    pub log: Arc<Log>,
     /// Largest size of the file after delivery; 0: no limit.
     pub size_limit: u64,
 }
@@ -28,9 +33,12 @@ pub struct Rules {
 /// Why a delivery failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DeliverError {
-    /// The place is no place for mail, whoever tries: a link, a directory, someone else's file.
+    /// The place is no place for mail, whoever tries: a link, a device.
     #[error("{0}")]
     Unfit(String),
+    /// Someone else's; temporary, since strict_mailbox_ownership says so and not the place.
+    #[error("{0}")]
+    NotOwned(String),
     #[error("unable to lock for exclusive access: {0}")]
     Busy(String),
     #[error("{what}: {}", files::reason(source))]
@@ -50,9 +58,16 @@ pub fn append(
 ) -> Result<(), DeliverError> {
     let shown = path.display();
     let dotlock = if rules.dotlock {
-        let taken = Dotlock::acquire(path, rules.patience)
-            .map_err(failed(format!("unable to create lock file {shown}.lock")))?;
-        Some(taken.ok_or_else(|| DeliverError::Busy(format!("lock file {shown}.lock exists")))?)
+        match Dotlock::acquire(path, rules.patience) {
+            Ok(taken) => Some(taken.ok_or_else(|| DeliverError::Busy(format!("lock file {shown}.lock exists")))?),
+            // A file in a directory where its owner may make no other has the kernel's locks alone.
+            Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound) => {
+                let reason = files::reason(&error);
+                rules.log.warning(format!("unable to create lock file {shown}.lock: {reason}"));
+                None
+            }
+            Err(error) => return Err(failed(format!("unable to create lock file {shown}.lock"))(error)),
+        }
     } else {
         None
     };
@@ -134,49 +149,48 @@ fn write_and_sync(
 fn open_mailbox(path: &Path, rules: &Rules) -> Result<(File, bool), DeliverError> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
     for _ in 0..3 {
-        match OpenOptions::new().append(true).read(true).custom_flags(flags).open(path) {
+        match OpenOptions::new().append(true).custom_flags(flags).open(path) {
             Ok(file) => {
-                check(&file, rules)?;
+                check(&file, path, rules)?;
                 return Ok((file, false));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) if error.raw_os_error() == Some(libc::ELOOP) => {
                 return Err(DeliverError::Unfit("file is a symbolic link".into()));
             }
-            Err(error) if error.raw_os_error() == Some(libc::EISDIR) => {
-                return Err(DeliverError::Unfit("destination is not a regular file".into()));
-            }
-            Err(error) => return Err(failed(format!("open {}", path.display()))(error)),
+            Err(error) => return Err(failed("cannot open file")(error)),
         }
-        match OpenOptions::new().append(true).read(true).create_new(true).mode(0o600).custom_flags(flags).open(path) {
+        match OpenOptions::new().append(true).create_new(true).mode(0o600).custom_flags(flags).open(path) {
             Ok(file) => {
                 if let Some((uid, gid)) = rules.give_to {
                     let given = std::os::unix::fs::fchown(&file, Some(uid), Some(gid));
                     if let Err(error) = given {
                         let _ = std::fs::remove_file(path);
-                        return Err(failed(format!("chown {}", path.display()))(error));
+                        return Err(failed("cannot change file ownership")(error));
                     }
                 }
                 return Ok((file, true));
             }
             // Somebody else made it meanwhile: open that one.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(failed(format!("create {}", path.display()))(error)),
+            Err(error) => return Err(failed("cannot create file exclusively")(error)),
         }
     }
     Err(DeliverError::Unfit("file keeps changing under us".into()))
 }
 
-fn check(file: &File, rules: &Rules) -> Result<(), DeliverError> {
+fn check(file: &File, path: &Path, rules: &Rules) -> Result<(), DeliverError> {
     let data = file.metadata().map_err(failed("stat"))?;
+    let shown = path.display();
     if !data.is_file() {
-        return Err(DeliverError::Unfit("destination is not a regular file".into()));
+        return Err(DeliverError::Unfit(format!("destination {shown} is not a regular file")));
     }
     if data.nlink() > 1 {
         return Err(DeliverError::Unfit(format!("file has {} hard links", data.nlink())));
     }
     if rules.owner.is_some_and(|owner| owner != data.uid()) {
-        return Err(DeliverError::Unfit("destination is not owned by recipient".into()));
+        rules.log.warning("specify \"strict_mailbox_ownership = no\" to ignore mailbox ownership mismatch");
+        return Err(DeliverError::NotOwned(format!("destination {shown} is not owned by recipient")));
     }
     Ok(())
 }
@@ -185,31 +199,40 @@ fn check(file: &File, rules: &Rules) -> Result<(), DeliverError> {
 /// a power cut then loses mail that it logged as sent.
 pub fn maildir(
     directory: &Path,
+    log: &Log,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<PathBuf, DeliverError> {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
-    for name in ["", "tmp", "new", "cur"] {
-        let path = directory.join(name);
-        use std::os::unix::fs::DirBuilderExt;
-        match std::fs::DirBuilder::new().recursive(name.is_empty()).mode(0o700).create(&path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(failed(format!("create maildir file {}", path.display()))(error));
-            }
-            _ => {}
-        }
-    }
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let host =
         nix::unistd::gethostname().unwrap_or_default().to_string_lossy().replace('/', "\\057").replace(':', "\\072");
     let unique =
         format!("{}.P{}Q{}.{host}", now.as_secs(), std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed));
     let temporary = directory.join("tmp").join(&unique);
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&temporary)
-        .map_err(failed(format!("create maildir file {}", temporary.display())))?;
+    let create = || OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary);
+    let opened = create().or_else(|error| {
+        if error.kind() != io::ErrorKind::NotFound {
+            return Err(error);
+        }
+        for name in ["", "tmp", "new", "cur"] {
+            use std::os::unix::fs::DirBuilderExt;
+            match std::fs::DirBuilder::new().recursive(name.is_empty()).mode(0o700).create(directory.join(name)) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+        }
+        create()
+    });
+    let what = format!("create maildir file {}", temporary.display());
+    let file = opened.map_err(|error| {
+        if error.kind() == io::ErrorKind::PermissionDenied {
+            let (uid, gid) = accounts::effective_ids();
+            let reason = files::reason(&error);
+            log.warning(format!("maildir access problem for UID/GID={uid}/{gid}: {what}: {reason}"));
+            log.warning("perhaps you need to create the maildirs in advance");
+        }
+        failed(what)(error)
+    })?;
     let delivered = (|| {
         let mut output = io::BufWriter::with_capacity(64 * 1024, &file);
         write(&mut output).and_then(|()| output.flush()).map_err(failed("error writing message"))?;
@@ -235,7 +258,20 @@ mod tests {
 
     fn rules() -> Rules {
         let patience = Patience { attempts: 1, delay: Duration::ZERO, stale_after: Duration::from_secs(500) };
-        Rules { fcntl: true, dotlock: true, flock: false, patience, owner: None, give_to: None, size_limit: 0 }
+        Rules {
+            fcntl: true,
+            dotlock: true,
+            flock: false,
+            patience,
+            owner: None,
+            give_to: None,
+            log: Arc::new(quiet()),
+            size_limit: 0,
+        }
+    }
+
+    fn quiet() -> Log {
+        Log::open("t", "local", "mail", "/dev/null")
     }
 
     #[test]
@@ -296,8 +332,8 @@ mod tests {
         for (name, words) in [
             ("symlink", "symbolic link"),
             ("hardlink", "2 hard links"),
-            ("directory", "not a regular file"),
-            ("fifo", "not a regular file"),
+            ("directory", "cannot open file: Is a directory"),
+            ("fifo", "cannot open file: No such device or address"),
         ] {
             let failure = append(&dir.path().join(name), &rules(), |_| Ok(())).unwrap_err();
             assert!(failure.to_string().contains(words), "{name}: {failure}");
@@ -340,7 +376,7 @@ mod tests {
     #[test]
     fn a_maildir_is_made_and_filled() {
         let dir = tempfile::tempdir().unwrap();
-        let path = maildir(&dir.path().join("Maildir"), |out| out.write_all(b"hello\n")).unwrap();
+        let path = maildir(&dir.path().join("Maildir"), &quiet(), |out| out.write_all(b"hello\n")).unwrap();
         assert_eq!(std::fs::read(path).unwrap(), b"hello\n");
         assert_eq!(std::fs::read_dir(dir.path().join("Maildir/tmp")).unwrap().count(), 0);
     }

@@ -139,6 +139,11 @@ impl Router {
         if let Some(entry) = self.transport_entry(&resolution.recipient, &domain)? {
             apply_transport(&mut resolution, &entry, &domain);
         }
+        if class != Class::Local && !is_domain(&domain) {
+            // No table makes such a domain deliverable.
+            resolution.transport = "error".to_owned();
+            resolution.nexthop = "5.1.3 bad address syntax".to_owned();
+        }
         Ok(resolution)
     }
 
@@ -211,6 +216,22 @@ pub fn address_literal(domain: &str) -> Option<IpAddr> {
         _ => inner.parse().ok()?,
     };
     Some(address.to_canonical())
+}
+
+/// A host name or an address literal.
+fn is_domain(domain: &str) -> bool {
+    if domain.starts_with('[') {
+        return address_literal(domain).is_some();
+    }
+    let name = domain.strip_suffix('.').unwrap_or(domain);
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') || !byte.is_ascii())
+    };
+    let numeric = name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    name.len() <= 255 && !numeric && name.split('.').all(label)
 }
 
 /// The addresses that inet_interfaces and proxy_interfaces make ours, and loopback.

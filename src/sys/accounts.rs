@@ -123,6 +123,11 @@ pub fn real_uid() -> u32 {
     users::get_current_uid()
 }
 
+/// Of this process, user and group.
+pub fn effective_ids() -> (u32, u32) {
+    (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw())
+}
+
 pub fn effective_uid() -> u32 {
     users::get_effective_uid()
 }

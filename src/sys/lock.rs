@@ -66,33 +66,57 @@ pub struct Patience {
     pub stale_after: Duration,
 }
 
+/// The pauses between the tries for a lock. Together they last `delay` times the attempts, as in the reference, but the
+/// first are short and grow to `delay`: what holds a mailbox's lock is mostly a delivery of a millisecond, and a whole
+/// second's sleep (deliver_lock_delay) would leave the mailbox alone for most of it.
+struct Pauses {
+    next: Duration,
+    longest: Duration,
+    left: Duration,
+}
+
+impl Pauses {
+    fn of(patience: Patience) -> Pauses {
+        let left = patience.delay.saturating_mul(patience.attempts.max(1) - 1);
+        Pauses { next: Duration::from_millis(1), longest: patience.delay, left }
+    }
+
+    /// Sleeps until the next try; false, and no sleep, when the patience is at its end.
+    fn sleep(&mut self) -> bool {
+        let pause = self.next.min(self.longest).min(self.left);
+        if pause.is_zero() {
+            return false;
+        }
+        std::thread::sleep(pause);
+        self.left -= pause;
+        self.next = self.next.saturating_mul(2);
+        true
+    }
+}
+
 /// [`try_fcntl`], again and again; false when the patience is at its end.
 pub fn fcntl(file: &File, kind: Kind, patience: Patience) -> io::Result<bool> {
-    for attempt in 0..patience.attempts.max(1) {
-        if attempt > 0 {
-            std::thread::sleep(patience.delay);
-        }
-        if try_fcntl(file, kind)? {
-            return Ok(true);
+    let mut pauses = Pauses::of(patience);
+    while !try_fcntl(file, kind)? {
+        if !pauses.sleep() {
+            return Ok(false);
         }
     }
-    Ok(false)
+    Ok(true)
 }
 
 /// Exclusive flock(2) that lasts until the descriptor is closed, tried again and again; false when the patience is at
 /// its end.
 pub fn flock(file: &File, patience: Patience) -> io::Result<bool> {
-    for attempt in 0..patience.attempts.max(1) {
-        if attempt > 0 {
-            std::thread::sleep(patience.delay);
-        }
+    let mut pauses = Pauses::of(patience);
+    loop {
         match file.try_lock() {
             Ok(()) => return Ok(true),
-            Err(std::fs::TryLockError::WouldBlock) => {}
             Err(std::fs::TryLockError::Error(error)) => return Err(error),
+            Err(std::fs::TryLockError::WouldBlock) if pauses.sleep() => {}
+            Err(std::fs::TryLockError::WouldBlock) => return Ok(false),
         }
     }
-    Ok(false)
 }
 
 /// Whether the open file is still the one at `path` (a link there is not followed). Asked after a lock is taken: a
@@ -128,11 +152,8 @@ impl Dotlock {
         name.push(".lock");
         let path = PathBuf::from(name);
         let mut abandoned = None;
-        let mut attempt = 0;
-        while attempt < patience.attempts.max(1) {
-            if attempt > 0 {
-                std::thread::sleep(patience.delay);
-            }
+        let mut pauses = Pauses::of(patience);
+        loop {
             if Dotlock::try_once(&path)? {
                 return Ok(Some(Dotlock { path, abandoned }));
             }
@@ -140,10 +161,10 @@ impl Dotlock {
                 abandoned = intent.or(abandoned);
                 continue;
             }
-            Dotlock::remove_stale(&path, patience.stale_after);
-            attempt += 1;
+            if !Dotlock::remove_stale(&path, patience.stale_after) && !pauses.sleep() {
+                return Ok(None);
+            }
         }
-        Ok(None)
     }
 
     /// What a dead holder was about to append: with the lock in hand, the file can be cut back to where it was.
@@ -155,14 +176,15 @@ impl Dotlock {
     /// size. The lock file itself is the record: it exists as long as the append is not known to be whole.
     pub fn note_append(&self, intent: Intent) -> io::Result<()> {
         let mut file = OpenOptions::new().append(true).open(&self.path)?;
-        writeln!(file, "append {} {}", intent.inode, intent.size)
+        file.write_all(format!("append {} {}\n", intent.inode, intent.size).as_bytes())
     }
 
     /// Removes a lock whose holder ran on this machine and is gone: no need to wait until it is old. `Some`: removed,
     /// with what it was about to do. Only our own locks tell who held them; any other is left to its age.
     fn remove_abandoned(path: &Path) -> Option<Option<Intent>> {
         let mut text = String::new();
-        File::open(path).ok()?.take(256).read_to_string(&mut text).ok()?;
+        let file = File::open(path).ok()?;
+        (&file).take(256).read_to_string(&mut text).ok()?;
         let mut lines = text.lines();
         let (pid, place) = lines.next()?.split_once(' ')?;
         let pid: i32 = pid.parse().ok().filter(|&pid| pid > 0)?;
@@ -175,8 +197,7 @@ impl Dotlock {
             let mut words = line.strip_prefix("append ")?.split(' ');
             Some(Intent { inode: words.next()?.parse().ok()?, size: words.next()?.parse().ok()? })
         });
-        std::fs::remove_file(path).ok()?;
-        Some(intent)
+        Dotlock::remove_exactly(&file, path).then_some(intent)
     }
 
     fn try_once(path: &Path) -> io::Result<bool> {
@@ -186,7 +207,8 @@ impl Dotlock {
         let _ = std::fs::remove_file(&unique);
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unique)?;
         // 0600 rather than the customary 0444: the holder writes down what it does.
-        let _ = writeln!(file, "{} {}", std::process::id(), here().unwrap_or_default());
+        let holder = format!("{} {}\n", std::process::id(), here().unwrap_or_default());
+        let _ = file.write_all(holder.as_bytes());
         // On NFS link(2) may fail and yet have happened: the link count of our own file tells.
         let linked = std::fs::hard_link(&unique, path);
         let ours = file.metadata().is_ok_and(|data| data.nlink() == 2);
@@ -198,20 +220,37 @@ impl Dotlock {
         }
     }
 
-    fn remove_stale(path: &Path, stale_after: Duration) {
-        let Ok(data) = std::fs::symlink_metadata(path) else { return };
+    /// Whether an old lock was there and was removed.
+    fn remove_stale(path: &Path, stale_after: Duration) -> bool {
+        let Ok(data) = std::fs::symlink_metadata(path) else { return false };
         let changed = std::time::UNIX_EPOCH + Duration::from_secs(data.ctime().try_into().unwrap_or(0));
-        if changed.elapsed().is_ok_and(|age| age > stale_after) {
-            let _ = std::fs::remove_file(path);
+        let is_old = changed.elapsed().is_ok_and(|age| age > stale_after);
+        if !is_old {
+            return false;
         }
+        match File::open(path) {
+            Ok(file) => Dotlock::remove_exactly(&file, path),
+            // A link, or a lock of someone whose files we may not read: only its name can go.
+            Err(_) => std::fs::remove_file(path).is_ok(),
+        }
+    }
+
+    /// Removes the lock file that was opened, never the fresh one of another process that found the same lock left
+    /// behind and was faster: whoever removes holds the old file's flock, and looks at the name again.
+    fn remove_exactly(file: &File, path: &Path) -> bool {
+        file.try_lock().is_ok() && still_at(file, path).unwrap_or(false) && std::fs::remove_file(path).is_ok()
     }
 }
 
 /// Where a process id means something: this boot of this machine, and this pid namespace.
-fn here() -> Option<String> {
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
-    Some(format!("{}/{}", boot.trim(), namespace.display()))
+fn here() -> Option<&'static str> {
+    static HERE: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
+    let find = || {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        let namespace = std::fs::read_link("/proc/self/ns/pid").ok()?;
+        Some(format!("{}/{}", boot.trim(), namespace.display()))
+    };
+    HERE.get_or_init(find).as_deref()
 }
 
 impl Drop for Dotlock {

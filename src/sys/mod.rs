@@ -18,6 +18,8 @@ pub mod host;
 pub mod lock;
 /// Passwords by PAM.
 pub mod pam;
+/// Expressions by PCRE2.
+pub mod pcre;
 /// Dropping privileges, and borrowing a recipient's.
 pub mod privilege;
 /// POSIX regular expressions by regcomp(3).

@@ -31,10 +31,54 @@ pub fn name_of(address: IpAddr) -> Option<String> {
     is_name.then(|| name.to_owned())
 }
 
-/// The addresses of a name. None: nobody answered; an empty list: there are none.
-pub fn addresses_of(name: &str) -> Option<Vec<IpAddr>> {
+/// Why a name has no addresses; `temporary`: it may have one tomorrow.
+#[derive(Debug)]
+pub struct LookupError {
+    pub reason: String,
+    pub temporary: bool,
+}
+
+impl LookupError {
+    /// The C library's words for a name that exists and has no address.
+    pub const NO_ADDRESS: &str = "No address associated with hostname";
+}
+
+/// The addresses of a name.
+pub fn addresses(name: &str) -> Result<Vec<IpAddr>, LookupError> {
     match (name, 0u16).to_socket_addrs() {
-        Ok(found) => Some(found.map(|address| address.ip().to_canonical()).collect()),
-        Err(_) => None,
+        Ok(found) => Ok(found.map(|address| address.ip().to_canonical()).collect()),
+        Err(error) => {
+            let text = error.to_string();
+            let reason = text.rsplit_once("information: ").map_or(text.as_str(), |(_, reason)| reason).to_owned();
+            // What else there is says nothing about the name.
+            let temporary = !matches!(reason.as_str(), "Name or service not known" | LookupError::NO_ADDRESS);
+            Err(LookupError { reason, temporary })
+        }
+    }
+}
+
+/// A port's number, by itself or by its name in /etc/services.
+pub fn port_number(name: &str) -> Option<u16> {
+    if let Ok(port) = name.parse() {
+        return Some(port);
+    }
+    let services = std::fs::read_to_string("/etc/services").unwrap_or_default();
+    for line in services.lines() {
+        let line = line.split('#').next().unwrap_or_default();
+        let mut words = line.split_whitespace();
+        let (Some(first), Some(port)) = (words.next(), words.next()) else { continue };
+        if (first == name || words.any(|alias| alias == name))
+            && let Some(port) = port.strip_suffix("/tcp")
+        {
+            return port.parse().ok();
+        }
+    }
+    // Machines without /etc/services (containers) still know these.
+    match name {
+        "smtp" => Some(25),
+        "submission" => Some(587),
+        "smtps" | "submissions" => Some(465),
+        "pop3" => Some(110),
+        _ => None,
     }
 }

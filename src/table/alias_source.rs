@@ -3,19 +3,8 @@
 
 use super::open::Options;
 use super::source::Lines;
+use crate::message::tokens::{Token, is_operator, print, scan};
 use std::io::BufRead;
-
-/// A piece of an address line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Token {
-    Atom(Vec<u8>),
-    Quoted(Vec<u8>),
-    /// With its parentheses.
-    Comment(Vec<u8>),
-    /// The inside of `[...]`.
-    Literal(Vec<u8>),
-    Special(u8),
-}
 
 /// What is wrong with a line; the text is the reference's, after "FILE, line N: ".
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,15 +41,15 @@ pub fn pair(line: &[u8], utf8: bool) -> Result<(Vec<u8>, Vec<u8>), AliasError> {
         return Ok((name.to_owned(), value.to_owned()));
     }
     let tokens = scan(line);
-    let colon = tokens.iter().position(|token| *token == Token::Special(b':')).ok_or(AliasError::Pair)?;
+    let colon = tokens.iter().position(|token| *token == Token::Operator(b':')).ok_or(AliasError::Pair)?;
     let (name, value) = (&tokens[..colon], &tokens[colon + 1..]);
     if name.is_empty() || value.is_empty() {
         return Err(AliasError::Pair);
     }
-    if name.contains(&Token::Special(b'@')) {
+    if name.contains(&Token::Operator(b'@')) {
         return Err(AliasError::NotLocal);
     }
-    Ok((join(name, false), join(value, true)))
+    Ok((name_of(name), print(value, false)))
 }
 
 /// A line that stays as it is: "name: value" with nothing quoted, and blanks only after commas, one each. Most lines of
@@ -68,7 +57,7 @@ pub fn pair(line: &[u8], utf8: bool) -> Result<(Vec<u8>, Vec<u8>), AliasError> {
 fn plain(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let colon = memchr::memchr(b':', line)?;
     let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-    let ordinary = |byte: u8| byte > b' ' && byte != 0x7f && !is_special(byte);
+    let ordinary = |byte: u8| byte > b' ' && byte != 0x7f && !is_operator(byte);
     if name.is_empty() || value.is_empty() || !name.iter().all(|&byte| ordinary(byte)) {
         return None;
     }
@@ -88,108 +77,13 @@ fn plain(line: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((name, value))
 }
 
-fn scan(text: &[u8]) -> Vec<Token> {
-    let mut tokens = Vec::new();
-    let mut at = 0;
-    while let Some(&byte) = text.get(at) {
-        at += 1;
-        match byte {
-            _ if byte.is_ascii_whitespace() => {}
-            b'(' => tokens.push(Token::Comment(comment(text, &mut at))),
-            b'[' => tokens.push(Token::Literal(collect(text, &mut at, |byte| byte != b']', true))),
-            b'"' => tokens.push(Token::Quoted(collect(text, &mut at, |byte| byte != b'"', true))),
-            _ if is_special(byte) && byte != b'\\' => tokens.push(Token::Special(byte)),
-            _ => {
-                at -= 1;
-                let inside = |byte: u8| !byte.is_ascii_whitespace() && !is_special(byte);
-                tokens.push(Token::Atom(collect(text, &mut at, inside, false)));
-            }
-        }
-    }
-    tokens
-}
-
-fn is_special(byte: u8) -> bool {
-    b"()<>@,;:\\\".[]".contains(&byte)
-}
-
-/// Bytes as long as `inside` holds, a backslash protecting the one after it; `skip` also takes the byte that ended it.
-fn collect(text: &[u8], at: &mut usize, inside: impl Fn(u8) -> bool, skip: bool) -> Vec<u8> {
-    let mut found = Vec::new();
-    while let Some(&byte) = text.get(*at) {
-        let mut byte = byte;
-        if byte == b'\\' {
-            *at += 1;
-            match text.get(*at) {
-                Some(&protected) => byte = protected,
-                None => break,
-            }
-        } else if !inside(byte) {
-            *at += usize::from(skip);
-            break;
-        }
-        found.push(if byte.is_ascii_whitespace() { b' ' } else { byte });
-        *at += 1;
-    }
-    found
-}
-
-/// A comment with its parentheses, nested ones included; an open one is closed.
-fn comment(text: &[u8], at: &mut usize) -> Vec<u8> {
-    let mut found = vec![b'('];
-    let mut level = 1u32;
-    while let Some(&byte) = text.get(*at) {
-        *at += 1;
-        found.push(byte);
-        match byte {
-            b'\\' => {
-                found.extend(text.get(*at));
-                *at += 1;
-            }
-            b'(' => level += 1,
-            b')' => level -= 1,
-            _ => {}
-        }
-        if level == 0 {
-            return found;
-        }
-    }
-    found.extend(std::iter::repeat_n(b')', level as usize));
-    found
-}
-
-/// The tokens as text: blanks between words and after commas only.
-fn join(tokens: &[Token], quote: bool) -> Vec<u8> {
-    let mut text = Vec::new();
-    let word = |token: &Token| !matches!(token, Token::Special(_));
-    for (at, token) in tokens.iter().enumerate() {
-        match token {
-            Token::Atom(bytes) | Token::Comment(bytes) => text.extend_from_slice(bytes),
-            Token::Quoted(bytes) if quote => {
-                text.push(b'"');
-                for &byte in bytes {
-                    if byte == b'"' || byte == b'\\' {
-                        text.push(b'\\');
-                    }
-                    text.push(byte);
-                }
-                text.push(b'"');
-            }
-            Token::Quoted(bytes) => text.extend_from_slice(bytes),
-            Token::Literal(bytes) => {
-                text.push(b'[');
-                text.extend_from_slice(bytes);
-                text.push(b']');
-            }
-            Token::Special(byte) => text.push(*byte),
-        }
-        if let Some(next) = tokens.get(at + 1)
-            && (*token == Token::Special(b',') || *next == Token::Special(b'<') || (word(token) && word(next)))
-        {
-            text.push(b' ');
-        }
-    }
-    text
+/// The name: its tokens side by side, without quotes.
+fn name_of(tokens: &[Token]) -> Vec<u8> {
+    let bare: Vec<Token> = tokens
+        .iter()
+        .map(|token| if let Token::Quoted(text) = token { Token::Atom(text.clone()) } else { token.clone() })
+        .collect();
+    print(&bare, false)
 }
 
 #[cfg(test)]
@@ -207,7 +101,7 @@ mod tests {
             ["a: b, c", "a: b@c.d, e", "a:b", "a: b,c", "a: b  c", "a: b ,c", "a: ,b", "a: b,", "a: b@ c", "a: /f, |g"]
         {
             let tokens = scan(line.as_bytes());
-            let long = (join(&tokens[..1], false), join(&tokens[2..], true));
+            let long = (name_of(&tokens[..1]), print(&tokens[2..], false));
             if let Some((name, value)) = plain(line.as_bytes()) {
                 assert_eq!((name.to_vec(), value.to_vec()), long, "{line}");
             }

@@ -1,9 +1,10 @@
-//! hash:FILE and btree:FILE: FILE.db by [`bdb`](super::bdb). Keys are tried with a trailing NUL and without, as the
+//! hash:FILE, btree:FILE, lmdb:FILE: a file of keys and values. Keys are tried with a trailing NUL and without, as the
 //! file has them (the first that is found decides for the rest); a file that is replaced or rewritten under us is
 //! opened again. Whoever writes in place (the reference's postmap) holds a lock meanwhile, which is waited for.
 
-use super::bdb::{Db, Fault, Kind};
-use super::open::{Opened, Options, Table, TableError, Value};
+use super::bdb::{Db, Kind};
+use super::lmdb::Lmdb;
+use super::open::{Build, Opened, Options, Table, TableError, Value, find};
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -13,16 +14,51 @@ use std::time::{Duration, Instant};
 /// How long a lookup waits for a writer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What a file of keys and values can do; errors say what is wrong with the file.
+pub(super) trait Keyed: Send {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, String>;
+    /// Calls `each` with every key and value until it answers false.
+    fn each(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), String>;
+}
+
+impl Keyed for Db {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, String> {
+        Db::get(self, key).map_err(|fault| fault.to_string())
+    }
+
+    fn each(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), String> {
+        Db::each(self, each).map_err(|fault| fault.to_string())
+    }
+}
+
+/// The file as one of its format; None for a format that is not read here.
+pub(super) fn keyed(build: Build, file: File) -> Result<Option<Box<dyn Keyed>>, String> {
+    let bdb = |kind| {
+        let db = Db::open(file.try_clone().map_err(|error| crate::sys::files::reason(&error))?)
+            .map_err(|fault| fault.to_string())?;
+        if db.kind == kind { Ok(Box::new(db) as Box<dyn Keyed>) } else { Err("Invalid argument".to_owned()) }
+    };
+    match build {
+        Build::Hash => bdb(Kind::Hash).map(Some),
+        Build::Btree => bdb(Kind::Btree).map(Some),
+        Build::Lmdb => {
+            let lmdb = Lmdb::open(file).map_err(|fault| fault.to_string())?;
+            Ok(Some(Box::new(lmdb)))
+        }
+        Build::Cdb => Ok(None),
+    }
+}
+
 struct Indexed {
     table: String,
     path: PathBuf,
-    kind: Kind,
+    build: Build,
     options: Options,
     state: Mutex<State>,
 }
 
 struct State {
-    db: Db,
+    db: Box<dyn Keyed>,
     stamp: Stamp,
     /// Which forms of key to try.
     with_nul: bool,
@@ -53,23 +89,20 @@ impl Stamp {
 
 pub fn open(kind: &str, name: &str, options: &Options) -> Result<Opened, TableError> {
     let table = format!("{kind}:{name}");
-    let path = PathBuf::from(format!("{name}.db"));
-    let wanted = if kind == "btree" { Kind::Btree } else { Kind::Hash };
-    let mut state = load(&table, &path, wanted)?;
+    let build = find(kind).and_then(|row| row.build).unwrap_or(Build::Hash);
+    let path = PathBuf::from(format!("{name}.{}", build.suffix()));
+    let mut state = load(&table, &path, build)?;
     state.with_nul = options.nul != Some(false);
     state.without_nul = options.nul != Some(true);
-    Ok(Box::new(Indexed { table, path, kind: wanted, options: options.clone(), state: Mutex::new(state) }))
+    Ok(Box::new(Indexed { table, path, build, options: options.clone(), state: Mutex::new(state) }))
 }
 
-fn load(table: &str, path: &std::path::Path, kind: Kind) -> Result<State, TableError> {
+fn load(table: &str, path: &std::path::Path, build: Build) -> Result<State, TableError> {
     let failed = |reason: String| TableError::new(table, format!("open database {}: {reason}", path.display()));
     let file = File::open(path).map_err(|error| failed(crate::sys::files::reason(&error)))?;
     wait_for_writer(&file).map_err(|error| failed(crate::sys::files::reason(&error)))?;
     let data = file.metadata().map_err(|error| failed(crate::sys::files::reason(&error)))?;
-    let db = Db::open(file).map_err(|fault| failed(fault.to_string()))?;
-    if db.kind != kind {
-        return Err(failed("Invalid argument".into()));
-    }
+    let db = keyed(build, file).map_err(failed)?.ok_or_else(|| failed("Invalid argument".into()))?;
     Ok(State { db, stamp: Stamp::of(&data), with_nul: true, without_nul: true })
 }
 
@@ -97,12 +130,12 @@ impl Indexed {
         if let Ok(data) = std::fs::metadata(&self.path)
             && Stamp::of(&data) != state.stamp
         {
-            *state = load(&self.table, &self.path, self.kind)?;
+            *state = load(&self.table, &self.path, self.build)?;
         }
         Ok(())
     }
 
-    fn fault(&self, fault: &Fault) -> TableError {
+    fn fault(&self, fault: &str) -> TableError {
         TableError::new(&self.table, format!("error reading {}: {fault}", self.path.display()))
     }
 }

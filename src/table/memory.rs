@@ -101,12 +101,20 @@ pub(super) fn split_items(text: &str) -> Vec<String> {
     items
 }
 
-/// The inside of an item that is written "{ ... }", or the item itself.
+/// The inside of an item that is written "{ ... }", braces inside it in pairs, or the item itself.
 pub(super) fn unbraced(item: &str) -> Result<&str, &'static str> {
-    match item.strip_prefix('{') {
-        Some(rest) => rest.strip_suffix('}').map(str::trim).ok_or("missing '}'"),
-        None => Ok(item),
-    }
+    let Some(rest) = item.strip_prefix('{') else { return Ok(item) };
+    let mut level = 1u32;
+    let end = rest.bytes().position(|byte| {
+        match byte {
+            b'{' => level += 1,
+            b'}' => level -= 1,
+            _ => {}
+        }
+        level == 0
+    });
+    let (inner, after) = end.and_then(|end| rest.split_at_checked(end)).ok_or("missing '}'")?;
+    if after.trim_end().len() > 1 { Err("syntax error after '}'") } else { Ok(inner.trim()) }
 }
 
 /// texthash:FILE: read whole when opened, and again when the file has changed.

@@ -16,8 +16,10 @@ pub mod entries;
 pub mod files_as_values;
 /// static, environ, fail: tables without a file.
 pub mod fixed;
-/// hash: and btree: as tables.
+/// hash:, btree: and lmdb: as tables.
 pub mod indexed;
+/// lmdb: files of LMDB without LMDB.
+pub mod lmdb;
 /// A list of tables, searched in order, and addresses in it.
 pub mod maps;
 /// Lists of patterns: mydestination, mynetworks, relay_domains.
@@ -26,6 +28,10 @@ pub mod matchlist;
 pub mod memory;
 /// The trait, the types, opening.
 pub mod open;
+/// What regexp and pcre tables share.
+pub mod pattern;
+/// pcre: Perl's patterns.
+pub mod pcre;
 /// Building table files.
 pub mod rebuild;
 /// regexp: POSIX patterns.

@@ -1,6 +1,6 @@
 //! [`Table`], what every lookup table can do; [`TYPES`], the one list of table types; [`open`].
 
-use super::{cdb, cidr, compose, fixed, indexed, memory, regexp, unix};
+use super::{cdb, cidr, compose, fixed, indexed, memory, pcre, regexp, unix};
 use std::fmt;
 use std::sync::Arc;
 
@@ -132,6 +132,18 @@ pub enum Build {
     Cdb,
     Hash,
     Btree,
+    Lmdb,
+}
+
+impl Build {
+    /// What the file's name ends with, after a dot.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Build::Cdb => "cdb",
+            Build::Hash | Build::Btree => "db",
+            Build::Lmdb => "lmdb",
+        }
+    }
 }
 
 /// One table type.
@@ -151,6 +163,8 @@ pub const TYPES: &[TableType] = &[
     TableType { name: "fail", open: fixed::fail, build: None },
     TableType { name: "hash", open: indexed::open, build: Some(Build::Hash) },
     TableType { name: "inline", open: memory::inline, build: None },
+    TableType { name: "lmdb", open: indexed::open, build: Some(Build::Lmdb) },
+    TableType { name: "pcre", open: pcre::open, build: None },
     TableType { name: "pipemap", open: compose::pipemap, build: None },
     TableType { name: "proxy", open: proxy, build: None },
     TableType { name: "randmap", open: compose::randmap, build: None },

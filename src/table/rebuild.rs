@@ -3,8 +3,9 @@
 //! (`-i`, `-d`) reads the old file, and holds its lock until the new one stands.
 
 use super::alias_source;
-use super::bdb::{self, Db, Kind};
+use super::bdb::{self, Kind};
 use super::entries::Entries;
+use super::indexed::keyed;
 use super::open::{Build, Duplicates, Options, TableError, find};
 use super::source::{self, Lines};
 use crate::sys::files::{Replacement, reason};
@@ -48,8 +49,7 @@ impl Rebuild {
             let reason = format!("unsupported dictionary type: {kind} does not support bulk-mode creation.");
             TableError::new(&table, reason)
         })?;
-        let suffix = if build == Build::Cdb { "cdb" } else { "db" };
-        let path = PathBuf::from(format!("{name}.{suffix}"));
+        let path = PathBuf::from(format!("{name}.{}", build.suffix()));
         Ok(Rebuild {
             table,
             path,
@@ -77,7 +77,6 @@ impl Rebuild {
                           O_WRONLY|O_CREAT|O_TRUNC";
             return Err(TableError::new(format!("{kind}:{name}"), reason));
         }
-        let wanted = if made.build == Build::Btree { Kind::Btree } else { Kind::Hash };
         let failed = |path: &Path, text: String| {
             TableError::new(format!("{kind}:{name}"), format!("open database {}: {text}", path.display()))
         };
@@ -95,16 +94,14 @@ impl Rebuild {
                 continue;
             }
             let copy = file.try_clone().map_err(|error| failed(&made.path, reason(&error)))?;
-            let db = Db::open(copy).map_err(|fault| failed(&made.path, fault.to_string()))?;
-            if db.kind != wanted {
-                return Err(failed(&made.path, "Invalid argument".into()));
-            }
+            let db = keyed(made.build, copy).map_err(|fault| failed(&made.path, fault))?;
+            let db = db.ok_or_else(|| failed(&made.path, "Invalid argument".into()))?;
             let entries = &mut made.entries;
             let read = db.each(&mut |key, value| {
                 entries.insert(key, value, true);
                 true
             });
-            read.map_err(|fault| failed(&made.path, fault.to_string()))?;
+            read.map_err(|fault| failed(&made.path, fault))?;
             made.old = Some(file);
             return Ok(made);
         }
@@ -210,10 +207,13 @@ impl Rebuild {
         self.add_quietly(b"YP_MASTER_NAME", host.as_bytes())
     }
 
-    /// What the reference calls the table when an entry is there twice: the file, of a cdb table its source.
+    /// What the reference calls the table when an entry is there twice.
     fn duplicate_name(&self) -> String {
-        let path = if self.build == Build::Cdb { self.path.with_extension("") } else { self.path.clone() };
-        path.display().to_string()
+        match self.build {
+            Build::Hash | Build::Btree => self.path.display().to_string(),
+            Build::Cdb => self.path.with_extension("").display().to_string(),
+            Build::Lmdb => self.table.clone(),
+        }
     }
 
     fn read_error(&self, name: &str, error: &std::io::Error) -> TableError {
@@ -248,9 +248,14 @@ impl Rebuild {
             Build::Hash => bdb::build::write(Kind::Hash, &self.entries, new.file()),
             Build::Btree => bdb::build::write(Kind::Btree, &self.entries, new.file()),
             Build::Cdb => super::cdb::write(&self.entries, new.file()),
+            Build::Lmdb => super::lmdb::write(&self.entries, new.file()),
         };
         written.map_err(|error| {
-            TableError::new(&self.table, format!("table {}: write error: {}", self.table, reason(&error)))
+            let reason = match self.build {
+                Build::Lmdb => format!("error updating {}: {}", self.table, reason(&error)),
+                _ => format!("table {}: write error: {}", self.table, reason(&error)),
+            };
+            TableError::new(&self.table, reason)
         })?;
         new.commit().map_err(failed)
     }

@@ -85,13 +85,10 @@ impl<Test, Outcome> Rules<Test, Outcome> {
 /// Calls `each` with the line number and text of every rule of "FILE" or "{ {rule}, ... }".
 pub fn read(kind: &str, name: &str, options: &Options, mut each: impl FnMut(usize, &[u8])) -> Result<(), TableError> {
     let table = format!("{kind}:{name}");
-    if let Some(inner) = name.strip_prefix('{') {
-        let inner = inner
-            .trim_end()
-            .strip_suffix('}')
-            .ok_or_else(|| TableError::new(&table, format!("{kind} map: missing '}}' in \"{name}\"")))?;
+    if name.starts_with('{') {
+        let fault = |reason: String| TableError::new(&table, format!("{kind} map: {reason}"));
+        let inner = unbraced(name).map_err(|reason| fault(format!("{reason} in \"{name}\"")))?;
         for (at, item) in split_items(inner).iter().enumerate() {
-            let fault = |reason: String| TableError::new(&table, format!("{kind} map: {reason}"));
             if !item.starts_with('{') {
                 return Err(fault(format!("no '{{' at start of text in \"{item}\"")));
             }
@@ -148,8 +145,8 @@ pub struct ResultFault {
     pub detail: Option<String>,
 }
 
-/// Splits a result at $1, ${1} and $(1); $$ is a dollar sign.
-pub fn pieces(text: &[u8]) -> Result<Vec<Piece>, ResultFault> {
+/// Splits a result at $1, ${1} and $(1); $$ is a dollar sign. `zero`: what is said of $0, "out of range".
+pub fn pieces(text: &[u8], zero: &str) -> Result<Vec<Piece>, ResultFault> {
     let whole = String::from_utf8_lossy(text).into_owned();
     let mut pieces = Vec::new();
     let mut plain = Vec::new();
@@ -191,7 +188,7 @@ pub fn pieces(text: &[u8]) -> Result<Vec<Piece>, ResultFault> {
         }
         let group: usize = shown.parse().unwrap_or(usize::MAX);
         if group == 0 {
-            let detail = Some(format!("out-of-range replacement index \"{shown}\""));
+            let detail = Some(format!("{zero} replacement index \"{shown}\""));
             return Err(ResultFault { bare: None, detail });
         }
         if !plain.is_empty() {

@@ -57,7 +57,7 @@ fn run(
     if login && account.home.is_dir() {
         command.current_dir(&account.home);
     }
-    let groups = if accounts::effective_uid() == 0 { accounts::groups_of(account) } else { Vec::new() };
+    let groups = if accounts::effective_uid() == 0 { vec![account.gid] } else { Vec::new() };
     spawn::become_user(&mut command, account.uid, account.gid, &groups);
     let mut child = command.spawn()?;
     drop(command);

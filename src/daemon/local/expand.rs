@@ -11,78 +11,24 @@ pub enum Target {
     Include(String),
 }
 
-/// Splits a value at its top-level commas and line ends; comments ("# ...") at the start of a line are skipped.
+/// Splits a value into its members; comments ("# ...") at the start of a line are skipped. Words side by side are
+/// members of their own, as in the reference: a command with blanks stands in quotes, `"|cmd arg"` or `|"cmd arg"`.
 pub fn targets(text: &str) -> Vec<Target> {
-    let mut found = Vec::new();
-    for line in text.split('\n') {
-        if line.trim_start().starts_with('#') {
-            continue;
-        }
-        for piece in split(line) {
-            found.extend(classify(piece.trim()));
-        }
-    }
-    found
+    let lines = text.split('\n').filter(|line| !line.trim_start().starts_with('#'));
+    lines.flat_map(tokens::addresses).map(classify).collect()
 }
 
-/// At commas outside quotes, comments and angle brackets.
-fn split(line: &str) -> Vec<&str> {
-    let mut pieces = Vec::new();
-    let (mut start, mut quoted, mut level, mut escaped) = (0, false, 0i32, false);
-    for (at, c) in line.char_indices() {
-        if std::mem::take(&mut escaped) {
-            continue;
-        }
-        match c {
-            '\\' => escaped = true,
-            '"' => quoted = !quoted,
-            '(' | '<' if !quoted => level += 1,
-            ')' | '>' if !quoted => level -= 1,
-            ',' if !quoted && level <= 0 => {
-                pieces.push(&line[start..at]);
-                start = at + 1;
-            }
-            _ => {}
-        }
+fn classify(member: String) -> Target {
+    if let Some(command) = member.strip_prefix('|') {
+        return Target::Command(command.trim().to_owned());
     }
-    pieces.push(&line[start..]);
-    pieces
-}
-
-fn classify(piece: &str) -> Vec<Target> {
-    if piece.is_empty() {
-        return Vec::new();
+    if member.starts_with('/') {
+        return Target::File(member);
     }
-    let bare = unquoted(piece);
-    if let Some(command) = bare.strip_prefix('|') {
-        return vec![Target::Command(command.trim().to_owned())];
+    match member.get(..9).filter(|head| head.eq_ignore_ascii_case(":include:")) {
+        Some(_) => Target::Include(member[9..].trim().to_owned()),
+        None => Target::Address(member),
     }
-    if bare.starts_with('/') {
-        return vec![Target::File(bare)];
-    }
-    if let Some(path) = bare.get(..9).filter(|head| head.eq_ignore_ascii_case(":include:")).map(|_| &bare[9..]) {
-        return vec![Target::Include(path.trim().to_owned())];
-    }
-    // "\toto" is toto, with no further expansion; the backslash must outlive the tokens.
-    if let Some(name) = piece.strip_prefix('\\') {
-        return vec![Target::Address(format!("\\{name}"))];
-    }
-    tokens::addresses(piece).into_iter().map(Target::Address).collect()
-}
-
-/// The text of a piece that is one quoted string, else the piece.
-fn unquoted(piece: &str) -> String {
-    let Some(inner) = piece.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return piece.to_owned() };
-    let mut out = String::new();
-    let mut characters = inner.chars();
-    while let Some(c) = characters.next() {
-        if c == '\\' {
-            out.extend(characters.next());
-        } else {
-            out.push(c);
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -99,10 +45,11 @@ mod tests {
                 Target::Command("cat >/tmp/out; echo a, b".into()),
                 Target::File("/tmp/file".into()),
                 Target::Include("/tmp/inc".into()),
-                Target::Address("\\titi".into()),
+                Target::Address("titi".into()),
                 Target::Address("jean@x".into()),
             ]
         );
-        assert_eq!(targets("# comment\n\n|exit 1\n"), [Target::Command("exit 1".into())]);
+        assert_eq!(targets("# comment\n\n|exit 1\n"), [Target::Command("exit".into()), Target::Address("1".into())]);
+        assert_eq!(targets("|\"exit 1\""), [Target::Command("exit 1".into())]);
     }
 }

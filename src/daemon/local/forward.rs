@@ -8,7 +8,7 @@ use crate::conf::expand::expand;
 use crate::ipc::trigger;
 use crate::queue::file::Content;
 use crate::status::{Code, Report};
-use crate::sys::accounts::{self, Account};
+use crate::sys::accounts::Account;
 use crate::sys::privilege::Borrowed;
 use std::fs::File;
 use std::io::{self, Read};
@@ -19,22 +19,49 @@ use std::path::Path;
 pub struct ListFile {
     pub text: String,
     pub owner: u32,
-    pub world_writable: bool,
 }
 
-/// Reads a plain file with the rights of `account`, at most `limit` bytes.
-pub fn read_as(account: &Account, path: &Path, limit: u64) -> io::Result<ListFile> {
-    let _as_user = Borrowed::identity(account.uid, account.gid, &accounts::groups_of(account))?;
-    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-    let data = file.metadata()?;
+/// Why a list file was not read.
+pub enum ListError {
+    /// There is none.
+    Absent(io::Error),
+    /// It is nothing that lists are read from: a directory, a device, for a .forward also a link.
+    Unfit(&'static str),
+    Io(io::Error),
+}
+
+/// Reads a plain file with the rights of `account`, or as root for lists that root's own aliases name; at most `limit`
+/// bytes. `links`: whether a symbolic link is followed.
+pub fn read_as(account: Option<&Account>, path: &Path, limit: u64, links: bool) -> Result<ListFile, ListError> {
+    // The login group alone, as the reference: asking the name service for all groups of a user takes longer than the
+    // whole delivery.
+    let _as_user = account
+        .map(|account| Borrowed::identity(account.uid, account.gid, &[account.gid]))
+        .transpose()
+        .map_err(ListError::Io)?;
+    let no_link = if links { 0 } else { libc::O_NOFOLLOW };
+    let file =
+        File::options().read(true).custom_flags(libc::O_NONBLOCK | no_link).open(path).map_err(|error| match error
+            .raw_os_error()
+        {
+            Some(libc::ENOENT | libc::ENOTDIR) => ListError::Absent(error),
+            Some(libc::ELOOP | libc::ENXIO) => ListError::Unfit(NOT_REGULAR),
+            _ => ListError::Io(error),
+        })?;
+    let data = file.metadata().map_err(ListError::Io)?;
     if !data.is_file() {
-        return Err(io::Error::other("not a regular file"));
+        return Err(ListError::Unfit(NOT_REGULAR));
+    }
+    if data.mode() & 0o002 != 0 {
+        return Err(ListError::Unfit("is world writable"));
     }
     let mut bytes = Vec::new();
-    file.take(limit).read_to_end(&mut bytes)?;
+    file.take(limit).read_to_end(&mut bytes).map_err(ListError::Io)?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    Ok(ListFile { text, owner: data.uid(), world_writable: data.mode() & 0o002 != 0 })
+    Ok(ListFile { text, owner: data.uid() })
 }
+
+const NOT_REGULAR: &str = "is not a regular file";
 
 /// The text of the user's .forward, from the first path of forward_path that is there. A file that others can write,
 /// or that is another's, is ignored with a warning.
@@ -44,6 +71,7 @@ pub fn find(
     extension: Option<&str>,
     delimiters: &str,
 ) -> Result<Option<String>, Report> {
+    let mut seen: Vec<String> = Vec::new();
     for pattern in &settings.forward_path {
         let lookup = |name: &str| match name {
             "home" => Some(account.home.display().to_string()),
@@ -59,22 +87,27 @@ pub fn find(
         if extension.is_some_and(|extension| extension.contains('/')) && pattern.contains("extension") {
             continue;
         }
-        match read_as(account, Path::new(&path), 1 << 20) {
+        // Patterns that differ in what is empty here name the same file.
+        if seen.contains(&path) {
+            continue;
+        }
+        match read_as(Some(account), Path::new(&path), 1 << 20, false) {
             Ok(file) if file.owner != account.uid && file.owner != 0 => {
-                settings.log.warning(format!("file {path} has bad owner: {}", file.owner));
+                settings.log.warning(format!("file {path} has bad owner uid {}", file.owner));
             }
-            Ok(file) if file.world_writable => settings.log.warning(format!("file {path} is world writable")),
             Ok(file) => return Ok(Some(file.text)),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            Err(ListError::Absent(_)) => {}
+            Err(ListError::Unfit(why)) => settings.log.warning(format!("file {path} {why}")),
+            Err(ListError::Io(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
                 settings.log.warning(format!("cannot open file {path}: Permission denied"));
             }
             // A home directory that does not answer now must not send mail astray.
-            Err(error) => {
+            Err(ListError::Io(error)) => {
                 let text = format!("cannot open file {path}: {}", crate::sys::files::reason(&error));
                 return Err(Report::new(Code::DEFERRED, text));
             }
         }
+        seen.push(path);
     }
     Ok(None)
 }

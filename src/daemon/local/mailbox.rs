@@ -5,12 +5,14 @@ pub use crate::delivery::letter::Form;
 use crate::delivery::letter::{Letter, verdict};
 use crate::mailbox::deliver::{self, DeliverError};
 use crate::message::envelope;
-use crate::status::Report;
+use crate::status::{Code, Report};
 use crate::sys::accounts::{self, Account};
 use crate::sys::privilege::Borrowed;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+const MAILDIR_FAILED: &str = "maildir delivery failed: ";
 
 /// Writes the message with the headers that local delivery adds.
 pub fn write_message(delivery: &Delivery<'_>, form: Form, delivered: &str, out: &mut dyn Write) -> io::Result<()> {
@@ -43,7 +45,8 @@ pub fn to_user(delivery: &Delivery<'_>, account: &Account) -> Report {
     };
     let outcome = if is_maildir {
         as_user(account, || {
-            deliver::maildir(&path, |out| write_message(delivery, Form::Maildir, &delivered, out)).map(drop)
+            deliver::maildir(&path, &settings.log, |out| write_message(delivery, Form::Maildir, &delivered, out))
+                .map(drop)
         })
     } else if in_spool {
         append_in_spool(delivery, account, &path, &delivered)
@@ -52,10 +55,16 @@ pub fn to_user(delivery: &Delivery<'_>, account: &Account) -> Report {
         as_user(account, || deliver::append(&path, &rules, |out| write_message(delivery, Form::Mbox, &delivered, out)))
     };
     let sent = if is_maildir { "delivered to maildir" } else { "delivered to mailbox" };
-    verdict(outcome, sent, &path, &account.name.to_string_lossy())
+    let failed = if is_maildir {
+        MAILDIR_FAILED.to_owned()
+    } else {
+        format!("cannot update mailbox {} for user {}. ", path.display(), account.name.to_string_lossy())
+    };
+    verdict(outcome, sent, &failed)
 }
 
-/// In the spool, which is root's: the lock and the file are made with the directory's group, and given to the user.
+/// In the spool. Who makes the lock and opens the file is what the directory's mode says: the recipient where anybody
+/// may write, the recipient with the directory's group where that may, else root, who gives the file away.
 fn append_in_spool(
     delivery: &Delivery<'_>,
     account: &Account,
@@ -66,22 +75,23 @@ fn append_in_spool(
         let what = what.to_owned();
         move |source| DeliverError::Io { what, source }
     };
-    let root = accounts::effective_uid() == 0;
     let directory = path.parent().unwrap_or(Path::new("/"));
     let data = std::fs::metadata(directory).map_err(io(&format!("stat {}", directory.display())))?;
-    let group = if data.mode() & 0o020 != 0 { data.gid() } else { account.gid };
-    let give_to = root.then_some((account.uid, group));
-    let rules = delivery.settings.rules(Some(account.uid), give_to);
+    let group = if data.mode() & 0o022 == 0o020 { data.gid() } else { account.gid };
+    let by_root = data.mode() & 0o022 == 0 && accounts::effective_uid() == 0;
+    let rules = delivery.settings.rules(Some(account.uid), by_root.then_some((account.uid, group)));
+    let as_recipient = || Borrowed::identity(account.uid, account.gid, &[group]);
+    let _throughout = if by_root { None } else { Some(as_recipient().map_err(io("cannot become the recipient"))?) };
     deliver::append(path, &rules, |out| {
         // The file is open; the bytes are written as the recipient, so that its quota counts them.
-        let _as_user = Borrowed::identity(account.uid, account.gid, &[group])?;
+        let _to_write = if by_root { Some(as_recipient()?) } else { None };
         write_message(delivery, Form::Mbox, delivered, out)?;
         out.flush()
     })
 }
 
 fn as_user(account: &Account, work: impl FnOnce() -> Result<(), DeliverError>) -> Result<(), DeliverError> {
-    let _as_user = Borrowed::identity(account.uid, account.gid, &accounts::groups_of(account))
+    let _as_user = Borrowed::identity(account.uid, account.gid, &[account.gid])
         .map_err(|source| DeliverError::Io { what: "cannot become the recipient".into(), source })?;
     work()
 }
@@ -99,19 +109,21 @@ pub fn to_file(delivery: &Delivery<'_>, path: &str, rights: &Option<Account>) ->
     }
     let outcome = if path.ends_with('/') {
         as_user(&account, || {
-            deliver::maildir(place, |out| write_message(delivery, Form::Maildir, &delivered, out)).map(drop)
+            deliver::maildir(place, &settings.log, |out| write_message(delivery, Form::Maildir, &delivered, out))
+                .map(drop)
         })
     } else {
         let rules = settings.rules(None, None);
         as_user(&account, || deliver::append(place, &rules, |out| write_message(delivery, Form::Mbox, &delivered, out)))
     };
-    let sent =
-        if path.ends_with('/') { "delivered to maildir".to_owned() } else { format!("delivered to file: {path}") };
-    match verdict(outcome, &sent, place, &account.name.to_string_lossy()) {
-        failed if failed.code.class() == 2 => failed,
-        failed => Report {
-            reason: failed.reason.replacen("cannot update mailbox", "cannot append message to file", 1),
-            ..failed
-        },
-    }
+    let (sent, failed) = if path.ends_with('/') {
+        ("delivered to maildir".to_owned(), MAILDIR_FAILED.to_owned())
+    } else {
+        (format!("delivered to file: {path}"), format!("cannot append message to file {path}: "))
+    };
+    // A directory that a list names and that is not there is the list's mistake; for a mailbox it may be a disk that is
+    // not mounted yet.
+    let no_place = matches!(&outcome, Err(DeliverError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound);
+    let report = verdict(outcome, &sent, &failed);
+    if no_place { Report { code: Code::new(5, 2, 0), ..report } } else { report }
 }

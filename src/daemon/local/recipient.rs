@@ -1,6 +1,7 @@
 //! One recipient, from its address to everything that it leads to: aliases, .forward, mailbox.
 
 use super::expand::{Target as Item, targets};
+use super::forward::ListError;
 use super::settings::Settings;
 use super::{command, forward, mailbox};
 use crate::ipc::delivery::{Request, Target};
@@ -11,6 +12,7 @@ use crate::sys::accounts::{self, Account};
 use crate::table::Maps;
 use std::collections::HashSet;
 use std::fs::File;
+use std::io;
 
 /// Aliases inside aliases go no deeper; the reference draws the line at the same depth.
 const MAX_DEPTH: usize = 100;
@@ -206,7 +208,7 @@ impl<'a> Delivery<'a> {
                         self.book(Report::new(Code::new(5, 7, 0), "mail to file is restricted"));
                     }
                 }
-                Item::Include(path) => self.include(&path, source, rights, depth),
+                Item::Include(path) => self.include(&path, rights, depth),
             }
         }
     }
@@ -252,37 +254,44 @@ impl<'a> Delivery<'a> {
     }
 
     /// :include:/file, read with the rights of the list that names it.
-    fn include(&mut self, path: &str, source: Source, rights: &Rights, depth: usize) {
+    fn include(&mut self, path: &str, rights: &Rights, depth: usize) {
         if depth > MAX_DEPTH {
             return self.alias_loop(path);
         }
-        let read = match rights {
-            Some(account) => forward::read_as(account, path.as_ref(), MAX_LIST),
-            None => match accounts::by_name(&self.settings.default_privs) {
-                Some(account) => forward::read_as(&account, path.as_ref(), MAX_LIST),
-                None => Err(std::io::Error::from(std::io::ErrorKind::NotFound)),
-            },
-        };
-        let text = match read {
-            Ok(file) if file.world_writable => {
-                self.settings.log.warning(format!("file {path} is world writable"));
+        // What root's own list names is read as root; what it leads to is not done as root.
+        let file = match forward::read_as(rights.as_ref(), path.as_ref(), MAX_LIST, true) {
+            Ok(file) => file,
+            Err(ListError::Io(error)) if error.kind() != io::ErrorKind::PermissionDenied => {
+                let reason = crate::sys::files::reason(&error);
+                self.settings.log.warning(format!("cannot open include file {path}: {reason}"));
+                return self.book(Report::new(Code::DEFERRED, "mail system configuration error"));
+            }
+            Err(error) => {
+                let words = match error {
+                    ListError::Absent(error) => {
+                        format!("unable to lookup :include: file {path}: {}", crate::sys::files::reason(&error))
+                    }
+                    ListError::Unfit(why) => format!(":include: file {path} {why}"),
+                    ListError::Io(error) => {
+                        format!("cannot open include file {path}: {}", crate::sys::files::reason(&error))
+                    }
+                };
+                self.settings.log.warning(words);
                 return self.book(Report::new(Code::new(5, 3, 5), "mail system configuration error"));
             }
-            Ok(file) => file.text,
-            Err(error) => {
-                let words = format!("unable to open include file {path}: {}", crate::sys::files::reason(&error));
-                let code = if error.kind() == std::io::ErrorKind::NotFound
-                    || error.kind() == std::io::ErrorKind::PermissionDenied
-                {
-                    Code::new(5, 2, 4)
-                } else {
-                    Code::DEFERRED
-                };
-                return self.book(Report::new(code, words));
-            }
         };
-        let _ = source;
-        self.list(targets(&text), Source::Include, rights, depth + 1);
+        let rights = match rights {
+            None if file.owner != 0 => match accounts::by_uid(file.owner) {
+                Some(owner) => &Some(owner),
+                None => {
+                    let words = format!("cannot find username for uid {}", file.owner);
+                    self.settings.log.warning(format!(":include: file {path}: {words}"));
+                    return self.book(Report::new(Code::DEFERRED, "mail system configuration error"));
+                }
+            },
+            rights => rights,
+        };
+        self.list(targets(&file.text), Source::Include, rights, depth + 1);
     }
 
     /// Hands the address to another agent, if a table or a parameter says so for this user.

@@ -95,6 +95,7 @@ impl Settings {
             patience: self.patience,
             owner: owner.filter(|_| self.strict_ownership),
             give_to,
+            log: self.log.clone(),
             size_limit: self.mailbox_size_limit,
         }
     }

@@ -4,6 +4,7 @@
 use crate::conf::MainCf;
 use crate::conf::computed;
 use crate::conf::master_cf::{Endpoint, Service};
+use crate::sys::resolve;
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -57,7 +58,7 @@ fn internet(cf: &MainCf, name: &str) -> Result<Vec<OwnedFd>, String> {
         Some((host, port)) => (host.trim_start_matches('[').trim_end_matches(']'), port),
         None => ("", name),
     };
-    let port = port_number(port).ok_or_else(|| format!("unknown service name or port: {name}"))?;
+    let port = resolve::port_number(port).ok_or_else(|| format!("unknown service name or port: {name}"))?;
     let addresses = if host.is_empty() { interface_addresses(cf)? } else { resolve(host)? };
     let wanted = |address: &IpAddr| {
         let protocols = cf.inet_protocols();
@@ -96,32 +97,6 @@ fn bind(address: SocketAddr) -> io::Result<OwnedFd> {
     socket.set_nonblocking(true)?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
-}
-
-/// A port's number, by itself or by its name in /etc/services.
-pub fn port_number(name: &str) -> Option<u16> {
-    if let Ok(port) = name.parse() {
-        return Some(port);
-    }
-    let services = std::fs::read_to_string("/etc/services").unwrap_or_default();
-    for line in services.lines() {
-        let line = line.split('#').next().unwrap_or_default();
-        let mut words = line.split_whitespace();
-        let (Some(first), Some(port)) = (words.next(), words.next()) else { continue };
-        if (first == name || words.any(|alias| alias == name))
-            && let Some(port) = port.strip_suffix("/tcp")
-        {
-            return port.parse().ok();
-        }
-    }
-    // Machines without /etc/services (containers) still know these.
-    match name {
-        "smtp" => Some(25),
-        "submission" => Some(587),
-        "smtps" | "submissions" => Some(465),
-        "pop3" => Some(110),
-        _ => None,
-    }
 }
 
 /// The addresses of inet_interfaces.

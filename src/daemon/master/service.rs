@@ -25,6 +25,8 @@ struct Process {
     available: bool,
     /// Told to finish; it no longer counts.
     retired: bool,
+    /// It was busy, and free again.
+    worked: bool,
     started: Instant,
 }
 
@@ -140,7 +142,8 @@ impl Running {
         let started = self.try_spawn(directory, status, lifetime);
         match started {
             Ok(pid) => {
-                self.processes.insert(pid, Process { available: true, retired: false, started: Instant::now() });
+                self.processes
+                    .insert(pid, Process { available: true, retired: false, worked: false, started: Instant::now() });
             }
             Err(error) => {
                 log.warning(format!("cannot start {}: {error}", self.command));
@@ -169,14 +172,16 @@ impl Running {
 
     pub fn note_status(&mut self, pid: i32, available: bool) {
         if let Some(process) = self.processes.get_mut(&pid) {
+            process.worked |= available && !process.available;
             process.available = available;
         }
     }
 
-    /// A process ended; true when it was ours. One that died young delays the next.
+    /// A process ended; true when it was ours. One that died young, and before it had brought any work to its end,
+    /// delays the next.
     pub fn forget(&mut self, pid: i32, clean: bool) -> bool {
         let Some(process) = self.processes.remove(&pid) else { return false };
-        if clean || process.started.elapsed() > HEALTHY {
+        if clean || process.worked || process.started.elapsed() > HEALTHY {
             self.failures = 0;
         } else {
             self.pause();

@@ -1,13 +1,9 @@
-//! From a next hop to the hosts that are tried, in order: "[host]:port" is that host, "domain" its MX hosts by
-//! preference, or its own addresses when it has none (RFC 5321 section 5.1).
+//! Where mail goes: a next hop taken apart ([`Destination`]), whom to connect to ([`Peer`]), why nobody can be reached
+//! ([`Unreachable`]).
 
-use super::Settings;
 use crate::status::{Code, Report};
 use crate::sys::resolve;
-use hickory_resolver::TokioResolver;
-use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::{RData, RecordType};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// A next hop taken apart.
@@ -20,22 +16,27 @@ pub struct Destination {
 }
 
 impl Destination {
-    pub fn parse(text: &str, default_port: u16) -> Destination {
+    /// "domain", "[host]", "domain:port", "[address]:service".
+    pub fn parse(text: &str, default_port: u16) -> Result<Destination, Unreachable> {
         let text = text.trim();
-        let (name, port, literal) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((inner, after)) => (inner, after.strip_prefix(':'), true),
+        let wrong = |what: String| Unreachable::temporary(Code::new(4, 3, 5), what);
+        let (name, port, literal) = match text.strip_prefix('[') {
+            Some(rest) => {
+                let (inner, after) = rest
+                    .split_once(']')
+                    .ok_or_else(|| wrong(format!("missing \"]\" in server description: {text}")))?;
+                (inner, after.strip_prefix(':'), true)
+            }
             None => match text.rsplit_once(':') {
                 Some((name, port)) => (name, Some(port), false),
                 None => (text, None, false),
             },
         };
-        let port = port.and_then(|port| {
-            port.parse()
-                .ok()
-                .or_else(|| (port == "smtp").then_some(25))
-                .or_else(|| (port == "submission").then_some(587))
-        });
-        Destination { name: name.to_owned(), port: port.unwrap_or(default_port), literal }
+        let port = match port.filter(|port| !port.is_empty()) {
+            Some(port) => resolve::port_number(port).ok_or_else(|| wrong(format!("unknown service: {port}/tcp")))?,
+            None => default_port,
+        };
+        Ok(Destination { name: name.to_owned(), port, literal })
     }
 }
 
@@ -83,6 +84,9 @@ impl Peer {
     }
 }
 
+/// "Routing loop detected" (RFC 3463).
+const LOOP: Code = Code::new(5, 4, 6);
+
 /// Why nobody can be reached.
 #[derive(Debug)]
 pub struct Unreachable {
@@ -90,237 +94,55 @@ pub struct Unreachable {
     /// The destination itself does not answer, whoever the recipient.
     pub down: bool,
     pub relay: Option<String>,
+    /// This machine is a mail host of the destination: a fallback relay could send the mail back here.
+    pub found_self: bool,
 }
 
 impl Unreachable {
     pub fn temporary(code: Code, text: impl Into<String>) -> Unreachable {
-        Unreachable { report: Report::new(code, text), down: true, relay: None }
+        Unreachable { report: Report::new(code, text), down: true, relay: None, found_self: false }
     }
 
     pub fn permanent(code: Code, text: impl Into<String>) -> Unreachable {
-        Unreachable { report: Report::new(code, text), down: false, relay: None }
-    }
-}
-
-/// The DNS, asked one question at a time.
-pub struct Resolver {
-    runtime: tokio::runtime::Runtime,
-    dns: Option<TokioResolver>,
-}
-
-/// What the DNS said of MX records.
-enum Mx {
-    Found(Vec<(u16, String)>),
-    None,
-    NoDomain,
-    Failed(String),
-}
-
-impl Resolver {
-    pub fn new(settings: &Settings) -> Result<Resolver, String> {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-        let dns = if settings.disable_dns {
-            None
-        } else {
-            let _inside = runtime.enter();
-            TokioResolver::builder_tokio().ok().and_then(|builder| builder.build().ok())
-        };
-        Ok(Resolver { runtime, dns })
+        Unreachable { report: Report::new(code, text), down: false, relay: None, found_self: false }
     }
 
-    /// The hosts of a destination, best first.
-    pub fn hosts(&self, settings: &Settings, destination: &Destination) -> Result<Vec<Host>, Unreachable> {
-        let name = destination.name.as_str();
-        let bare = name.strip_prefix("IPv6:").or_else(|| name.strip_prefix("ipv6:")).unwrap_or(name);
-        if let Ok(address) = bare.parse::<IpAddr>() {
-            return Ok(vec![Host {
-                name: bare.to_owned(),
-                address: SocketAddr::new(address, destination.port),
-                preference: 0,
-            }]);
-        }
-        if destination.literal || settings.disable_dns {
-            return self.addresses(settings, name, destination.port, 0);
-        }
-        let exchangers = match self.mx(name) {
-            Mx::Found(found) => found,
-            Mx::None => return self.checked(settings, name, self.addresses(settings, name, destination.port, 0)?),
-            Mx::NoDomain => {
-                let text = format!(
-                    "Host or domain name not found. Name service error for name={name} type=MX: Host not found"
-                );
-                return match self.native(settings, name, destination.port) {
-                    Some(hosts) => self.checked(settings, name, hosts),
-                    None => Err(Unreachable::permanent(Code::new(5, 4, 4), text)),
-                };
-            }
-            Mx::Failed(reason) => {
-                let text =
-                    format!("Host or domain name not found. Name service error for name={name} type=MX: {reason}");
-                return match self.native(settings, name, destination.port) {
-                    Some(hosts) => self.checked(settings, name, hosts),
-                    None => Err(Unreachable::temporary(Code::new(4, 4, 3), text)),
-                };
-            }
-        };
-        // RFC 7505: "MX 0 ." is a domain that takes no mail.
-        if exchangers.iter().all(|(_, host)| host.is_empty()) {
-            return Err(Unreachable::permanent(
-                Code::new(5, 1, 0),
-                format!("Domain {name} does not accept mail (nullMX)"),
-            ));
-        }
-        let mut hosts = Vec::new();
-        let mut failure = None;
-        for (preference, exchanger) in &exchangers {
-            match self.addresses(settings, exchanger, destination.port, *preference) {
-                Ok(found) => hosts.extend(found),
-                Err(error) => failure = Some(error),
-            }
-        }
-        if hosts.is_empty() {
-            return Err(failure.unwrap_or_else(|| {
-                Unreachable::temporary(Code::new(4, 4, 3), format!("no address for the mail hosts of {name}"))
-            }));
-        }
-        self.checked(settings, name, hosts)
-    }
-
-    /// Hosts at or behind our own preference are left out; when we are the best, the mail would come back to us.
-    fn checked(&self, settings: &Settings, name: &str, mut hosts: Vec<Host>) -> Result<Vec<Host>, Unreachable> {
-        hosts.sort_by_key(|host| host.preference);
-        let is_us = |host: &Host| {
-            settings.own_names.contains(&host.name.to_lowercase())
-                || (settings.own_addresses.contains(&host.address.ip()) && host.address.port() == 25)
-        };
-        if let Some(own) = hosts.iter().find(|host| is_us(host)).map(|host| host.preference) {
-            hosts.retain(|host| host.preference < own);
-            if hosts.is_empty() {
-                let _ = settings.best_mx_local;
-                return Err(Unreachable::permanent(
-                    Code::new(5, 4, 6),
-                    format!("mail for {name} loops back to myself"),
-                ));
-            }
-        }
-        Ok(hosts)
-    }
-
-    fn mx(&self, name: &str) -> Mx {
-        let Some(dns) = &self.dns else { return Mx::Failed("no resolver".into()) };
-        let query = format!("{}.", name.trim_end_matches('.'));
-        match self.runtime.block_on(dns.lookup(query, RecordType::MX)) {
-            Ok(lookup) => {
-                let found: Vec<(u16, String)> = lookup
-                    .answers()
-                    .iter()
-                    .filter_map(|record| match &record.data {
-                        RData::MX(mx) => Some((mx.preference, mx.exchange.to_utf8().trim_end_matches('.').to_owned())),
-                        _ => None,
-                    })
-                    .collect();
-                if found.is_empty() { Mx::None } else { Mx::Found(found) }
-            }
-            Err(error) => classify(&error),
+    pub fn looping(name: &str) -> Unreachable {
+        Unreachable {
+            found_self: true,
+            ..Unreachable::permanent(LOOP, format!("mail for {name} loops back to myself"))
         }
     }
 
-    /// The addresses of a host: as smtp_host_lookup says, the DNS or the C library's files.
-    fn addresses(&self, settings: &Settings, name: &str, port: u16, preference: u16) -> Result<Vec<Host>, Unreachable> {
-        if (settings.host_lookup.contains("native") || self.dns.is_none())
-            && let Some(hosts) = self.native(settings, name, port)
-        {
-            return Ok(hosts.into_iter().map(|host| Host { preference, ..host }).collect());
-        }
-        let Some(dns) = &self.dns else {
-            return Err(Unreachable::temporary(Code::new(4, 4, 3), format!("unable to look up host {name}")));
-        };
-        let query = format!("{}.", name.trim_end_matches('.'));
-        let text = |reason: &str| {
-            format!("Host or domain name not found. Name service error for name={name} type=A: {reason}")
-        };
-        match self.runtime.block_on(dns.lookup_ip(query)) {
-            Ok(found) => {
-                let mut hosts: Vec<Host> = found
-                    .iter()
-                    .filter(|address| wanted(settings, address))
-                    .map(|address| Host { name: name.to_owned(), address: SocketAddr::new(address, port), preference })
-                    .collect();
-                hosts.sort_by_key(|host| host.address.is_ipv6());
-                if hosts.is_empty() {
-                    Err(Unreachable::permanent(
-                        Code::new(5, 4, 4),
-                        text("Host found but no data record of requested type"),
-                    ))
-                } else {
-                    Ok(hosts)
-                }
-            }
-            Err(error) => match classify(&error) {
-                Mx::Failed(reason) => match self.native(settings, name, port) {
-                    Some(hosts) => Ok(hosts.into_iter().map(|host| Host { preference, ..host }).collect()),
-                    None => Err(Unreachable::temporary(Code::new(4, 4, 3), text(&reason))),
-                },
-                _ => match self.native(settings, name, port) {
-                    Some(hosts) => Ok(hosts.into_iter().map(|host| Host { preference, ..host }).collect()),
-                    None => Err(Unreachable::permanent(Code::new(5, 4, 4), text("Host not found"))),
-                },
-            },
-        }
+    pub fn is_loop(&self) -> bool {
+        self.report.code == LOOP
     }
 
-    /// By /etc/hosts and whatever else nsswitch.conf names; None when it knows nothing.
-    fn native(&self, settings: &Settings, name: &str, port: u16) -> Option<Vec<Host>> {
-        let found = resolve::addresses_of(name)?;
-        let hosts: Vec<Host> = found
-            .into_iter()
-            .filter(|address| wanted(settings, address))
-            .map(|address| Host { name: name.to_owned(), address: SocketAddr::new(address, port), preference: 0 })
-            .collect();
-        let mut unique: Vec<Host> = Vec::new();
-        for host in hosts {
-            if !unique.contains(&host) {
-                unique.push(host);
-            }
-        }
-        Some(unique).filter(|hosts| !hosts.is_empty())
+    pub fn softened(mut self) -> Unreachable {
+        self.report.code = self.report.code.softened();
+        self
     }
-}
-
-fn wanted(settings: &Settings, address: &IpAddr) -> bool {
-    settings.protocols.contains("all") || settings.protocols.contains(if address.is_ipv6() { "ipv6" } else { "ipv4" })
-}
-
-/// "There is none" and "nobody answered" are different: only the first may return mail.
-fn classify(error: &hickory_resolver::net::NetError) -> Mx {
-    if error.is_nx_domain() {
-        return Mx::NoDomain;
-    }
-    if error.is_no_records_found() {
-        return Mx::None;
-    }
-    let text = error.to_string();
-    Mx::Failed(if text.contains(&ResponseCode::ServFail.to_string()) {
-        "Host not found, try again".into()
-    } else {
-        format!("Host not found, try again ({text})")
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::Verdict;
 
     #[test]
     fn next_hops() {
         let parse = |text| {
-            let Destination { name, port, literal } = Destination::parse(text, 25);
+            let Destination { name, port, literal } = Destination::parse(text, 25).unwrap();
             (name, port, literal)
         };
         assert_eq!(parse("virtualux.fr"), ("virtualux.fr".into(), 25, false));
         assert_eq!(parse("[127.0.0.1]:2525"), ("127.0.0.1".into(), 2525, true));
         assert_eq!(parse("[mail.example.org]"), ("mail.example.org".into(), 25, true));
         assert_eq!(parse("example.org:587"), ("example.org".into(), 587, false));
+        assert_eq!(parse("example.org:smtp"), ("example.org".into(), 25, false));
+        assert_eq!(parse("example.org:"), ("example.org".into(), 25, false));
+        for wrong in ["[example.org", "example.org:no-such-service"] {
+            assert_eq!(Destination::parse(wrong, 25).unwrap_err().report.verdict(), Verdict::Deferred);
+        }
     }
 }

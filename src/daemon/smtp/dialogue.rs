@@ -9,7 +9,7 @@ use crate::message::envelope;
 use crate::proto::dot::Encoder;
 use crate::proto::smtp_reply::{Collector, Reply, Step};
 use crate::queue::file::Content;
-use crate::status::{Code, Report};
+use crate::status::{Code, Report, Verdict};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::time::Duration;
 
@@ -33,6 +33,10 @@ pub struct Dialogue<'a> {
     pipelining: bool,
     eight_bit: bool,
     size: bool,
+    /// No other host is tried after this one.
+    no_more: bool,
+    /// What was said to recipients that another host is asked about.
+    postponed: Option<Report>,
 }
 
 /// How the dialogue broke.
@@ -69,6 +73,8 @@ impl<'a> Dialogue<'a> {
             pipelining: false,
             eight_bit: false,
             size: false,
+            no_more: false,
+            postponed: None,
         };
         let name = peer.name();
         dialogue.greet(&name).map_err(|failure| Unreachable { relay: Some(shown), ..failure })?;
@@ -87,7 +93,7 @@ impl<'a> Dialogue<'a> {
                 reason: format!("host {name} refused to talk to me: {}", greeting.text()),
                 ..said(code, name, &greeting, "greeting")
             };
-            return Err(Unreachable { report, down: temporary, relay: None });
+            return Err(Unreachable { report, down: temporary, relay: None, found_self: false });
         }
         let helo = self.settings.helo_name.clone();
         let offers_more = self.settings.always_ehlo || greeting.lines.iter().any(|line| line.contains("ESMTP"));
@@ -116,7 +122,7 @@ impl<'a> Dialogue<'a> {
             reason: format!("host {name} refused to talk to me: {}", reply.text()),
             ..said(code, name, &reply, word)
         };
-        Err(Unreachable { report, down: !reply.is_permanent(), relay: None })
+        Err(Unreachable { report, down: !reply.is_permanent(), relay: None, found_self: false })
     }
 
     /// What EHLO offered; keywords are compared without case.
@@ -142,8 +148,16 @@ impl<'a> Dialogue<'a> {
         Unreachable::temporary(Code::new(4, 4, 2), text)
     }
 
-    /// Delivers to `waiting`.
-    pub fn deliver(&mut self, request: &Request, finisher: &Finisher, waiting: Vec<Target>, relay: &Relay) -> Outcome {
+    /// Delivers to `waiting`. With `no_more` hosts after this one a temporary failure is the answer.
+    pub fn deliver(
+        &mut self,
+        request: &Request,
+        finisher: &Finisher,
+        waiting: Vec<Target>,
+        relay: &Relay,
+        no_more: bool,
+    ) -> Outcome {
+        self.no_more = no_more;
         let mut answer = Answer::new();
         let outcome = self.transaction(request, finisher, &waiting, relay, &mut answer);
         let pending: Vec<Target> = waiting
@@ -153,13 +167,22 @@ impl<'a> Dialogue<'a> {
         match outcome {
             Ok(()) => {
                 let _ = self.send("QUIT");
-                Outcome::Answered(answer)
+                match self.postponed.take().filter(|_| !pending.is_empty()) {
+                    None => Outcome::Answered(answer),
+                    Some(report) => {
+                        let failure =
+                            Unreachable { report, down: false, relay: Some(relay.name.clone()), found_self: false };
+                        Outcome::TryNext { answer, waiting: pending, failure }
+                    }
+                }
             }
-            Err(failure) => Outcome::TryNext {
-                answer,
-                waiting: pending,
-                failure: Unreachable { relay: Some(relay.name.clone()), ..failure },
-            },
+            Err(failure) => {
+                if !no_more {
+                    self.settings.log.info(format!("{}: {}", request.queue_id, failure.report.reason));
+                }
+                let failure = Unreachable { relay: Some(relay.name.clone()), ..failure };
+                Outcome::TryNext { answer, waiting: pending, failure }
+            }
         }
     }
 
@@ -199,9 +222,8 @@ impl<'a> Dialogue<'a> {
             waiting.iter().zip(&replies).filter(|(_, reply)| reply.is_positive()).map(|(target, _)| target).collect();
         if mail_fine {
             for (target, reply) in waiting.iter().zip(&replies).filter(|(_, reply)| !reply.is_positive()) {
-                let code = if reply.is_permanent() { Code::new(5, 0, 0) } else { Code::new(4, 0, 0) };
-                let report = said(code, &name, reply, "RCPT TO command");
-                answer.push(finisher.finish(request, target, &report, relay));
+                let target = std::slice::from_ref(target);
+                self.refuse_all(request, finisher, target, relay, reply, "RCPT TO command", answer);
             }
         } else {
             self.refuse_all(request, finisher, waiting, relay, &mail, "MAIL FROM command", answer);
@@ -252,7 +274,7 @@ impl<'a> Dialogue<'a> {
 
     #[allow(clippy::too_many_arguments)] // What a refusal is about, and to whom it is told.
     fn refuse_all(
-        &self,
+        &mut self,
         request: &Request,
         finisher: &Finisher,
         targets: &[Target],
@@ -263,6 +285,11 @@ impl<'a> Dialogue<'a> {
     ) {
         let code = if reply.is_permanent() { Code::new(5, 0, 0) } else { Code::new(4, 0, 0) };
         let report = said(code, &self.shown, reply, command);
+        if !self.no_more && report.verdict() == Verdict::Deferred {
+            self.settings.log.info(format!("{}: {}", request.queue_id, report.reason));
+            self.postponed = Some(report);
+            return;
+        }
         for target in targets {
             answer.push(finisher.finish(request, target, &report, relay));
         }

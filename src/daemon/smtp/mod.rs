@@ -3,17 +3,21 @@
 
 mod destination;
 mod dialogue;
+mod dns;
+mod hosts;
 mod stream;
 
 use super::agent;
 use super::skeleton::Context;
 use crate::conf::MainCf;
+use crate::delivery::pass::Passer;
 use crate::delivery::{Finisher, Relay};
-use crate::ipc::delivery::{Answer, Request, Target};
+use crate::ipc::delivery::{Answer, Outcome as OneOutcome, Request, Target};
 use crate::log::Log;
 use crate::status::{Code, Report, Verdict};
-use destination::{Destination, Peer, Resolver, Unreachable};
+use destination::{Destination, Peer, Unreachable};
 use dialogue::{Dialogue, Outcome};
+use hosts::Resolver;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -22,7 +26,6 @@ pub struct Settings {
     log: Arc<Log>,
     helo_name: String,
     myhostname: String,
-    own_names: Vec<String>,
     own_addresses: Vec<std::net::IpAddr>,
     connect_timeout: Duration,
     greeting_timeout: Duration,
@@ -35,7 +38,14 @@ pub struct Settings {
     host_lookup: String,
     disable_dns: bool,
     protocols: String,
-    best_mx_local: bool,
+    ignore_mx_error: bool,
+    defer_if_no_mx_address: bool,
+    randomize: bool,
+    address_preference: String,
+    balance: bool,
+    best_mx_transport: String,
+    passer: Passer,
+    relayhost: String,
     skip_5xx_greeting: bool,
     fallback: Vec<String>,
     bind_address: String,
@@ -53,7 +63,6 @@ impl Settings {
             log: context.log.clone(),
             helo_name: if helo.is_empty() { cf.myhostname() } else { helo },
             myhostname: cf.myhostname(),
-            own_names: vec![cf.myhostname().to_lowercase()],
             own_addresses: crate::route::resolve::own_addresses(cf),
             connect_timeout: cf.smtp_connect_timeout(),
             greeting_timeout: cf.smtp_helo_timeout(),
@@ -61,12 +70,19 @@ impl Settings {
             data_timeout: cf.smtp_data_xfer_timeout().max(cf.smtp_data_init_timeout()),
             done_timeout: cf.smtp_data_done_timeout(),
             line_limit: usize::try_from(cf.smtp_line_length_limit()).unwrap_or(998),
-            address_limit: usize::try_from(cf.smtp_mx_address_limit()).unwrap_or(5),
-            session_limit: usize::try_from(cf.smtp_mx_session_limit()).unwrap_or(2),
+            address_limit: limit(cf.smtp_mx_address_limit()),
+            session_limit: limit(cf.smtp_mx_session_limit()),
             host_lookup: cf.smtp_host_lookup(),
             disable_dns: cf.disable_dns_lookups() || cf.smtp_dns_support_level() == "disabled",
             protocols: cf.inet_protocols(),
-            best_mx_local: !cf.best_mx_transport().is_empty(),
+            ignore_mx_error: cf.ignore_mx_lookup_error(),
+            defer_if_no_mx_address: cf.smtp_defer_if_no_mx_address_found(),
+            randomize: cf.smtp_randomize_addresses(),
+            address_preference: cf.smtp_address_preference(),
+            balance: cf.smtp_balance_inet_protocols(),
+            best_mx_transport: cf.best_mx_transport(),
+            passer: Passer::new(cf),
+            relayhost: cf.relayhost(),
             skip_5xx_greeting: cf.smtp_skip_5xx_greeting(),
             fallback: MainCf::list(&cf.smtp_fallback_relay()),
             bind_address: cf.smtp_bind_address(),
@@ -87,10 +103,14 @@ impl Settings {
             data_timeout: cf.lmtp_data_xfer_timeout().max(cf.lmtp_data_init_timeout()),
             done_timeout: cf.lmtp_data_done_timeout(),
             line_limit: usize::try_from(cf.lmtp_line_length_limit()).unwrap_or(998),
-            address_limit: usize::try_from(cf.lmtp_mx_address_limit()).unwrap_or(5),
-            session_limit: usize::try_from(cf.lmtp_mx_session_limit()).unwrap_or(2),
+            address_limit: limit(cf.lmtp_mx_address_limit()),
+            session_limit: limit(cf.lmtp_mx_session_limit()),
             host_lookup: cf.lmtp_host_lookup(),
             skip_5xx_greeting: cf.lmtp_skip_5xx_greeting(),
+            defer_if_no_mx_address: cf.lmtp_defer_if_no_mx_address_found(),
+            randomize: cf.lmtp_randomize_addresses(),
+            address_preference: cf.lmtp_address_preference(),
+            balance: cf.lmtp_balance_inet_protocols(),
             fallback: MainCf::list(&cf.lmtp_fallback_relay()),
             bind_address: cf.lmtp_bind_address(),
             port: cf.lmtp_tcp_port().parse().unwrap_or(24),
@@ -98,6 +118,11 @@ impl Settings {
             ..Settings::new(context)
         }
     }
+}
+
+/// 0 is no limit.
+fn limit(number: i64) -> usize {
+    usize::try_from(number).ok().filter(|&number| number > 0).unwrap_or(usize::MAX)
 }
 
 pub fn run(context: Context) -> Result<(), String> {
@@ -148,19 +173,39 @@ impl<'a> Delivery<'a> {
     }
 
     fn run(mut self) -> Answer {
-        let mut places = vec![self.request.nexthop.clone()];
-        places.extend(self.settings.fallback.iter().cloned());
-        let mut last = Unreachable::temporary(Code::new(4, 4, 3), "no destination");
-        for place in places {
-            match self.try_place(&place) {
+        let settings = self.settings;
+        let own = MainCf::list(&self.request.nexthop);
+        let mut places: Vec<&String> = own.iter().chain(&settings.fallback).collect();
+        let mut last = Unreachable::temporary(Code::new(4, 3, 0), "server unavailable or unable to receive mail");
+        let mut at = 0;
+        while let Some(place) = places.get(at) {
+            let found = self.peers(place);
+            if found.as_ref().is_ok_and(|(_, found_self)| *found_self) {
+                places.truncate(own.len());
+            }
+            let is_last = at + 1 == places.len();
+            match found.and_then(|(peers, _)| self.try_peers(&peers, is_last)) {
                 Ok(()) => return self.answer,
-                Err(failure) => {
-                    let permanent = failure.report.verdict() == Verdict::Bounced;
-                    last = failure;
-                    if permanent {
-                        break;
-                    }
-                }
+                Err(failure) => last = failure,
+            }
+            if last.found_self {
+                break;
+            }
+            at += 1;
+        }
+        if last.report.verdict() == Verdict::Bounced {
+            // What may be a mistake in our own configuration is no reason to return mail.
+            let mistake = if at.min(places.len().saturating_sub(1)) >= own.len() {
+                Some(if settings.lmtp { "lmtp_fallback_relay" } else { "smtp_fallback_relay" })
+            } else {
+                (!settings.lmtp && !settings.relayhost.is_empty() && self.request.nexthop == settings.relayhost)
+                    .then_some("relayhost")
+            };
+            if let Some(parameter) = mistake {
+                settings.log.warning(format!("{parameter} configuration problem"));
+                last.report.code = Code::new(4, 3, 5);
+            } else if last.is_loop() && !settings.lmtp && !settings.best_mx_transport.is_empty() {
+                return self.pass_on();
             }
         }
         let relay = Relay {
@@ -174,42 +219,84 @@ impl<'a> Delivery<'a> {
         self.answer
     }
 
-    fn peers(&self, place: &str) -> Result<Vec<Peer>, Unreachable> {
+    /// We are the best mail host of the domain: best_mx_transport delivers.
+    fn pass_on(mut self) -> Answer {
+        let transport = &self.settings.best_mx_transport;
+        for target in std::mem::take(&mut self.waiting) {
+            let (id, address) = (&self.request.queue_id, &target.address);
+            self.settings.log.info(format!("{id}: passing <{address}> to transport={transport}"));
+            match self.settings.passer.pass(transport, self.request, &target) {
+                Ok(passed) if !passed.is_empty() => {
+                    // The other agent wrote the status lines; the mark is ours to make.
+                    if passed.iter().all(|outcome| outcome.report().verdict() == Verdict::Sent)
+                        && let Err(error) = self.finisher.mark_done(self.request, &target)
+                    {
+                        self.settings.log.warning(format!("{id}: cannot mark recipient done: {error}"));
+                    }
+                    self.answer
+                        .extend(passed.into_iter().map(|outcome| OneOutcome { offset: target.offset, ..outcome }));
+                }
+                _ => {
+                    self.settings.log.warning(format!("best_mx_transport {transport} does not answer"));
+                    let report = Report::deferred("mail transport unavailable");
+                    self.answer.push(self.finisher.finish(self.request, &target, &report, &Relay::none()));
+                }
+            }
+        }
+        self.answer
+    }
+
+    /// Whom to connect to, and whether we are one of the domain's mail hosts.
+    fn peers(&self, place: &str) -> Result<(Vec<Peer>, bool), Unreachable> {
         let settings = self.settings;
         let mut place = place;
         if settings.lmtp {
             if let Some(path) = place.strip_prefix("unix:") {
-                return Ok(vec![Peer::Socket { path: path.into(), name: settings.myhostname.clone() }]);
+                return Ok((vec![Peer::Socket { path: path.into(), name: settings.myhostname.clone() }], false));
             }
             place = place.strip_prefix("inet:").unwrap_or(place);
         }
-        let destination = Destination::parse(place, settings.port);
+        let destination = Destination::parse(place, settings.port).inspect_err(|wrong| {
+            settings.log.warning(&wrong.report.reason);
+        })?;
         let destination = Destination { literal: destination.literal || settings.lmtp, ..destination };
-        Ok(self.resolver.hosts(settings, &destination)?.into_iter().map(Peer::Host).collect())
+        let found = self.resolver.hosts(settings, &destination)?;
+        Ok((found.hosts.into_iter().map(Peer::Host).collect(), found.found_self))
     }
 
-    /// Tries the hosts of a next hop in order. Ok: every recipient has its answer.
-    fn try_place(&mut self, place: &str) -> Result<(), Unreachable> {
-        let hosts = self.peers(place)?;
-        let mut last = Unreachable::temporary(Code::new(4, 4, 1), "no host to connect to");
+    /// Tries the hosts of a next hop in order. Ok: every recipient has its answer. A temporary failure at a host sends
+    /// its recipients to the next one; `is_last`: there are no others after these.
+    fn try_peers(&mut self, peers: &[Peer], is_last: bool) -> Result<(), Unreachable> {
+        let settings = self.settings;
+        let mut last = Unreachable::temporary(Code::new(4, 3, 0), "server unavailable or unable to receive mail");
         let mut sessions = 0;
-        for host in hosts.iter().take(self.settings.address_limit.max(1)) {
-            if sessions >= self.settings.session_limit.max(1) {
+        let tried = peers.len().min(settings.address_limit);
+        for (at, peer) in peers.iter().take(tried).enumerate() {
+            if sessions == settings.session_limit {
                 break;
             }
-            let mut dialogue = match Dialogue::connect(self.settings, host) {
+            let no_more = is_last && at + 1 == tried;
+            let mut dialogue = match Dialogue::connect(settings, peer) {
                 Ok(dialogue) => dialogue,
                 Err(failure) => {
-                    self.settings.log.info(&failure.report.reason);
+                    if failure.relay.is_none() {
+                        settings.log.info(&failure.report.reason);
+                    } else if failure.report.verdict() == Verdict::Bounced {
+                        self.refuse(&failure);
+                        return Ok(());
+                    } else if !no_more {
+                        settings.log.info(format!("{}: {}", self.request.queue_id, failure.report.reason));
+                    }
                     last = failure;
                     continue;
                 }
             };
             sessions += 1;
+            let no_more = no_more || (is_last && sessions == settings.session_limit);
             let connected = SystemTime::now();
-            let relay = Relay { begun: Some(self.begun), connected: Some(connected), ..Relay::named(host.shown()) };
+            let relay = Relay { begun: Some(self.begun), connected: Some(connected), ..Relay::named(peer.shown()) };
             let waiting = std::mem::take(&mut self.waiting);
-            match dialogue.deliver(self.request, self.finisher, waiting, &relay) {
+            match dialogue.deliver(self.request, self.finisher, waiting, &relay, no_more) {
                 Outcome::Answered(answer) => {
                     self.answer.extend(answer);
                     return Ok(());
@@ -218,13 +305,19 @@ impl<'a> Delivery<'a> {
                     self.answer.extend(answer);
                     self.waiting = waiting;
                     last = failure;
-                    if self.waiting.is_empty() {
-                        return Ok(());
-                    }
                 }
             }
         }
         Err(last)
+    }
+
+    /// A host that wants none of it, whoever the recipient.
+    fn refuse(&mut self, failure: &Unreachable) {
+        let name = failure.relay.clone().unwrap_or_else(|| "none".into());
+        let relay = Relay { begun: Some(self.begun), ..Relay::named(name) };
+        for target in std::mem::take(&mut self.waiting) {
+            self.answer.push(self.finisher.finish(self.request, &target, &failure.report, &relay));
+        }
     }
 }
 
@@ -233,7 +326,11 @@ fn said(report_code: Code, host: &str, reply: &crate::proto::smtp_reply::Reply, 
     let text = reply.text();
     let code = reply.lines.first().and_then(|line| Code::split(line)).map_or(report_code, |(code, _)| code);
     // The class is what the three digits say: a server that writes "450 5.1.1" is believed in its first digit.
-    let code = if code.class() == report_code.class() { code } else { report_code };
+    let code = match report_code.class() {
+        4 => code.softened(),
+        5 => code.hardened(),
+        _ => code,
+    };
     let name = host.split(['[', ':']).next().unwrap_or(host);
     Report {
         code,

@@ -30,7 +30,7 @@ impl Peer {
         let reverse = if lookup { resolve::name_of(address) } else { None };
         // A name that does not lead back to the address is not the client's to use.
         let verified =
-            reverse.as_ref().filter(|name| resolve::addresses_of(name).is_some_and(|found| found.contains(&address)));
+            reverse.as_ref().filter(|name| resolve::addresses(name).is_ok_and(|found| found.contains(&address)));
         Peer {
             name: verified.cloned().unwrap_or_else(|| "unknown".into()),
             reverse: reverse.clone().unwrap_or_else(|| "unknown".into()),

@@ -362,7 +362,11 @@ impl<S: Duplex> Session<S> {
         }
         let needed = self.settings.queue_minfree.max(limit.saturating_mul(3) / 2).max(size);
         match crate::sys::files::free_space(std::path::Path::new(".")) {
-            Ok((bytes, inodes)) if bytes < needed || inodes < 1 => Err("452 4.3.1 Insufficient system storage".into()),
+            Ok((bytes, inodes)) if bytes < needed || inodes < 1 => {
+                self.log
+                    .warning(format!("not enough free space in mail queue: {bytes} bytes < 1.5*message size limit"));
+                Err("452 4.3.1 Insufficient system storage".into())
+            }
             _ => Ok(()),
         }
     }
