@@ -30,6 +30,25 @@ pub struct Request {
     pub attributes: std::collections::HashMap<String, String>,
 }
 
+impl Request {
+    fn trace_flags(&self) -> u32 {
+        self.attributes.get("trace_flags").and_then(|flags| flags.parse().ok()).unwrap_or(0)
+    }
+
+    /// Nothing is delivered: the agent tells what it would do.
+    pub fn only_verifies(&self) -> bool {
+        self.trace_flags() & trace::VERIFY != 0
+    }
+
+    /// The sender is told what became of each address that `target` leads to, not only of failures.
+    pub fn is_traced(&self, target: &Target) -> bool {
+        self.trace_flags() != 0 || target.notify & NOTIFY_SUCCESS != 0
+    }
+}
+
+/// RFC 3461, as the queue numbers it.
+pub const NOTIFY_SUCCESS: u32 = 2;
+
 /// A recipient of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
@@ -51,6 +70,9 @@ pub struct Outcome {
     pub reason: String,
     pub mta: Option<String>,
     pub diagnostic: Option<String>,
+    /// Who delivered, for reports: "local", "mx.example.org[192.0.2.1]:25".
+    #[serde(default)]
+    pub relay: String,
     /// The destination itself did not answer, whoever the recipient: its other mail need not be tried now.
     pub destination_down: bool,
 }
@@ -64,6 +86,7 @@ impl Outcome {
             reason: report.reason.clone(),
             mta: report.mta.clone(),
             diagnostic: report.diagnostic.clone(),
+            relay: String::new(),
             destination_down,
         }
     }

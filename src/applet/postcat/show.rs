@@ -15,7 +15,7 @@ pub struct View {
     pub body: bool,
     pub offsets: bool,
     pub decimal: bool,
-    /// Every record as it stands: names before content, padding, pointers not followed, no end but that of the file.
+    /// Every record as it stands: names before content, padding, pointers not followed.
     pub raw: bool,
 }
 
@@ -97,10 +97,8 @@ impl Shown<'_> {
                 }
                 Some(_) => {}
             }
-            if self.view.envelope {
-                writeln!(out, "*** ENVELOPE RECORDS {} ***", self.name)?;
-            }
         }
+        let mut titled = self.start > 0 || !self.view.envelope;
         let mut part = Part::Envelope;
         let mut line_start = true;
         let mut open_line = false;
@@ -108,6 +106,9 @@ impl Shown<'_> {
         loop {
             let at = input.stream_position()?;
             let Some(record) = self.next(&mut input, out, &mut seen)? else { return Ok(()) };
+            if !std::mem::replace(&mut titled, true) {
+                writeln!(out, "*** ENVELOPE RECORDS {} ***", self.name)?;
+            }
             let content = matches!(part, Part::Header | Part::Body);
             if open_line && !matches!(record.kind, Type::NORMAL | Type::CONTINUED) {
                 out.write_all(b"\n")?;
@@ -131,9 +132,7 @@ impl Shown<'_> {
                         return Err(self.read_error(out, "seek error after reading END record: Illegal seek"));
                     }
                     self.title(out, "MESSAGE FILE END", at, &record)?;
-                    if !self.view.raw {
-                        return Ok(());
-                    }
+                    return Ok(());
                 }
                 Type::NORMAL | Type::CONTINUED if content || record.kind == Type::NORMAL => {
                     if part == Part::Header && line_start && is_end_of_header(&record.data) {

@@ -57,7 +57,9 @@ fn is_site(site: &str) -> bool {
             && !label.ends_with('-')
             && label.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'))
     };
-    site.len() < 256 && site.split('.').all(label) && !site.split('.').all(|part| part.bytes().all(|b| b.is_ascii_digit()))
+    site.len() < 256
+        && site.split('.').all(label)
+        && !site.split('.').all(|part| part.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// fast_flush_domains: the sites that may be asked for.

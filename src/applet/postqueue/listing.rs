@@ -88,7 +88,13 @@ impl Total {
         let id = format!("{}{mark}{expired}", listed.queue_id);
         let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(listed.arrival_time);
         let stamp = crate::message::stamp::ctime(time);
-        writeln!(out, "{id:<11} {:>7} {}  {}", listed.message_size, stamp.get(..19).unwrap_or_default(), listed.sender)?;
+        writeln!(
+            out,
+            "{id:<11} {:>7} {}  {}",
+            listed.message_size,
+            stamp.get(..19).unwrap_or_default(),
+            listed.sender
+        )?;
         let mut said = None;
         let mut sorted: Vec<_> = listed.recipients.iter().collect();
         sorted.sort_by_key(|recipient| recipient.delay_reason.is_some());
@@ -113,4 +119,3 @@ impl Total {
         writeln!(out, "\n-- {} Kbytes in {} Request{plural}.", self.bytes / 1024, self.messages)
     }
 }
-

@@ -132,5 +132,9 @@ fn through_postdrop(cf: &MainCf, voice: &Voice, arguments: &[&str]) -> Result<Ou
             return Err(unavailable(text));
         }
     }
-    if output.status.success() { Ok(output) } else { Err(unavailable(format!("{}: {}", path.display(), output.status))) }
+    if output.status.success() {
+        Ok(output)
+    } else {
+        Err(unavailable(format!("{}: {}", path.display(), output.status)))
+    }
 }

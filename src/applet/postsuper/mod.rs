@@ -101,7 +101,8 @@ fn ids<'a>(matches: &'a ArgMatches, letter: &str) -> impl Iterator<Item = &'a St
 /// A line for each thing that was asked for, also when it found nothing to do.
 fn report(matches: &ArgMatches, doer: &Doer<'_>, voice: &Voice) {
     for (action, words) in Action::REPORTS {
-        let asked = Action::OPTIONS.iter().any(|(letter, actions)| actions.contains(action) && matches.contains_id(letter));
+        let asked =
+            Action::OPTIONS.iter().any(|(letter, actions)| actions.contains(action) && matches.contains_id(letter));
         if asked {
             voice.info(format!("{words}: {}", messages(doer.count(*action))));
         }

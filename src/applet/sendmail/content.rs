@@ -65,12 +65,7 @@ fn header_name(line: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// Copies standard input as content records. Carriage returns before line feeds go.
-pub fn copy(
-    limit: u64,
-    submission: &Submission,
-    person: &Person,
-    stream: &mut Vec<u8>,
-) -> Result<Extracted, Failure> {
+pub fn copy(limit: u64, submission: &Submission, person: &Person, stream: &mut Vec<u8>) -> Result<Extracted, Failure> {
     let mut extracted = Extracted::default();
     let mut input = io::BufReader::new(io::stdin().lock());
     let mut in_header = true;
@@ -104,7 +99,8 @@ pub fn copy(
             return Err(person.too_big());
         }
         if in_header && at_line_start && submission.extract {
-            in_header = header_bytes < MAX_HEADERS && !line.is_empty() && (continues(&line) || header_name(&line).is_some());
+            in_header =
+                header_bytes < MAX_HEADERS && !line.is_empty() && (continues(&line) || header_name(&line).is_some());
             if !in_header && !line.is_empty() {
                 // Text where a header should be: the body begins here.
                 record::write(stream, Type::NORMAL, b"")?;
@@ -112,8 +108,15 @@ pub fn copy(
         }
         if in_header && submission.extract {
             header_bytes += line.len();
-            if at_line_start { extracted.line(&line) } else { extracted.header.extend_from_slice(&line) }
-            if at_line_start && !continues(&line) && let Some((name, rest)) = header_name(&line) {
+            if at_line_start {
+                extracted.line(&line)
+            } else {
+                extracted.header.extend_from_slice(&line)
+            }
+            if at_line_start
+                && !continues(&line)
+                && let Some((name, rest)) = header_name(&line)
+            {
                 line = [name, rest].concat();
             }
         }

@@ -17,8 +17,8 @@ use crate::exit::{Exit, Failure};
 use crate::log::Log;
 use crate::table::{Options, rebuild};
 use clap::{Arg, ArgAction, Command};
-use options::{Mode, Submission};
 pub use options::Flush;
+use options::{Mode, Submission};
 use std::ffi::OsString;
 use std::sync::Arc;
 

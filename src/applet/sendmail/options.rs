@@ -281,12 +281,8 @@ impl Submission {
             return Err(refuse("-qI can be used only in delivery mode"));
         }
         if asked.verify {
-            let together = [
-                (self.extract, "t"),
-                (self.notify != 0, "N"),
-                (self.ret != 0, "R"),
-                (asked.verbose == 1, "v"),
-            ];
+            let together =
+                [(self.extract, "t"), (self.notify != 0, "N"), (self.ret != 0, "R"), (asked.verbose == 1, "v")];
             if let Some((_, letter)) = together.iter().find(|(given, _)| *given) {
                 return Err(refuse(format!("-{letter} option cannot be used with -bv")));
             }

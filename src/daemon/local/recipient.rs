@@ -46,6 +46,10 @@ pub struct Booked {
     pub report: Report,
     /// Another agent delivered, and wrote the status line.
     pub logged: bool,
+    /// Who delivered.
+    pub relay: String,
+    /// It is named without the recipient that led to it.
+    pub alone: bool,
 }
 
 /// The delivery to one recipient of a request.
@@ -58,6 +62,10 @@ pub struct Delivery<'a> {
     pub current: String,
     /// The sender, or the owner of the list that is being expanded.
     pub sender: String,
+    /// A list with an owner was expanded.
+    pub expanded: bool,
+    /// The list that is being expanded has an owner.
+    owned: bool,
     results: Vec<Booked>,
     done: HashSet<Item>,
     mailboxes: HashSet<String>,
@@ -73,6 +81,8 @@ impl<'a> Delivery<'a> {
             file,
             current: target.address.clone(),
             sender: request.sender.clone(),
+            expanded: false,
+            owned: false,
             results: Vec::new(),
             done: HashSet::new(),
             mailboxes: HashSet::new(),
@@ -120,7 +130,13 @@ impl<'a> Delivery<'a> {
 
     /// Books what became of the address that is being delivered to.
     pub fn book(&mut self, report: Report) {
-        self.results.push(Booked { address: self.current.clone(), report, logged: false });
+        self.results.push(Booked {
+            address: self.current.clone(),
+            report,
+            logged: false,
+            relay: "local".to_owned(),
+            alone: false,
+        });
     }
 
     /// Delivers to an address of this machine.
@@ -173,9 +189,11 @@ impl<'a> Delivery<'a> {
         self.user(&user_folded, extension, true);
     }
 
+    /// The members of a list with an owner get a message of their own, from him: what becomes of it is his to know.
     fn alias(&mut self, name: &str, list: Vec<Item>, depth: usize) {
-        let sender = self.sender.clone();
+        let before = (self.sender.clone(), self.owned, std::mem::take(&mut self.forwards));
         if let Ok(Some(owner)) = self.settings.aliases.find_text(&format!("owner-{name}")) {
+            (self.expanded, self.owned) = (true, true);
             let expanded = targets(&owner);
             self.sender = match expanded.as_slice() {
                 [Item::Address(one)] if self.settings.expand_owner_alias => self.settings.router.rewriter.rewrite(one),
@@ -183,7 +201,14 @@ impl<'a> Delivery<'a> {
             };
         }
         self.list(list, Source::Alias, &None, depth);
-        self.sender = sender;
+        if self.sender == before.0 {
+            let own = std::mem::replace(&mut self.forwards, before.2);
+            self.forwards.extend(own);
+        } else {
+            self.send_forwards();
+            self.forwards = before.2;
+        }
+        (self.sender, self.owned) = (before.0, before.1);
     }
 
     /// Delivers to every target of a list.
@@ -241,7 +266,7 @@ impl<'a> Delivery<'a> {
             let (user, extension) = (user.to_owned(), extension.map(str::to_owned));
             return self.user(&user, extension.as_deref(), false);
         }
-        if source == Source::Alias && self.is_here(&complete) {
+        if source == Source::Alias && !self.owned && self.is_here(&complete) {
             return self.recipient(&complete, depth + 1);
         }
         if !self.forwards.iter().any(|known| known.eq_ignore_ascii_case(&complete)) {
@@ -315,6 +340,8 @@ impl<'a> Delivery<'a> {
                 address: outcome.address.clone().unwrap_or_else(|| target.address.clone()),
                 report: outcome.report(),
                 logged: true,
+                relay: outcome.relay.clone(),
+                alone: false,
             })),
             Ok(_) => self.book(Report::deferred("mail transport unavailable")),
             Err(error) => {
@@ -409,6 +436,16 @@ impl<'a> Delivery<'a> {
         let members = std::mem::take(&mut self.forwards);
         if members.is_empty() {
             return;
+        }
+        if self.request.only_verifies() {
+            let told = members.into_iter().map(|address| Booked {
+                report: Report::sent(format!("forwards to {}", envelope::quote(&address))),
+                address,
+                logged: false,
+                relay: "local".to_owned(),
+                alone: true,
+            });
+            return self.results.extend(told);
         }
         let report = forward::send(self, &members);
         self.book(report);

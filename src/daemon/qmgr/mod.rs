@@ -6,6 +6,7 @@
 
 mod active;
 mod schedule;
+mod trace;
 
 use super::skeleton::Context;
 use crate::conf::MainCf;

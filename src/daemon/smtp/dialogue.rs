@@ -198,8 +198,11 @@ impl<'a> Dialogue<'a> {
         let patience = self.settings.command_timeout;
         let mut commands = vec![self.mail_command(request)];
         commands.extend(waiting.iter().map(|target| format!("RCPT TO:<{}>", envelope::quote(&target.address))));
+        let verifies = request.only_verifies();
         if self.pipelining {
-            commands.push("DATA".to_owned());
+            if !verifies {
+                commands.push("DATA".to_owned());
+            }
             let all = commands.join("\r\n");
             self.send(&all).map_err(|error| self.lost(error.into(), &name, "sending MAIL FROM"))?;
         }
@@ -227,6 +230,12 @@ impl<'a> Dialogue<'a> {
             }
         } else {
             self.refuse_all(request, finisher, waiting, relay, &mail, "MAIL FROM command", answer);
+        }
+        if verifies {
+            let fine = waiting.iter().zip(&replies).filter(|(_, reply)| mail_fine && reply.is_positive());
+            answer.extend(fine.map(|(target, reply)| finisher.finish(request, target, &agreed(reply), relay)));
+            let _ = self.ask("RSET", patience);
+            return Ok(());
         }
         let nothing_to_send = !mail_fine || accepted.is_empty();
         if nothing_to_send && !self.pipelining {
@@ -263,10 +272,9 @@ impl<'a> Dialogue<'a> {
                 self.refuse_all(request, finisher, targets, relay, &end, "end of DATA command", answer);
                 continue;
             }
-            let code = end.lines.first().and_then(|line| Code::split(line)).map_or(Code::SENT, |(code, _)| code);
-            let code = if code.class() == 2 { code } else { Code::SENT };
+            let report = Report { mta: Some(name.split('[').next().unwrap_or(&name).to_owned()), ..agreed(&end) };
             for target in targets {
-                answer.push(finisher.finish(request, target, &Report::new(code, end.text()), relay));
+                answer.push(finisher.finish(request, target, &report, relay));
             }
         }
         Ok(())
@@ -351,4 +359,11 @@ impl<'a> Dialogue<'a> {
             }
         }
     }
+}
+
+/// The report of a reply that says yes.
+fn agreed(reply: &Reply) -> Report {
+    let code = reply.lines.first().and_then(|line| Code::split(line)).map_or(Code::SENT, |(code, _)| code);
+    let code = if code.class() == 2 { code } else { Code::SENT };
+    Report { diagnostic: Some(reply.text()), ..Report::new(code, reply.text()) }
 }
