@@ -92,6 +92,7 @@ impl Cleanup {
             recipients: recipients.len(),
             data_offset: 0,
             size: 0,
+            content_length: 0,
             in_header: true,
             header: Vec::new(),
             header_open: false,
@@ -172,7 +173,9 @@ pub struct Intake {
     arrival: SystemTime,
     recipients: usize,
     data_offset: u64,
+    /// With LF line ends, for message_size_limit.
     size: u64,
+    content_length: u64,
     in_header: bool,
     /// The logical header that is being collected, physical lines joined by LF.
     header: Vec<u8>,
@@ -206,6 +209,8 @@ impl Intake {
             self.end_of_header(false)?;
         }
         let done = |error| CleanupError::Write(error);
+        // What logs and listings call the size is the content as it stands in the file.
+        self.content_length = self.file.position() - self.data_offset;
         self.file.record(Type::EXTRACTED, b"").map_err(done)?;
         self.file.record(Type::END, b"").map_err(done)?;
         let size = self.size_record();
@@ -214,7 +219,7 @@ impl Intake {
     }
 
     fn size_record(&self) -> Vec<u8> {
-        let (size, offset, count) = (self.size, self.data_offset, self.recipients);
+        let (size, offset, count) = (self.content_length, self.data_offset, self.recipients);
         format!("{size:15} {offset:15} {count:15} {:15} {size:15} {:15}", 0, 0).into_bytes()
     }
 

@@ -19,7 +19,7 @@ pub struct Request {
     pub transport: String,
     pub nexthop: String,
     pub sender: String,
-    /// Content size in bytes.
+    /// The content's records in bytes: a little more than the content.
     pub size: u64,
     pub data_offset: u64,
     /// Microseconds since the epoch: arrival, and when the queue manager took the message up.

@@ -35,7 +35,7 @@ pub mod notify {
 /// The envelope of a queued message.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// Content size in bytes with LF line ends.
+    /// The content's records in bytes.
     pub size: u64,
     /// Where the content's first record stands.
     pub data_offset: u64,

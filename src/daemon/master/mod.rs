@@ -247,8 +247,8 @@ impl Master {
     fn stop(&mut self) {
         for service in &mut self.services {
             service.close();
+            // Its socket stays: who calls learns that nobody answers, and not that there is no mail system here.
             service.retire(Signal::SIGTERM);
-            service.remove_socket();
         }
         let end = Instant::now() + STOP_PATIENCE;
         while self.services.iter().any(Running::has_processes) && Instant::now() < end {
