@@ -86,6 +86,7 @@ stories! {
     deferral
     domain
     full_disk
+    down
     hold
     kills
     mailboxes
@@ -94,5 +95,6 @@ stories! {
     reload
     smuggling
     submission
+    verify
     unfit
 }

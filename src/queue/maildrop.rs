@@ -56,7 +56,7 @@ pub fn submit(queue: &Queue, input: &mut impl Read, uid: u32, limit: u64) -> Res
         let _ = file.own_by(uid, group);
     }
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    file.record(Type::TIME, format!("{} {:6}", now.as_secs(), now.subsec_micros()).as_bytes()).map_err(written)?;
+    file.record(Type::TIME, format!("{} {}", now.as_secs(), now.subsec_micros()).as_bytes()).map_err(written)?;
     let mut allowed = ENVELOPE;
     loop {
         let record = record::read(input).map_err(|source| match source {

@@ -132,6 +132,9 @@ impl Shown<'_> {
                         return Err(self.read_error(out, "seek error after reading END record: Illegal seek"));
                     }
                     self.title(out, "MESSAGE FILE END", at, &record)?;
+                    if part != Part::Extracted {
+                        self.warn(out, format!("{}: out-of-order message end marker", self.name))?;
+                    }
                     return Ok(());
                 }
                 Type::NORMAL | Type::CONTINUED if content || record.kind == Type::NORMAL => {
@@ -227,6 +230,7 @@ impl Shown<'_> {
 
     fn envelope(&self, out: &mut impl Write, at: u64, record: &Record) -> Result<(), Failure> {
         let text = String::from_utf8_lossy(&record.data);
+        self.prefix(out, at, record)?;
         let line = match record.kind {
             Type::TIME => format!("message_arrival_time: {}", time(&text)),
             Type::WARN_TIME => format!("warning_message_time: {}", time(&text)),
@@ -244,9 +248,8 @@ impl Shown<'_> {
                 format!("{}: {text}", named.map_or("unknown_record_type", |(_, name)| *name))
             }
         };
-        self.prefix(out, at, record)?;
         writeln!(out, "{line}")?;
-        let sized = text.split_whitespace().next().is_some_and(|word| word.parse::<u64>().is_ok());
+        let sized = text.split_whitespace().map(str::parse::<u64>).take_while(Result::is_ok).count() >= 2;
         if record.kind == Type::SIZE && !sized {
             self.warn(out, format!("invalid size record: {}", text.get(..100).unwrap_or(&text)))?;
         }

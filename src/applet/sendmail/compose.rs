@@ -55,10 +55,9 @@ pub fn compose(cf: &MainCf, submission: &Submission, voice: &Voice) -> Result<(S
     if flags != 0 {
         put(Type::ATTRIBUTE, &format!("trace_flags={flags}"));
     }
-    if submission.notify != 0 {
-        put(Type::ATTRIBUTE, &format!("notify_flags={}", submission.notify));
-    }
+    let notify = (submission.notify != 0).then(|| format!("notify_flags={}", submission.notify));
     for recipient in submission.recipients.iter().flat_map(|text| recipients_of(text)) {
+        notify.iter().for_each(|attribute| put(Type::ATTRIBUTE, attribute));
         put(Type::RECIPIENT, &recipient);
     }
     put(Type::MESSAGE, "");
@@ -74,7 +73,10 @@ pub fn compose(cf: &MainCf, submission: &Submission, voice: &Voice) -> Result<(S
         if found.recipients().is_empty() && submission.recipients.is_empty() {
             return Err(person.refuse("No recipient addresses found in message header"));
         }
-        found.recipients().iter().for_each(|recipient| put(Type::RECIPIENT, recipient));
+        for recipient in found.recipients() {
+            notify.iter().for_each(|attribute| put(Type::ATTRIBUTE, attribute));
+            put(Type::RECIPIENT, recipient);
+        }
     }
     put(Type::END, "");
     Ok((sender, stream))
