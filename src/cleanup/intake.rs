@@ -228,7 +228,7 @@ impl Intake {
         let size = self.size_record();
         let file = &mut self.file;
         file.record(Type::SIZE, &size)?;
-        file.record(Type::TIME, format!("{} {:6}", since.as_secs(), since.subsec_micros()).as_bytes())?;
+        file.record(Type::TIME, format!("{} {}", since.as_secs(), since.subsec_micros()).as_bytes())?;
         file.record(Type::ATTRIBUTE, format!("create_time={}", since.as_secs()).as_bytes())?;
         let context = if envelope.rewrite_headers { "local" } else { "remote" };
         file.record(Type::ATTRIBUTE, format!("rewrite_context={context}").as_bytes())?;

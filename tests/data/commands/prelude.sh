@@ -18,7 +18,7 @@ queue() {
 send() {
     sendmail "$@" 2> >(grep -v 'unable to look up public/pickup' >&2); echo "sendmail: $?"
     for file in q/maildrop/*; do
-        [ -f "$file" ] || continue
+        [ -f "$file" ] && [ -x "$file" ] || continue
         postcat -d -e -b -h "$file" | grep -av 'ENVELOPE\|message_arrival\|sender_fullname'
         rm -f "$file"
     done
