@@ -8,6 +8,7 @@ use crate::exit::{Exit, Failure};
 use crate::log::Log;
 use crate::sys::accounts;
 use std::io::{self, IsTerminal};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Whether stderr hears what is logged.
@@ -72,7 +73,8 @@ impl Voice {
     fn allowed(&self, option: Option<&Path>, status: Exit) -> Result<(), Failure> {
         let directory = main_cf::directory(option);
         let default = Path::new(main_cf::DEFAULT_DIRECTORY);
-        if directory == default || controls(Some(&directory)) {
+        let own = || std::fs::metadata(&directory).is_ok_and(|data| data.uid() == accounts::effective_uid());
+        if directory == default || own() || controls(Some(&directory)) {
             return Ok(());
         }
         match MainCf::read(default) {

@@ -2,7 +2,7 @@
 //! hash_queue_depth wants, under the name that their inode gives them (a restored queue has other inodes, and a name
 //! that is not the inode's may be given to a new message).
 //!
-//! A new name may be an old one's: files take their new names with a "#" behind them first, and when all have theirs the
+//! A new name may be an old one's: files take their new names with a mark behind them first, and when all have theirs the
 //! marks go. A run that was cut short is finished by the next.
 
 use crate::applet::voice::Voice;
@@ -22,7 +22,8 @@ const MESSAGES: &[&str] = &["maildrop", "incoming", "active", "deferred", "hold"
 const LOGS: &[&str] = &["defer", "bounce", "trace"];
 /// A file that is not complete after this long will never be.
 const STALE: Duration = Duration::from_secs(7 * 24 * 3600);
-const MARK: char = '#';
+/// The reference's own: either finishes what the other began.
+const MARK: &str = "#FIX";
 /// Deeper than any hash_queue_depth.
 const MAX_DEPTH: usize = 17;
 
@@ -107,7 +108,7 @@ impl Mend<'_> {
 
 fn marked(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(MARK.to_string());
+    name.push(MARK);
     name.into()
 }
 
