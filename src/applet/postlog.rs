@@ -7,7 +7,7 @@ use crate::exit::{Exit, Failure};
 use crate::log::{Event, Log};
 use clap::{Arg, ArgAction, Command};
 use std::ffi::OsString;
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal};
 use std::path::Path;
 
 pub const APPLET: Applet = Applet {
@@ -35,7 +35,7 @@ fn cli() -> Command {
 const USAGE: &str = "postlog [-c config_dir] [-i] [-p priority] [-t tag] [-v] [text]";
 
 fn run(call: &Invocation) -> Result<Exit, Failure> {
-    let mut voice = Voice::at_terminal(call, "postlog");
+    let mut voice = Voice::at_terminal("postlog");
     let outcome = serve(call, &mut voice);
     voice.end(outcome)
 }
@@ -63,13 +63,8 @@ fn serve(call: &Invocation, voice: &mut Voice) -> Result<Exit, Failure> {
     let (name, service) = tag.split_once('/').unwrap_or((tag.as_str(), ""));
     let log = Log::open(name, service, &cf.syslog_facility(), &cf.maillog_file());
     // A person at a terminal sees what is logged, as the reference does it.
-    let echo = io::stderr().is_terminal().then(|| tag.clone());
-    let say = |text: Vec<u8>| {
-        if let Some(tag) = &echo {
-            let _ = io::stderr().write_all(&[tag.as_bytes(), b": ", &text, b"\n"].concat());
-        }
-        log.event(&make(text));
-    };
+    let log = if io::stderr().is_terminal() { log.with_stderr(&tag) } else { log };
+    let say = |text: Vec<u8>| log.event(&make(text));
     let words: Vec<String> = matches
         .get_many::<OsString>("text")
         .into_iter()

@@ -40,13 +40,13 @@ impl Voice {
     }
 
     /// A program that says on stderr only what a person at a terminal may read.
-    pub fn at_terminal(call: &Invocation, service: &'static str) -> Voice {
-        Voice::open(call.program.clone(), service, Stderr::Terminal)
+    pub fn at_terminal(service: &'static str) -> Voice {
+        Voice::open(format!("postfix/{service}"), service, Stderr::Terminal)
     }
 
     fn open(program: String, service: &'static str, stderr: Stderr) -> Voice {
         let mut voice = Voice { log: Log::nowhere(), program, service, stderr };
-        voice.log = voice.heard(Log::open("postfix", service, "mail", ""));
+        voice.log = voice.heard(Log::on_demand("postfix", service, "mail", ""));
         voice
     }
 
@@ -98,7 +98,7 @@ impl Voice {
 
     /// Speaks by this configuration from now on.
     pub fn adopt(&mut self, cf: &MainCf) {
-        let log = Log::open(&cf.syslog_name(), self.service, &cf.syslog_facility(), &cf.maillog_file());
+        let log = Log::on_demand(&cf.syslog_name(), self.service, &cf.syslog_facility(), &cf.maillog_file());
         self.log = self.heard(log);
     }
 

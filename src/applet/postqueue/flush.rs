@@ -47,15 +47,17 @@ pub fn flush(cf: &MainCf, voice: &Voice, what: &Flush) -> Result<Exit, Failure> 
 /// A host name, or an address in brackets.
 fn is_site(site: &str) -> bool {
     if let Some(inside) = site.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        let address = inside.strip_prefix("IPv6:").unwrap_or(inside);
-        return address.parse::<std::net::IpAddr>().is_ok();
+        return match inside.get(..5).filter(|tag| tag.eq_ignore_ascii_case("IPv6:")) {
+            Some(tag) => inside[tag.len()..].parse::<std::net::Ipv6Addr>().is_ok(),
+            None => inside.parse::<std::net::Ipv4Addr>().is_ok(),
+        };
     }
     let label = |label: &str| {
         !label.is_empty()
             && label.len() < 64
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_'))
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
     };
     site.len() < 256
         && site.split('.').all(label)

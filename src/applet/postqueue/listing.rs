@@ -17,6 +17,11 @@ pub enum Form {
 
 /// Prints the listing that comes from `source`.
 pub fn print(source: Box<dyn Read>, form: Form) -> Result<(), Failure> {
+    let unwritten = |error: io::Error| match error.kind() {
+        // A reader that went away is a normal end.
+        io::ErrorKind::BrokenPipe => Failure::from(error),
+        _ => unavailable(format!("output write error: {}", crate::sys::files::reason(&error))),
+    };
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut lines = BufReader::new(source);
     let mut total = Total::default();
@@ -29,15 +34,15 @@ pub fn print(source: Box<dyn Read>, form: Form) -> Result<(), Failure> {
         let listed: Listed =
             serde_json::from_str(&line).map_err(|error| unavailable(format!("malformed queue report: {error}")))?;
         match form {
-            Form::Json => writeln!(out, "{}", json(&listed))?,
-            Form::Text => total.print(&mut out, &listed)?,
+            Form::Json => writeln!(out, "{}", json(&listed)),
+            Form::Text => total.print(&mut out, &listed),
         }
+        .map_err(unwritten)?;
     }
     if form == Form::Text {
-        total.end(&mut out)?;
+        total.end(&mut out).map_err(unwritten)?;
     }
-    out.flush()?;
-    Ok(())
+    out.flush().map_err(unwritten)
 }
 
 /// JSON with the reference's blanks after colons and commas.
