@@ -81,16 +81,23 @@ macro_rules! stories {
 }
 
 stories! {
+    addresses
     aliases
     bounce
+    broken
+    commands
     deferral
+    disk_errors
     domain
     full_disk
     down
     hold
     kills
+    lists
+    locals
     mailboxes
     mx
+    pop3_service
     relay
     reload
     smuggling

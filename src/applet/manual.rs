@@ -20,7 +20,7 @@ const SECTIONS: &[Section] = &[
     Section {
         applet: "sendmail",
         title: "EXIT STATUS",
-        text: "0: accepted. 64: the command line is wrong, or no recipient was named. 69: the message is too big, or the queue cannot be listed. 75: it could not be stored now; try again. 78: main.cf cannot be read.",
+        text: "0: accepted. 64: the command line is wrong, or no recipient was named. 69: the message is too big, or the queue cannot be listed. 75: it could not be stored now, or main.cf cannot be read; try again.",
     },
     Section {
         applet: "sendmail",
@@ -31,6 +31,11 @@ const SECTIONS: &[Section] = &[
         applet: "postfix",
         title: "DESCRIPTION",
         text: "Controls the mail system. start runs the check, makes missing queue directories and starts the master in the background; when it returns, clients can connect. start-fg stays in the foreground. stop lets deliveries end first. reload reads main.cf and master.cf again without dropping a connection. check says what is wrong and is silent otherwise. status tells whether it runs. flush tries all deferred mail now.",
+    },
+    Section {
+        applet: "postfix",
+        title: "LINT",
+        text: "lint looks for what Postfix reads without a word and somebody will regret: misspelt names, comments that are part of a value, tables that were never built, aliases that lead to nobody, networks that are too wide. Each finding names file and line, why it matters and what to write instead. --json writes one object a finding: lint, level, message, why, help, and file, line, column, end_column where it has a place. --explain LINT shows the page of one lint. It ends with 0 when there is nothing, 1 after warnings, 2 after errors.",
     },
     Section {
         applet: "postfix",

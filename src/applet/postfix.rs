@@ -13,6 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -37,7 +38,7 @@ fn cli() -> Command {
         .arg(Arg::new("D").short('D').action(ArgAction::SetTrue).help("without effect: there is no debugger to attach"))
         .arg(Arg::new("v").short('v').action(ArgAction::Count).help("be verbose"))
         .arg(Arg::new("command").action(ArgAction::Append).num_args(0..).help(
-            "start, start-fg, stop, abort, reload, check, status, flush, set-permissions, upgrade-configuration, logrotate",
+            "start, start-fg, stop, abort, reload, check, lint, status, flush, set-permissions, upgrade-configuration, logrotate",
         ))
 }
 
@@ -81,6 +82,14 @@ fn serve(call: &Invocation, voice: &mut Voice) -> Result<Exit, Failure> {
     let directory = main_cf::directory(cli::directory(OPTIONS, &call.args).as_deref());
     // A full path: the daemons will look for it from the queue directory.
     let directory = std::fs::canonicalize(&directory).unwrap_or(directory);
+    // Anyone may look at what anyone may read.
+    if let Ok(parsed) = cli::getopt(OPTIONS, &call.args)
+        && parsed.operands.first().is_some_and(|word| word == "lint")
+    {
+        MainCf::read(&directory).map_err(Failure::fatal)?;
+        let words: Vec<String> = parsed.operands.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        return lint(&directory, words.get(1..).unwrap_or_default());
+    }
     // The first act in the reference too: nothing works for a stranger.
     if !voice::controls(Some(&directory)) {
         voice.error(STRANGER[0]);
@@ -140,6 +149,42 @@ fn check(instance: &Instance, verbose: bool) -> Result<Exit, Failure> {
     if fatal { Err(Failure::silent(Exit::FAIL)) } else { Ok(Exit::OK) }
 }
 
+/// `postfix lint [--json] [--explain LINT]`: 0 nothing found, 1 warnings, 2 errors. Findings go to standard output.
+fn lint(directory: &Path, words: &[String]) -> Result<Exit, Failure> {
+    use crate::lint::{LINTS, Level, render};
+    let mut out = io::stdout().lock();
+    match words.iter().map(|word| word.as_str()).collect::<Vec<_>>()[..] {
+        [] => {}
+        ["--json"] => {}
+        ["--explain", name] => {
+            let Some(lint) = LINTS.iter().find(|lint| lint.name == name) else {
+                let names: Vec<&str> = LINTS.iter().map(|lint| lint.name).collect();
+                return Err(Failure::fatal(format!("there is no lint {name}; there are: {}", names.join(", "))));
+            };
+            out.write_all(lint.page.as_bytes())?;
+            return Ok(Exit::OK);
+        }
+        _ => return Err(Failure::fatal("usage: postfix [-c config_dir] lint [--json | --explain LINT]")),
+    }
+    let (ground, findings) = crate::lint::run(directory).map_err(|text| {
+        let _ = writeln!(io::stderr(), "postfix: fatal: {text}");
+        Failure::silent(Exit(2))
+    })?;
+    let colour = out.is_terminal();
+    for finding in &findings {
+        if words.is_empty() {
+            writeln!(out, "{}", render::text(&ground, finding, colour))?;
+        } else {
+            writeln!(out, "{}", render::json(&ground, finding))?;
+        }
+    }
+    Ok(match findings.iter().map(|finding| finding.level).max() {
+        None => Exit::OK,
+        Some(Level::Warning) => Exit(1),
+        Some(Level::Error) => Exit(2),
+    })
+}
+
 /// `postfix -v check`: what main.cf sets and nothing here obeys.
 fn tell_ignored(cf: &MainCf) {
     let mut set: Vec<(usize, &String)> = cf
@@ -153,8 +198,9 @@ fn tell_ignored(cf: &MainCf) {
         let file = cf.file();
         let _ = writeln!(
             io::stderr(),
-            "postfix: {}, line {line}: {name} is accepted and has no effect here",
-            file.display()
+            "postfix: {}, line {line}: {name} is accepted and has no effect here: {}",
+            file.display(),
+            crate::conf::unserved::reason(name)
         );
     }
 }

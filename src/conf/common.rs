@@ -3,7 +3,7 @@
 
 use super::expand;
 use super::main_cf::{ConfError, MainCf};
-use crate::sys::accounts;
+use crate::sys::{accounts, resolve};
 
 /// Parameters with a type that every program reads.
 pub const TYPED: &[&str] = &[
@@ -93,6 +93,31 @@ const NOT_EMPTY: &[&str] = &[
     "setgid_group",
 ];
 
+/// Other text parameters that every program reads: a macro in them that cannot be read stops it.
+const EXPANDED: &[&str] = &[
+    "alias_database",
+    "data_directory",
+    "debug_peer_list",
+    "default_database_type",
+    "default_privs",
+    "double_bounce_sender",
+    "export_environment",
+    "fast_flush_domains",
+    "import_environment",
+    "inet_interfaces",
+    "inet_protocols",
+    "local_login_sender_maps",
+    "mail_name",
+    "maillog_file",
+    "mydestination",
+    "mynetworks",
+    "mynetworks_style",
+    "parent_domain_matches_subdomains",
+    "proxy_interfaces",
+    "recipient_delimiter",
+    "relay_domains",
+];
+
 /// The first fault of a value that every program reads.
 pub fn verify(cf: &MainCf) -> Result<(), ConfError> {
     // The reference's words for a macro that cannot be read; the caller warns with the macro's own first.
@@ -106,6 +131,9 @@ pub fn verify(cf: &MainCf) -> Result<(), ConfError> {
         if text(name)?.is_empty() {
             return Err(ConfError::Plain(format!("bad string length 0 < 1: {name} = ")));
         }
+    }
+    for name in EXPANDED.iter().filter(|name| set(name)) {
+        text(name)?;
     }
     for name in TYPED.iter().filter(|name| set(name)) {
         cf.verify_one(name)?;
@@ -125,6 +153,12 @@ pub fn verify(cf: &MainCf) -> Result<(), ConfError> {
     }
     choice(cf, "inet_protocols", &["all", "ipv4", "ipv6"], "inet_protocols")?;
     choice(cf, "mynetworks_style", &["class", "subnet", "host"], "mynetworks mask style")?;
+    for word in MainCf::list(&cf.text("inet_interfaces")?) {
+        let host = word.trim_start_matches('[').trim_end_matches(']');
+        if !matches!(host, "all" | "loopback-only") && resolve::addresses(host).is_err() {
+            return Err(ConfError::Plain(format!("config variable inet_interfaces: host not found: {word}")));
+        }
+    }
     cf.origin_name()?;
     users(cf)
 }

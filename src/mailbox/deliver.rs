@@ -39,7 +39,8 @@ pub enum DeliverError {
     /// Someone else's; temporary, since strict_mailbox_ownership says so and not the place.
     #[error("{0}")]
     NotOwned(String),
-    #[error("unable to lock for exclusive access: {0}")]
+    /// Somebody else has the lock, or keeps the place in motion.
+    #[error("{0}")]
     Busy(String),
     #[error("{what}: {}", files::reason(source))]
     Io { what: String, source: io::Error },
@@ -57,20 +58,23 @@ pub fn append(
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), DeliverError> {
     let shown = path.display();
-    let dotlock = if rules.dotlock {
-        match Dotlock::acquire(path, rules.patience) {
-            Ok(taken) => Some(taken.ok_or_else(|| DeliverError::Busy(format!("lock file {shown}.lock exists")))?),
-            // A file in a directory where its owner may make no other has the kernel's locks alone.
-            Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound) => {
-                let reason = files::reason(&error);
-                rules.log.warning(format!("unable to create lock file {shown}.lock: {reason}"));
-                None
+    let dotlock =
+        if rules.dotlock {
+            match Dotlock::acquire(path, rules.patience) {
+                Ok(taken) => Some(taken.ok_or_else(|| {
+                    DeliverError::Busy(format!("unable to create lock file {shown}.lock: File exists"))
+                })?),
+                // A file in a directory where its owner may make no other has the kernel's locks alone.
+                Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound) => {
+                    let reason = files::reason(&error);
+                    rules.log.warning(format!("unable to create lock file {shown}.lock: {reason}"));
+                    None
+                }
+                Err(error) => return Err(failed(format!("unable to create lock file {shown}.lock"))(error)),
             }
-            Err(error) => return Err(failed(format!("unable to create lock file {shown}.lock"))(error)),
-        }
-    } else {
-        None
-    };
+        } else {
+            None
+        };
     let (file, created) = open_locked(path, rules)?;
     let data = file.metadata().map_err(failed(format!("stat {shown}")))?;
     let mut before = data.len();
@@ -111,7 +115,8 @@ pub fn append(
 /// file at the path must still be the one that is locked.
 fn open_locked(path: &Path, rules: &Rules) -> Result<(File, bool), DeliverError> {
     let shown = path.display();
-    let busy = || DeliverError::Busy(format!("{shown} is locked"));
+    let busy =
+        || DeliverError::Busy("unable to lock for exclusive access: Resource temporarily unavailable".to_owned());
     for _ in 0..rules.patience.attempts.clamp(3, 100) {
         let (file, created) = open_mailbox(path, rules)?;
         if rules.fcntl

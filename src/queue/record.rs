@@ -18,6 +18,8 @@ impl Type {
     pub const FULL_NAME: Type = Type(b'F');
     pub const INSPECTION: Type = Type(b'I');
     pub const FILTER: Type = Type(b'L');
+    /// Who gets the message instead of all recipients.
+    pub const REDIRECT: Type = Type(b'>');
     pub const SENDER: Type = Type(b'S');
     pub const ORIGINAL_RECIPIENT: Type = Type(b'O');
     pub const RECIPIENT: Type = Type(b'R');

@@ -114,10 +114,9 @@ pub fn stdin_is_file() -> bool {
     own.and_then(|fd| File::from(fd).metadata()).is_ok_and(|data| data.is_file())
 }
 
-/// The system's words for an error, without Rust's "(os error N)": "No such file or directory".
+/// The C library's words for an error, without Rust's "(os error N)": "No such file or directory".
 pub fn reason(error: &io::Error) -> String {
-    match error.raw_os_error() {
-        Some(number) => nix::errno::Errno::from_raw(number).desc().to_owned(),
-        None => error.to_string(),
-    }
+    let Some(number) = error.raw_os_error() else { return error.to_string() };
+    let text = io::Error::from_raw_os_error(number).to_string();
+    text.rsplit_once(" (os error").map_or(text.as_str(), |(words, _)| words).to_owned()
 }

@@ -4,6 +4,9 @@
 use pcre2_sys as pcre2;
 use std::ptr;
 
+/// Where an expression and its groups match; a group that took no part has no place.
+pub type Spans = Vec<Option<(usize, usize)>>;
+
 /// Compile flags, to be put together by `|`.
 pub struct Flag;
 
@@ -62,7 +65,7 @@ impl Pcre {
 
     /// Where the expression and its groups match, group 0 being the whole. The error is the library's number; among
     /// them its own limit on backtracking.
-    pub fn matches(&self, text: &[u8]) -> Result<Option<Vec<Option<(usize, usize)>>>, i32> {
+    pub fn matches(&self, text: &[u8]) -> Result<Option<Spans>, i32> {
         let found = Matched::of(self).ok_or(pcre2::PCRE2_ERROR_NOMEMORY)?;
         // SAFETY: expression and match data belong together; text and its length too; a null match context asks for
         // the default limits.

@@ -26,7 +26,7 @@ const META: u16 = 8;
 /// A node whose value stands on overflow pages.
 const BIG: u16 = 1;
 /// A longer node's value goes to overflow pages, so that a page has room for two.
-const NODE_MAX: usize = ((PAGE - HEADER) / 2 & !1) - 2;
+const NODE_MAX: usize = (((PAGE - HEADER) / 2) & !1) - 2;
 /// Longest key that the library takes.
 const KEY_MAX: usize = 511;
 const NO_PAGE: u64 = u64::MAX;

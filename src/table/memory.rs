@@ -77,7 +77,7 @@ pub(super) fn braced_items(text: &str) -> Result<Vec<String>, ()> {
 }
 
 /// Items separated by commas and blanks; an opening brace protects them up to its partner.
-pub(super) fn split_items(text: &str) -> Vec<String> {
+pub fn split_items(text: &str) -> Vec<String> {
     let mut items = Vec::new();
     let mut item = String::new();
     let mut level = 0u32;
@@ -102,7 +102,7 @@ pub(super) fn split_items(text: &str) -> Vec<String> {
 }
 
 /// The inside of an item that is written "{ ... }", braces inside it in pairs, or the item itself.
-pub(super) fn unbraced(item: &str) -> Result<&str, &'static str> {
+pub fn unbraced(item: &str) -> Result<&str, &'static str> {
     let Some(rest) = item.strip_prefix('{') else { return Ok(item) };
     let mut level = 1u32;
     let end = rest.bytes().position(|byte| {

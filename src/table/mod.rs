@@ -32,6 +32,8 @@ pub mod open;
 pub mod pattern;
 /// pcre: Perl's patterns.
 pub mod pcre;
+/// What database tables share: parameters, queries, answers.
+pub mod query;
 /// Building table files.
 pub mod rebuild;
 /// regexp: POSIX patterns.
@@ -42,6 +44,8 @@ pub mod rules;
 pub mod slot;
 /// Source text: logical lines, keys and values.
 pub mod source;
+/// sqlite: a query a lookup.
+pub mod sqlite;
 /// unix: the passwd and group files.
 pub mod unix;
 

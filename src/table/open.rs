@@ -1,6 +1,6 @@
 //! [`Table`], what every lookup table can do; [`TYPES`], the one list of table types; [`open`].
 
-use super::{cdb, cidr, compose, fixed, indexed, memory, pcre, regexp, unix};
+use super::{cdb, cidr, compose, fixed, indexed, memory, pcre, regexp, sqlite, unix};
 use std::fmt;
 use std::sync::Arc;
 
@@ -136,6 +136,15 @@ pub enum Build {
 }
 
 impl Build {
+    /// What messages add to the table's name.
+    pub(super) fn shown_suffix(self) -> &'static str {
+        match self {
+            Build::Cdb => ".cdb",
+            Build::Hash | Build::Btree => ".db",
+            Build::Lmdb => "",
+        }
+    }
+
     /// What the file's name ends with, after a dot.
     pub fn suffix(self) -> &'static str {
         match self {
@@ -169,6 +178,7 @@ pub const TYPES: &[TableType] = &[
     TableType { name: "proxy", open: proxy, build: None },
     TableType { name: "randmap", open: compose::randmap, build: None },
     TableType { name: "regexp", open: regexp::open, build: None },
+    TableType { name: "sqlite", open: sqlite::open, build: None },
     TableType { name: "static", open: fixed::r#static, build: None },
     TableType { name: "texthash", open: memory::texthash, build: None },
     TableType { name: "unionmap", open: compose::unionmap, build: None },
@@ -189,7 +199,67 @@ pub fn open(spec: &str, options: &Options) -> Result<Opened, TableError> {
         ));
     };
     let row = find(kind).ok_or_else(|| TableError::new(spec, format!("unsupported dictionary type: {kind}")))?;
-    (row.open)(kind, name, options)
+    let table = (row.open)(kind, name, options)?;
+    if !options.utf8 {
+        return Ok(table);
+    }
+    let shown = format!("{spec}{}", row.build.map_or("", Build::shown_suffix));
+    Ok(Box::new(Utf8 { table, shown, warn: options.warn.clone() }))
+}
+
+/// A table with smtputf8_enable: what is not UTF-8 is in no table, and is no answer.
+struct Utf8 {
+    table: Opened,
+    /// What warnings call the table.
+    shown: String,
+    warn: Option<Warn>,
+}
+
+const MALFORMED: &str = "malformed UTF-8 or invalid codepoint";
+
+/// The warning about a key that is not UTF-8.
+pub(super) fn bad_key(table: &str, key: &[u8]) -> String {
+    format!("{table}: non-UTF-8 key \"{}\": {MALFORMED}", questioned(key))
+}
+
+/// With a question mark for each byte that is not UTF-8.
+fn questioned(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(std::iter::repeat_n('?', chunk.invalid().len()));
+    }
+    text
+}
+
+impl Table for Utf8 {
+    fn lookup(&self, key: &[u8]) -> Result<Option<Value>, TableError> {
+        if std::str::from_utf8(key).is_err() {
+            if let Some(warn) = &self.warn {
+                warn(&bad_key(&self.shown, key));
+            }
+            return Ok(None);
+        }
+        let found = self.table.lookup(key)?;
+        if let Some(value) = &found
+            && std::str::from_utf8(value).is_err()
+        {
+            if let Some(warn) = &self.warn {
+                let (table, key, value) = (&self.shown, questioned(key), questioned(value));
+                warn(&format!("{table}: key \"{key}\": non-UTF-8 value \"{value}\": {MALFORMED}"));
+            }
+            return Err(TableError::new(&self.shown, ""));
+        }
+        Ok(found)
+    }
+
+    fn entries(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), TableError> {
+        self.table.entries(each)
+    }
+
+    fn is_pattern(&self) -> bool {
+        self.table.is_pattern()
+    }
 }
 
 /// proxy: asks a process that can read what the client cannot. Our roles open their tables before they drop

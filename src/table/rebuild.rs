@@ -151,6 +151,11 @@ impl Rebuild {
 
     /// Takes an entry out, in either form of key; false when it is not there.
     pub fn remove(&mut self, key: &[u8]) -> bool {
+        if self.options.utf8 && std::str::from_utf8(key).is_err() {
+            let shown = format!("{}{}", self.table, self.build.shown_suffix());
+            self.options.warn(super::open::bad_key(&shown, key));
+            return false;
+        }
         let mut key = self.options.folded(key);
         let plain = self.entries.remove(&key);
         key.push(0);

@@ -1,6 +1,7 @@
 # The handout's domain step: srvdmz with the handout's own main.cf behind the zone's MX, and mail to it from a second
 # host that knows nothing but the DNS.
 . /run/box/machine/story.sh
+need nsenter
 . /run/box/machine/dns.sh
 . /run/box/machine/host.sh
 second_host client 192.168.4.10 192.168.4.20

@@ -9,7 +9,7 @@ on_small_disk() {
   rm -rf /tmp/was
 }
 fill() { dd if=/dev/zero of="$1/ballast" bs=4k >/dev/null 2>&1 || true; }
-on_small_disk $Q 32m
+on_small_disk $Q 32m,nr_inodes=2000
 chown root: $Q; chmod 755 $Q
 start
 letter "before" toto
@@ -33,6 +33,15 @@ wait_for "the last" in_box toto '^Subject: after'
 same "$(grep ^Subject: /var/mail/toto)" 'Subject: before
 Subject: tight
 Subject: after'
+# No room for one more name, where the reference tries for ever.
+if ours; then
+  mkdir $Q/names
+  (cd $Q/names; seq 3000 | xargs touch 2>/dev/null) || true
+  expect "$(knock)" '^452 4.3.1 Insufficient system storage'
+  status 75 timeout 10 bash -c '. /run/box/machine/story.sh; letter "nameless" toto'
+  rm -r $Q/names
+  expect "$(knock)" '^250 2.1.0 Ok'
+fi
 # The mailboxes' disk.
 stop
 on_small_disk /var/mail 1m

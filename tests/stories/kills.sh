@@ -1,5 +1,6 @@
 # Roles are killed at random under load: what was accepted arrives, whole.
 . /run/box/machine/story.sh
+need pgrep; need python3
 ours || skip "the reference pauses a killed service for a minute"
 postconf -e 'minimal_backoff_time = 1s' 'queue_run_delay = 1s' 'maximal_backoff_time = 2s'
 start

@@ -262,6 +262,13 @@ fn open(job: &Job, kind: &str, name: &str) -> Result<Box<dyn Table + Send + Sync
 fn ask(job: &Job, table: &dyn Table, spec: &str, key: &[u8]) -> Result<Option<Vec<u8>>, End> {
     let failed = |error: TableError| {
         // A table in a table fails in the name of the outer one.
+        // A driver that dies where it stands says so in the name of its own function.
+        if error.reason.starts_with("dict_") {
+            return End::Fatal(error.reason);
+        }
+        if error.reason.is_empty() {
+            return End::Fatal(format!("table {}: query error", error.table));
+        }
         let reason = error.reason.rsplit(": query error: ").next().unwrap_or_default();
         End::Fatal(format!("table {spec}: query error: {reason}"))
     };

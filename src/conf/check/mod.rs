@@ -9,8 +9,6 @@ mod owners;
 mod parameters;
 /// Commands of master.cf.
 pub mod services;
-/// Table files.
-pub mod tables;
 
 pub use finding::{Finding, Severity};
 

@@ -69,7 +69,8 @@ pub struct Delivery<'a> {
     results: Vec<Booked>,
     done: HashSet<Item>,
     mailboxes: HashSet<String>,
-    forwards: Vec<String>,
+    /// Addresses that get a message of their own, each after its sender: a list with an owner has its own.
+    forwards: Vec<(String, String)>,
 }
 
 impl<'a> Delivery<'a> {
@@ -191,7 +192,7 @@ impl<'a> Delivery<'a> {
 
     /// The members of a list with an owner get a message of their own, from him: what becomes of it is his to know.
     fn alias(&mut self, name: &str, list: Vec<Item>, depth: usize) {
-        let before = (self.sender.clone(), self.owned, std::mem::take(&mut self.forwards));
+        let before = (self.sender.clone(), self.owned);
         if let Ok(Some(owner)) = self.settings.aliases.find_text(&format!("owner-{name}")) {
             (self.expanded, self.owned) = (true, true);
             let expanded = targets(&owner);
@@ -201,14 +202,7 @@ impl<'a> Delivery<'a> {
             };
         }
         self.list(list, Source::Alias, &None, depth);
-        if self.sender == before.0 {
-            let own = std::mem::replace(&mut self.forwards, before.2);
-            self.forwards.extend(own);
-        } else {
-            self.send_forwards();
-            self.forwards = before.2;
-        }
-        (self.sender, self.owned) = (before.0, before.1);
+        (self.sender, self.owned) = before;
     }
 
     /// Delivers to every target of a list.
@@ -269,8 +263,8 @@ impl<'a> Delivery<'a> {
         if source == Source::Alias && !self.owned && self.is_here(&complete) {
             return self.recipient(&complete, depth + 1);
         }
-        if !self.forwards.iter().any(|known| known.eq_ignore_ascii_case(&complete)) {
-            self.forwards.push(complete);
+        if !self.forwards.iter().any(|(_, known)| known.eq_ignore_ascii_case(&complete)) {
+            self.forwards.push((self.sender.clone(), complete));
         }
     }
 
@@ -389,7 +383,7 @@ impl<'a> Delivery<'a> {
             Ok(found) => found,
             Err(error) => {
                 self.settings.log.warning(error.to_string());
-                return self.book(Report::deferred("mailbox command lookup failure"));
+                return self.book(Report::deferred("table lookup failure"));
             }
         };
         let text = own_command.as_deref().unwrap_or(&settings.mailbox_command);
@@ -433,21 +427,26 @@ impl<'a> Delivery<'a> {
 
     /// Addresses elsewhere, and those that .forward and :include: files name, get a message of their own.
     fn send_forwards(&mut self) {
-        let members = std::mem::take(&mut self.forwards);
-        if members.is_empty() {
-            return;
+        let mut rest = std::mem::take(&mut self.forwards);
+        while let Some((sender, _)) = rest.first() {
+            let sender = sender.clone();
+            let (members, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(|(from, _)| *from == sender);
+            rest = others;
+            let members: Vec<String> = members.into_iter().map(|(_, address)| address).collect();
+            if self.request.only_verifies() {
+                self.results.extend(members.into_iter().map(|address| Booked {
+                    report: Report::sent(format!("forwards to {}", envelope::quote(&address))),
+                    address,
+                    logged: false,
+                    relay: "local".to_owned(),
+                    alone: true,
+                }));
+                continue;
+            }
+            let before = std::mem::replace(&mut self.sender, sender);
+            let report = forward::send(self, &members);
+            self.sender = before;
+            self.book(report);
         }
-        if self.request.only_verifies() {
-            let told = members.into_iter().map(|address| Booked {
-                report: Report::sent(format!("forwards to {}", envelope::quote(&address))),
-                address,
-                logged: false,
-                relay: "local".to_owned(),
-                alone: true,
-            });
-            return self.results.extend(told);
-        }
-        let report = forward::send(self, &members);
-        self.book(report);
     }
 }

@@ -2,7 +2,7 @@
 //! each attempt to log in a verifier; it reads nothing from the network, and of its children only messages of fixed
 //! form. A child that dies is replaced or forgotten; its death is nobody else's.
 
-use super::wire::{MESSAGE, Request, Verdict};
+use super::wire::{FINISH, MESSAGE, Request, Verdict};
 use super::{login, session, verify, words::Words};
 use crate::daemon::pop3d::settings::Settings;
 use crate::sys::{descriptor, signal, spawn};
@@ -33,17 +33,19 @@ struct Attempt {
 }
 
 /// Serves until SIGTERM, SIGINT, or the end of `lifetime`, the pipe that master holds open. Sessions that run then go on.
+/// After SIGHUP (a reload) it takes no more connections, and ends when those that are there have logged in or gone.
 pub fn run(
     listeners: &[TcpListener],
     settings: &Settings,
     config: Option<&Path>,
     lifetime: Option<&OwnedFd>,
 ) -> io::Result<()> {
-    signal::collect(&[Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD])?;
+    signal::collect(&[Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD])?;
     signal::ignore(&[Signal::SIGPIPE]);
     let log = Words::open(&settings.conf);
     let mut keeper = Keeper { settings, config: config.map(Path::to_owned), log, attempts: Vec::new() };
     let mut started = Instant::now();
+    let mut finishing = false;
     let (mut control, mut login) = keeper.start_login(listeners)?;
     loop {
         let master_is_gone = lifetime.is_some_and(|lifetime| {
@@ -56,9 +58,17 @@ pub fn run(
             keeper.log.warning("master", "Killed with signal 15");
             return Ok(());
         }
+        if signal::take(Signal::SIGHUP) && !finishing {
+            finishing = true;
+            let _ = descriptor::send(&control, &Verdict::No.encode(FINISH), None);
+        }
         keeper.wait_for_children();
         match keeper.turn(&control) {
             Ok(true) => {}
+            Ok(false) if finishing => {
+                let _ = login.wait();
+                return Ok(());
+            }
             Ok(false) => {
                 let _ = login.kill();
                 let _ = login.wait();

@@ -3,7 +3,7 @@
 //! later each time for one address.
 
 use super::settings::Settings;
-use super::wire::{Request, Verdict};
+use super::wire::{FINISH, Request, Verdict};
 use super::words::{Words, session_name};
 use crate::proto::pop3::{Credentials, Ending, Login, Step, reply};
 use crate::sys::{accounts, descriptor, privilege, spawn};
@@ -96,11 +96,12 @@ pub fn run(config: Option<&Path>, listeners: usize) -> io::Result<()> {
         control.set_nonblocking(true)?;
         let control = UnixStream::from_std(control)?;
         let shared = Arc::new(Shared { settings, log, control, state: Mutex::default() });
+        let mut doors = Vec::new();
         for socket in sockets {
             socket.set_nonblocking(true)?;
-            tokio::spawn(accept(TcpListener::from_std(socket)?, shared.clone()));
+            doors.push(tokio::spawn(accept(TcpListener::from_std(socket)?, shared.clone())));
         }
-        answers(&shared).await
+        answers(&shared, &doors).await
     })
 }
 
@@ -129,13 +130,26 @@ fn give_up_privileges(settings: &Settings) -> io::Result<()> {
     privilege::forbid_new_privileges()
 }
 
-/// Hands the keeper's answers to those who wait, until the keeper is gone.
-async fn answers(shared: &Shared) -> io::Result<()> {
+/// Hands the keeper's answers to those who wait, until the keeper is gone, or until the last connection has ended after
+/// it said that no more are taken.
+async fn answers(shared: &Shared, doors: &[tokio::task::JoinHandle<()>]) -> io::Result<()> {
+    let mut finishing = false;
     loop {
-        let (message, _) =
-            shared.control.async_io(Interest::READABLE, || descriptor::receive(&shared.control, 256)).await?;
+        let answer = shared.control.async_io(Interest::READABLE, || descriptor::receive(&shared.control, 256));
+        let patience = Duration::from_millis(if finishing { 100 } else { 3_600_000 });
+        let answer = tokio::time::timeout(patience, answer).await;
+        if finishing && shared.state().all == 0 {
+            return Ok(());
+        }
+        let Ok(answer) = answer else { continue };
+        let (message, _) = answer?;
         if message.is_empty() {
             return Ok(());
+        }
+        if matches!(Verdict::decode(&message), Some((FINISH, _))) {
+            finishing = true;
+            doors.iter().for_each(tokio::task::JoinHandle::abort);
+            continue;
         }
         if let Some((id, verdict)) = Verdict::decode(&message)
             && let Some(waiting) = shared.state().waiting.remove(&id)

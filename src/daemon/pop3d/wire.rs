@@ -72,6 +72,9 @@ pub enum Verdict {
     Crowded,
 }
 
+/// The id of no attempt: the keeper tells the login process to take no more connections, and to end with its last.
+pub const FINISH: u32 = u32::MAX;
+
 impl Verdict {
     pub fn encode(self, id: u32) -> Vec<u8> {
         let (letter, process) = match self {

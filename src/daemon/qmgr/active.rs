@@ -25,6 +25,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+/// The agent that defers whatever it gets.
+const RETRY: &str = "retry";
+
 /// Some recipients of a message for one transport and next hop.
 #[derive(Clone, Debug)]
 pub struct Work {
@@ -179,7 +182,7 @@ impl Active {
             size: message.size,
             nrcpt,
         });
-        let (jobs, failed) = self.make_jobs(id, &message);
+        let jobs = self.make_jobs(id, &message);
         let taken = Taken {
             outstanding: message.recipients.len(),
             message,
@@ -190,41 +193,38 @@ impl Active {
         };
         let empty = taken.outstanding == 0;
         self.taken.insert(id.clone(), taken);
-        for (recipient, report) in failed {
-            let offset = recipient.offset;
-            self.settle(id, offset, vec![Told { recipient, report, relay: String::new() }]);
-        }
         if empty {
             self.end(id);
         }
         Ok(jobs)
     }
 
-    /// Groups recipients by where they go; those that could not be resolved now come back with a report.
-    fn make_jobs(&self, id: &QueueId, message: &Message) -> (Vec<Job<Work>>, Vec<(Recipient, Report)>) {
+    /// Groups recipients by where they go. The agent "retry" defers those that cannot go anywhere now, and logs it.
+    fn make_jobs(&self, id: &QueueId, message: &Message) -> Vec<Job<Work>> {
         let mut groups: Vec<((String, String, String), Vec<Recipient>)> = Vec::new();
         let mut index: HashMap<(String, String, String), usize> = HashMap::new();
-        let mut failed = Vec::new();
         for recipient in &message.recipients {
-            let resolution = match self.settings.router.resolve(&recipient.address) {
-                Ok(resolution) => resolution,
+            let (mut transport, mut nexthop, address) = match self
+                .settings
+                .router
+                .resolve_from(&message.sender, &recipient.address)
+                .map(|found| found.through(&message.filter))
+            {
+                Ok(found) => (found.transport, found.nexthop, found.recipient),
                 Err(error) => {
                     self.log.warning(format!("{id}: {error}"));
-                    failed.push((recipient.clone(), Report::deferred("address resolver failure")));
-                    continue;
+                    let address = recipient.address.clone();
+                    (RETRY.to_owned(), "4.3.0 address resolver failure".to_owned(), address)
                 }
             };
-            if self.settings.defer_transports.contains(&resolution.transport) {
-                failed.push((recipient.clone(), Report::deferred("deferred transport")));
-                continue;
+            if self.settings.defer_transports.contains(&transport) {
+                (transport, nexthop) = (RETRY.to_owned(), "4.3.2 deferred transport".to_owned());
             }
-            let limit = self.recipient_limit(&resolution.transport);
+            let limit = self.recipient_limit(&transport);
             // Where recipients go one by one, concurrency is counted by recipient.
-            let destination =
-                if limit == 1 { resolution.recipient.to_lowercase() } else { resolution.nexthop.to_lowercase() };
-            let key = (resolution.transport, resolution.nexthop, destination);
-            let mut recipient = recipient.clone();
-            recipient.address = resolution.recipient;
+            let destination = if limit == 1 { address.to_lowercase() } else { nexthop.to_lowercase() };
+            let key = (transport, nexthop, destination);
+            let recipient = Recipient { address, ..recipient.clone() };
             match index.get(&key).and_then(|&at| groups.get_mut(at)).filter(|(_, members)| members.len() < limit) {
                 Some((_, members)) => members.push(recipient),
                 None => {
@@ -238,7 +238,7 @@ impl Active {
             destination,
             work: Work { id: id.clone(), nexthop, recipients },
         };
-        (groups.into_iter().map(job).collect(), failed)
+        groups.into_iter().map(job).collect()
     }
 
     fn recipient_limit(&self, transport: &str) -> usize {

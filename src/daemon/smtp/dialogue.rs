@@ -33,6 +33,8 @@ pub struct Dialogue<'a> {
     pipelining: bool,
     eight_bit: bool,
     size: bool,
+    /// What may be told of the client before.
+    xforward: Vec<String>,
     /// No other host is tried after this one.
     no_more: bool,
     /// What was said to recipients that another host is asked about.
@@ -73,6 +75,7 @@ impl<'a> Dialogue<'a> {
             pipelining: false,
             eight_bit: false,
             size: false,
+            xforward: Vec::new(),
             no_more: false,
             postponed: None,
         };
@@ -132,6 +135,7 @@ impl<'a> Dialogue<'a> {
                 "PIPELINING" => self.pipelining = true,
                 "8BITMIME" => self.eight_bit = true,
                 "SIZE" => self.size = true,
+                "XFORWARD" => self.xforward = line.split_whitespace().skip(1).map(str::to_owned).collect(),
                 _ => {}
             }
         }
@@ -196,8 +200,25 @@ impl<'a> Dialogue<'a> {
     ) -> Result<(), Unreachable> {
         let name = self.shown.clone();
         let patience = self.settings.command_timeout;
-        let mut commands = vec![self.mail_command(request)];
-        commands.extend(waiting.iter().map(|target| format!("RCPT TO:<{}>", envelope::quote(&target.address))));
+        let generic = |address: &str| {
+            self.settings.outgoing.address(address).map_err(|error| {
+                self.settings.log.warning(error.to_string());
+                Unreachable::temporary(Code::new(4, 3, 0), "address mapping failure")
+            })
+        };
+        if self.settings.send_xforward {
+            for command in super::xforward::commands(&self.xforward, request) {
+                let reply =
+                    self.ask(&command, patience).map_err(|broken| self.lost(broken, &name, "sending XFORWARD"))?;
+                if !reply.is_positive() {
+                    self.settings.log.warning(format!("host {name} said: {} (in reply to XFORWARD)", reply.text()));
+                }
+            }
+        }
+        let mut commands = vec![self.mail_command(request, &generic(&request.sender)?)];
+        for target in waiting {
+            commands.push(format!("RCPT TO:<{}>", envelope::quote(&generic(&target.address)?)));
+        }
         let verifies = request.only_verifies();
         if self.pipelining {
             if !verifies {
@@ -303,8 +324,8 @@ impl<'a> Dialogue<'a> {
         }
     }
 
-    fn mail_command(&self, request: &Request) -> String {
-        let mut command = format!("MAIL FROM:<{}>", envelope::quote_path(&request.sender));
+    fn mail_command(&self, request: &Request, sender: &str) -> String {
+        let mut command = format!("MAIL FROM:<{}>", envelope::quote_path(sender));
         if self.size {
             // As it is on the wire at least: line ends grow by one.
             command.push_str(&format!(" SIZE={}", request.size));
@@ -320,14 +341,21 @@ impl<'a> Dialogue<'a> {
         let file = finisher.open(request)?;
         let mut encoder = Encoder::default();
         let mut buffer = Vec::with_capacity(64 * 1024);
+        let settings = self.settings;
+        let fault = |error: &dyn std::fmt::Display| io::Error::other(error.to_string());
+        let mut outgoing = super::outgoing::Content::new(&settings.outgoing, &request.queue_id, &settings.log);
         for piece in Content::open(&file, request.data_offset)? {
-            let piece = piece.map_err(|error| io::Error::other(error.to_string()))?;
-            encoder.line(&piece.data, piece.newline, self.settings.line_limit, &mut buffer);
+            let piece = piece.map_err(|error| fault(&error))?;
+            let mut encode = |line: &[u8], newline| encoder.line(line, newline, settings.line_limit, &mut buffer);
+            outgoing.line(&piece.data, piece.newline, &mut encode).map_err(|error| fault(&error))?;
             if buffer.len() > 48 * 1024 {
                 self.output.write_all(&buffer)?;
                 buffer.clear();
             }
         }
+        outgoing
+            .end(&mut |line: &[u8], newline| encoder.line(line, newline, settings.line_limit, &mut buffer))
+            .map_err(|error| fault(&error))?;
         encoder.end(&mut buffer);
         self.output.write_all(&buffer)
     }

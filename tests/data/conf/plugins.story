@@ -27,3 +27,11 @@ postmap -fq AbC 'pcre:{ { /(b)/ got $1 } }'
 postmap -q a 'pcre:{ { /a/ x }'
 postmap -q abc 'pcre:{ { if /a/ }, { /b/ both }, { endif } }'
 postconf -m | grep -E '^(lmdb|pcre)$'
+q() { printf 'dbpath=sq.db\n%b\n' "$1" >./q.cf; shift; for k; do postmap -q "$k" sqlite:./q.cf; done; }; q "query=select v from t where k='%s'" a joe@x.org "o'b" JOE@X.org nope big n emp
+q() { printf 'dbpath=sq.db\n%b\n' "$1" >./q.cf; shift; for k; do postmap -q "$k" sqlite:./q.cf; done; }; q "query=select v,w from t where k='%s'\nresult_format=<%s>" a joe@x.org emp; q "query=select v from t where k='%u@%d'" a joe@x.org @x.org
+q() { printf 'dbpath=sq.db\n%b\n' "$1" >./q.cf; shift; for k; do postmap -q "$k" sqlite:./q.cf; done; }; q "query=select v from t where k='%d'\ndomain=x.org y.org" u@x.org u@z.org @x.org x.org; q "query=select v from t where k='%s'\nresult_format=%u|%d|%s|%S" a big emp
+q() { printf 'dbpath=sq.db\n%b\n' "$1" >./q.cf; shift; for k; do postmap -q "$k" sqlite:./q.cf; done; }; q "query=select v from t where k='%s'\nexpansion_limit=1" a joe@x.org; q "table=t\nselect_field=v\nwhere_field=k\nadditional_conditions=and 1=1" a; q "query=select v from t where k='%2.%1'" u@x.org u@a.b.x.org x.org
+q() { printf 'dbpath=sq.db\n%b\n' "$1" >./q.cf; shift; for k; do postmap -q "$k" sqlite:./q.cf; done; }; q "query=select '%s:%u:%d:%%:%U:%D'" a@b a; q "" a; q "query=selekt v" a; q "query=select '%z'" a; q "query=select v from t where k='%s'\nresult_format=%1-%s" joe@x.org emp a
+printf 'query=select 1\n' >./q.cf; postmap -q a sqlite:./q.cf; printf 'dbpath=/none/db\nquery=select 1\n' >./q.cf; postmap -q a sqlite:./q.cf
+postmap sqlite:./q.cf; postmap -s sqlite:./q.cf; postmap -d a sqlite:./q.cf; postmap -q a sqlite:./none.cf
+postmap -q $'a\xff' static:x; postmap -q $'a\xff' inline:{a=b}; printf 'k v\xff\n' >nv; postmap -u nv; postmap -q k nv; postmap -uq k nv | od -c; postmap -d $'a\xff' nv; postmap -q $'a\xff' 'regexp:{{/a/ b}}'
