@@ -79,6 +79,7 @@ fn run(log: &mut Log) -> Result<(), (u8, String)> {
     }
     let directory = main_cf::directory(option.as_deref());
     let cf = MainCf::read(&directory).map_err(|error| fail(error.to_string()))?;
+    cf.notes().iter().for_each(|note| log.warning(note.to_string()));
     // Set-gid: the caller does not choose which queue our group opens, unless the main configuration lists it.
     if privilege::started_set_id() && directory != Path::new(main_cf::DEFAULT_DIRECTORY) {
         let trusted = MainCf::read(Path::new(main_cf::DEFAULT_DIRECTORY)).map_err(|error| fail(error.to_string()))?;
@@ -87,6 +88,10 @@ fn run(log: &mut Log) -> Result<(), (u8, String)> {
         }
     }
     let queue = Queue::new(&cf);
+    std::env::set_current_dir(queue.directory()).map_err(|error| {
+        let reason = pillarbox::sys::files::reason(&error);
+        fail(format!("chdir {}: {reason}", queue.directory().display()))
+    })?;
     let deed = match job {
         Job::Submit => Deed::Submit,
         Job::List => Deed::List,

@@ -3,7 +3,7 @@
 //! under the names of its defaults.
 
 use super::Invocation;
-use crate::conf::{ConfError, MainCf, main_cf};
+use crate::conf::{ConfError, MainCf, common, main_cf};
 use crate::exit::{Exit, Failure};
 use crate::log::Log;
 use crate::sys::accounts;
@@ -17,6 +17,8 @@ enum Stderr {
     Always,
     /// Only a person at a terminal does: for programs that scripts run for the log's sake.
     Terminal,
+    /// It alone does: nothing is logged.
+    Alone,
 }
 
 /// The voice of one program.
@@ -44,6 +46,11 @@ impl Voice {
         Voice::open(format!("postfix/{service}"), service, Stderr::Terminal)
     }
 
+    /// A program that only shows something: the log does not hear of it.
+    pub fn unlogged(call: &Invocation) -> Voice {
+        Voice::open(call.program.clone(), "", Stderr::Alone)
+    }
+
     fn open(program: String, service: &'static str, stderr: Stderr) -> Voice {
         let mut voice = Voice { log: Log::nowhere(), program, service, stderr };
         voice.log = voice.heard(Log::on_demand("postfix", service, "mail", ""));
@@ -51,15 +58,23 @@ impl Voice {
     }
 
     fn heard(&self, log: Log) -> Log {
-        if self.stderr == Stderr::Always || io::stderr().is_terminal() { log.with_stderr(&self.program) } else { log }
+        match self.stderr {
+            Stderr::Alone => Log::nowhere().with_stderr(&self.program),
+            Stderr::Always => log.with_stderr(&self.program),
+            Stderr::Terminal if io::stderr().is_terminal() => log.with_stderr(&self.program),
+            Stderr::Terminal => log,
+        }
     }
 
-    /// Reads main.cf of the directory that -c or MAIL_CONFIG names, or of the default one; a wrong value is an error,
-    /// whoever would use it. From then on the log is the one that it names.
+    /// Reads main.cf of the directory that -c or MAIL_CONFIG names, or of the default one. What is odd about it is told,
+    /// and a wrong value among those that every program reads is an error. From then on the log is the one that it names.
     pub fn configuration(&mut self, option: Option<&Path>, status: Exit) -> Result<MainCf, Failure> {
         self.allowed(option, status)?;
-        let verified = self.unverified(option).and_then(|cf| cf.verify().map(|()| cf));
-        verified.map_err(|error| match error {
+        let read = MainCf::read(&main_cf::directory(option)).and_then(|cf| {
+            self.adopt(&cf);
+            common::verify(&cf).map(|()| cf)
+        });
+        read.map_err(|error| match error {
             // Two lines, as the reference has them: what is wrong, and that it cannot go on.
             ConfError::Expand { source, .. } => {
                 source.to_string().lines().for_each(|line| self.warning(line));
@@ -67,6 +82,14 @@ impl Voice {
             }
             error => Failure::new(status, format!("fatal: {error}")),
         })
+    }
+
+    /// The queue directory can be entered, which is what programs that work there do first.
+    pub fn enter_queue(&self, cf: &MainCf, status: Exit) -> Result<(), Failure> {
+        let queue = cf.queue_directory();
+        let entered = nix::unistd::access(queue.as_str(), nix::unistd::AccessFlags::X_OK)
+            .and_then(|()| if Path::new(&queue).is_dir() { Ok(()) } else { Err(nix::errno::Errno::ENOTDIR) });
+        entered.map_err(|errno| Failure::new(status, format!("fatal: chdir {queue}: {}", errno.desc())))
     }
 
     /// A user may use a configuration of his own, and those that the system's main.cf lists.
@@ -90,16 +113,11 @@ impl Voice {
         }
     }
 
-    fn unverified(&mut self, option: Option<&Path>) -> Result<MainCf, ConfError> {
-        let cf = MainCf::read(&main_cf::directory(option))?;
-        self.adopt(&cf);
-        Ok(cf)
-    }
-
-    /// Speaks by this configuration from now on.
+    /// Speaks by this configuration from now on, beginning with what is odd about it.
     pub fn adopt(&mut self, cf: &MainCf) {
         let log = Log::on_demand(&cf.syslog_name(), self.service, &cf.syslog_facility(), &cf.maillog_file());
         self.log = self.heard(log);
+        cf.notes().iter().for_each(|note| self.warning(note.to_string()));
     }
 
     pub fn warning(&self, text: impl AsRef<str>) {

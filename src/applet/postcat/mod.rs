@@ -54,8 +54,8 @@ fn cli() -> Command {
 
 fn run(call: &Invocation) -> Result<Exit, Failure> {
     let matches = cli::matches(cli(), "bc:dehoqrs:v", call, (Exit::FAIL, USAGE))?;
-    // It logs nothing: what it shows is for whoever asks.
-    let cf = Voice::of(call, "postcat").configuration(matches.get_one::<String>("c").map(Path::new), Exit::FAIL)?;
+    let mut voice = Voice::unlogged(call);
+    let cf = voice.configuration(matches.get_one::<String>("c").map(Path::new), Exit::FAIL)?;
     let given = |letter: &str| matches.get_count(letter) > 0;
     let whole = !["e", "h", "b"].iter().any(|letter| given(letter));
     let view = View {
@@ -80,6 +80,7 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
     };
     let files: Vec<&OsString> = matches.get_many::<OsString>("file").into_iter().flatten().collect();
     if given("q") {
+        voice.enter_queue(&cf, Exit::FAIL)?;
         for name in files {
             let (path, mut file) = in_queue(&cf, &name.to_string_lossy())?;
             show(&path, &mut file, false)?;

@@ -59,6 +59,7 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
 fn serve(call: &Invocation, voice: &mut Voice) -> Result<Exit, Failure> {
     let matches = cli::matches(cli(), "c:fi:jps:v", call, (Exit::UNAVAILABLE, USAGE))?;
     let cf = voice.configuration(matches.get_one::<String>("c").map(Path::new), Exit::UNAVAILABLE)?;
+    voice.enter_queue(&cf, Exit::UNAVAILABLE)?;
     let site = matches.get_one::<String>("s");
     let id = matches.get_one::<String>("i");
     match (matches.get_flag("p"), matches.get_flag("j"), matches.get_flag("f"), id, site) {

@@ -65,6 +65,7 @@ fn serve(call: &Invocation, voice: &mut Voice) -> Result<Exit, Failure> {
     }
     let matches = cli::matches(cli(), OPTIONS, call, (Exit::FAIL, USAGE))?;
     let cf = voice.configuration(matches.get_one::<String>("c").map(Path::new), Exit::FAIL)?;
+    voice.enter_queue(&cf, Exit::FAIL)?;
     let queue = Queue::new(&cf);
     let wanted: Vec<String> = matches.get_many::<String>("queue").into_iter().flatten().cloned().collect();
     if let Some(unknown) = wanted.iter().find(|name| !structure::DIRECTORIES.contains(&name.as_str())) {

@@ -88,6 +88,7 @@ fn serve(call: &Invocation, voice: &mut Voice) -> Result<Exit, Failure> {
     // The configuration comes first, and with it the log that the rest is told in.
     let directory = options::configuration(call);
     let cf = voice.configuration(directory.as_deref(), Exit::TEMPFAIL)?;
+    voice.enter_queue(&cf, Exit::TEMPFAIL)?;
     let submission = options::parse(call, &cf, voice)?;
     match &submission.mode {
         Mode::Nothing => Ok(Exit::OK),
