@@ -73,6 +73,9 @@ pub struct Outcome {
     /// Who delivered, for reports: "local", "mx.example.org[192.0.2.1]:25".
     #[serde(default)]
     pub relay: String,
+    /// The host that took it promised to tell the sender what he asked for (RFC 3461).
+    #[serde(default)]
+    pub promised: bool,
     /// The destination itself did not answer, whoever the recipient: its other mail need not be tried now.
     pub destination_down: bool,
 }
@@ -87,6 +90,7 @@ impl Outcome {
             mta: report.mta.clone(),
             diagnostic: report.diagnostic.clone(),
             relay: String::new(),
+            promised: false,
             destination_down,
         }
     }

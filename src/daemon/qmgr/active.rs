@@ -290,13 +290,14 @@ impl Active {
                     recipient: named(recipient, outcome),
                     report: outcome.report(),
                     relay: outcome.relay.clone(),
+                    promised: outcome.promised,
                 })
                 .collect();
             if reports.is_empty() {
                 let report = Report::deferred("mail transport unavailable");
                 self.log_here(&work.id, recipient, &report);
                 down = fault.as_ref().map(|_| format!("mail transport unavailable ({transport})"));
-                reports.push(Told { recipient: recipient.clone(), report, relay: String::new() });
+                reports.push(Told { recipient: recipient.clone(), report, relay: String::new(), promised: false });
             }
             self.settle(&work.id, recipient.offset, reports);
         }
@@ -309,7 +310,8 @@ impl Active {
         let report = Report::new(Code::new(4, 4, 1), format!("delivery temporarily suspended: {reason}"));
         for recipient in &work.recipients {
             self.log_here(&work.id, recipient, &report);
-            let told = Told { recipient: recipient.clone(), report: report.clone(), relay: String::new() };
+            let told =
+                Told { recipient: recipient.clone(), report: report.clone(), relay: String::new(), promised: false };
             self.settle(&work.id, recipient.offset, vec![told]);
         }
     }

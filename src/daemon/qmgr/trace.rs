@@ -16,6 +16,8 @@ pub struct Told {
     pub report: Report,
     /// Who delivered; empty: nobody.
     pub relay: String,
+    /// The host that took it will tell of success.
+    pub promised: bool,
 }
 
 /// What is noted of a message's recipients.
@@ -47,6 +49,7 @@ impl Wanted {
             (Wanted::Verify, Verdict::Sent) => Some(Action::Deliverable),
             (Wanted::Verify, _) => Some(Action::Undeliverable),
             (Wanted::Success, _) if told.recipient.notify & notify::SUCCESS == 0 => None,
+            (Wanted::Success, Verdict::Sent) if told.promised => None,
             // A host that took it over may tell nobody when it arrives.
             (_, Verdict::Sent) => Some(if told.report.mta.is_some() { Action::Relayed } else { Action::Delivered }),
             (Wanted::Success, _) => None,

@@ -1,6 +1,7 @@
 //! The dialogue with one host, from connect to QUIT.
 
 use super::destination::{Peer, Unreachable};
+use super::dsn;
 use super::stream::Stream;
 use super::{Settings, said};
 use crate::delivery::{Finisher, Relay};
@@ -33,6 +34,7 @@ pub struct Dialogue<'a> {
     pipelining: bool,
     eight_bit: bool,
     size: bool,
+    dsn: bool,
     /// What may be told of the client before.
     xforward: Vec<String>,
     /// No other host is tried after this one.
@@ -75,6 +77,7 @@ impl<'a> Dialogue<'a> {
             pipelining: false,
             eight_bit: false,
             size: false,
+            dsn: false,
             xforward: Vec::new(),
             no_more: false,
             postponed: None,
@@ -135,6 +138,7 @@ impl<'a> Dialogue<'a> {
                 "PIPELINING" => self.pipelining = true,
                 "8BITMIME" => self.eight_bit = true,
                 "SIZE" => self.size = true,
+                "DSN" => self.dsn = true,
                 "XFORWARD" => self.xforward = line.split_whitespace().skip(1).map(str::to_owned).collect(),
                 _ => {}
             }
@@ -217,7 +221,8 @@ impl<'a> Dialogue<'a> {
         }
         let mut commands = vec![self.mail_command(request, &generic(&request.sender)?)];
         for target in waiting {
-            commands.push(format!("RCPT TO:<{}>", envelope::quote(&generic(&target.address)?)));
+            let words = if self.dsn { dsn::recipient_words(target) } else { String::new() };
+            commands.push(format!("RCPT TO:<{}>{words}", envelope::quote(&generic(&target.address)?)));
         }
         let verifies = request.only_verifies();
         if self.pipelining {
@@ -254,7 +259,7 @@ impl<'a> Dialogue<'a> {
         }
         if verifies {
             let fine = waiting.iter().zip(&replies).filter(|(_, reply)| mail_fine && reply.is_positive());
-            answer.extend(fine.map(|(target, reply)| finisher.finish(request, target, &agreed(reply), relay)));
+            answer.extend(fine.map(|(target, reply)| finisher.finish(request, target, &agreed(reply, &name), relay)));
             let _ = self.ask("RSET", patience);
             return Ok(());
         }
@@ -293,9 +298,11 @@ impl<'a> Dialogue<'a> {
                 self.refuse_all(request, finisher, targets, relay, &end, "end of DATA command", answer);
                 continue;
             }
-            let report = Report { mta: Some(name.split('[').next().unwrap_or(&name).to_owned()), ..agreed(&end) };
+            let report = agreed(&end, &name);
             for target in targets {
-                answer.push(finisher.finish(request, target, &report, relay));
+                let mut told = finisher.finish(request, target, &report, relay);
+                told.promised = self.dsn;
+                answer.push(told);
             }
         }
         Ok(())
@@ -332,6 +339,10 @@ impl<'a> Dialogue<'a> {
         }
         if self.eight_bit && request.attributes.get("encoding").is_some_and(|encoding| encoding == "8bit") {
             command.push_str(" BODY=8BITMIME");
+        }
+        if self.dsn {
+            let attribute = |name: &str| request.attributes.get(name).map_or("", String::as_str);
+            command.push_str(&dsn::mail_words(attribute("envelope_id"), attribute("ret_flags")));
         }
         command
     }
@@ -389,9 +400,10 @@ impl<'a> Dialogue<'a> {
     }
 }
 
-/// The report of a reply that says yes.
-fn agreed(reply: &Reply) -> Report {
+/// The report of a host's reply that says yes.
+fn agreed(reply: &Reply, host: &str) -> Report {
     let code = reply.lines.first().and_then(|line| Code::split(line)).map_or(Code::SENT, |(code, _)| code);
     let code = if code.class() == 2 { code } else { Code::SENT };
-    Report { diagnostic: Some(reply.text()), ..Report::new(code, reply.text()) }
+    let mta = host.split('[').next().unwrap_or(host).to_owned();
+    Report { mta: Some(mta), diagnostic: Some(reply.text()), ..Report::new(code, reply.text()) }
 }
