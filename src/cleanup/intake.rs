@@ -119,6 +119,7 @@ impl Cleanup {
             copies,
             data_offset: 0,
             size: 0,
+            content_length: 0,
             flags: u64::from(envelope.utf8),
             structure: Structure::new(self.mime_nesting_limit, self.mime_boundary_limit, self.flat || !checked),
             checked,
@@ -182,7 +183,9 @@ pub struct Intake {
     /// Automatic copies, which stand after the content.
     copies: Vec<Expanded>,
     data_offset: u64,
+    /// With LF line ends, for message_size_limit.
     pub(super) size: u64,
+    content_length: u64,
     flags: u64,
     pub(super) structure: Structure,
     /// Whether header_checks and body_checks look at it.
@@ -241,6 +244,8 @@ impl Intake {
         if self.asked.discard {
             return Ok(self.file.id().clone());
         }
+        // What logs and listings call the size is the content as it stands in the file.
+        self.content_length = self.file.position() - self.data_offset;
         self.write_extracted()?;
         let size = self.size_record();
         self.file.rewrite_first(Type::SIZE, &size).map_err(CleanupError::Write)?;
@@ -322,7 +327,7 @@ impl Intake {
     }
 
     fn size_record(&self) -> Vec<u8> {
-        let (size, offset, count) = (self.size, self.data_offset, self.recipients);
+        let (size, offset, count) = (self.content_length, self.data_offset, self.recipients);
         format!("{size:15} {offset:15} {count:15} {:15} {size:15} {:15}", 0, self.flags).into_bytes()
     }
 
@@ -349,7 +354,7 @@ impl Intake {
         if let Some(redirect) = &envelope.redirect {
             file.record(Type::REDIRECT, clean(redirect).as_bytes())?;
         }
-        file.record(Type::TIME, format!("{} {:6}", since.as_secs(), since.subsec_micros()).as_bytes())?;
+        file.record(Type::TIME, format!("{} {}", since.as_secs(), since.subsec_micros()).as_bytes())?;
         file.record(Type::ATTRIBUTE, format!("create_time={}", since.as_secs()).as_bytes())?;
         let context = if envelope.rewrite_headers { "local" } else { "remote" };
         file.record(Type::ATTRIBUTE, format!("rewrite_context={context}").as_bytes())?;

@@ -163,7 +163,7 @@ params! {
     default_recipient_refill_limit: Int = "100" ignored;
     default_transport: Text = "smtp";
     default_transport_rate_delay: Time = "0s" ignored;
-    default_verp_delimiters: Text = "+=" ignored;
+    default_verp_delimiters: Text = "+=";
     defer_code: Int = "450";
     defer_service_name: Text = "defer" ignored;
     defer_transports: Text = "";
@@ -201,7 +201,7 @@ params! {
     export_environment: Text = "TZ MAIL_CONFIG LANG" ignored;
     fallback_transport: Text = "";
     fallback_transport_maps: Text = "";
-    fast_flush_domains: Text = "$relay_domains" ignored;
+    fast_flush_domains: Text = "$relay_domains";
     fast_flush_purge_time: Time = "7d" ignored;
     fast_flush_refresh_time: Time = "12h" ignored;
     fault_injection_code: Int = "0" ignored;
@@ -877,7 +877,7 @@ params! {
     unverified_sender_reject_code: Int = "450" ignored;
     unverified_sender_reject_reason: Text = "" ignored;
     unverified_sender_tempfail_action: Text = "$reject_tempfail_action";
-    verp_delimiter_filter: Text = "-=+" ignored;
+    verp_delimiter_filter: Text = "-=+";
     virtual_alias_address_length_limit: Int = "1000";
     virtual_alias_domains: Text = "$virtual_alias_maps";
     virtual_alias_expansion_limit: Int = "1000";

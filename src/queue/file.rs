@@ -27,7 +27,7 @@ pub struct Recipient {
 /// RFC 3461 NOTIFY as bits, as the reference numbers them.
 pub mod notify {
     pub const NEVER: u32 = 1;
-    pub const SUCCESS: u32 = 2;
+    pub const SUCCESS: u32 = crate::ipc::delivery::NOTIFY_SUCCESS;
     pub const FAILURE: u32 = 4;
     pub const DELAY: u32 = 8;
 }
@@ -35,7 +35,7 @@ pub mod notify {
 /// The envelope of a queued message.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// Content size in bytes with LF line ends.
+    /// The content's records in bytes.
     pub size: u64,
     /// Where the content's first record stands.
     pub data_offset: u64,

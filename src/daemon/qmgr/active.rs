@@ -2,6 +2,7 @@
 //! message ends.
 
 use super::schedule::Job;
+use super::trace::{self, Told, Wanted};
 use crate::cleanup::Cleanup;
 use crate::conf::MainCf;
 use crate::conf::typed::Int;
@@ -10,7 +11,7 @@ use crate::ipc::delivery::{Answer, Outcome, Request, Target};
 use crate::log::Log;
 use crate::log::event::{Event, text};
 use crate::message::envelope;
-use crate::queue::bounce_log::{self, Entry};
+use crate::queue::bounce_log::{self, Action, Entry};
 use crate::queue::file::{self, Message, QueueFileError, Recipient, notify};
 use crate::queue::state::By;
 use crate::queue::walk::walk;
@@ -122,6 +123,20 @@ impl Active {
         for (id, _) in walk(self.queue(), "active").collect::<Vec<_>>() {
             if let Err(error) = self.queue().shift(&id, State::Active, State::Incoming, By::Qmgr) {
                 self.log.warning(format!("{id}: cannot take back from active: {error}"));
+            }
+        }
+    }
+
+    /// postqueue -i: the message is due now, if it waits in deferred/.
+    pub fn make_due(&self, id: Option<&[u8]>) {
+        let id = id.and_then(|id| std::str::from_utf8(id).ok()).and_then(QueueId::parse);
+        if let Some(id) = id.filter(|id| self.queue().path("deferred", id).exists()) {
+            let due = self
+                .queue()
+                .shift(&id, State::Deferred, State::Active, By::Qmgr)
+                .and_then(|()| self.queue().shift(&id, State::Active, State::Incoming, By::Qmgr));
+            if let Err(error) = due {
+                self.log.warning(format!("{id}: cannot be tried now: {error}"));
             }
         }
     }
@@ -269,13 +284,20 @@ impl Active {
             if let Some(outcome) = told.iter().find(|outcome| outcome.destination_down) {
                 down = Some(outcome.reason.clone());
             }
-            let mut reports: Vec<(Recipient, Report)> =
-                told.iter().map(|outcome| (named(recipient, outcome), outcome.report())).collect();
+            let mut reports: Vec<Told> = told
+                .iter()
+                .map(|outcome| Told {
+                    recipient: named(recipient, outcome),
+                    report: outcome.report(),
+                    relay: outcome.relay.clone(),
+                    promised: outcome.promised,
+                })
+                .collect();
             if reports.is_empty() {
                 let report = Report::deferred("mail transport unavailable");
                 self.log_here(&work.id, recipient, &report);
                 down = fault.as_ref().map(|_| format!("mail transport unavailable ({transport})"));
-                reports.push((recipient.clone(), report));
+                reports.push(Told { recipient: recipient.clone(), report, relay: String::new(), promised: false });
             }
             self.settle(&work.id, recipient.offset, reports);
         }
@@ -288,7 +310,9 @@ impl Active {
         let report = Report::new(Code::new(4, 4, 1), format!("delivery temporarily suspended: {reason}"));
         for recipient in &work.recipients {
             self.log_here(&work.id, recipient, &report);
-            self.settle(&work.id, recipient.offset, vec![(recipient.clone(), report.clone())]);
+            let told =
+                Told { recipient: recipient.clone(), report: report.clone(), relay: String::new(), promised: false };
+            self.settle(&work.id, recipient.offset, vec![told]);
         }
     }
 
@@ -318,22 +342,34 @@ impl Active {
 
     /// Books what became of one recipient; the message ends with its last one. As long as one of the addresses that
     /// it led to is only deferred, the recipient is tried again as a whole and nothing is returned yet.
-    fn settle(&mut self, id: &QueueId, offset: u64, reports: Vec<(Recipient, Report)>) {
+    fn settle(&mut self, id: &QueueId, offset: u64, reports: Vec<Told>) {
         let Some(taken) = self.taken.get_mut(id) else { return };
         let queue = &self.settings.cleanup.queue;
-        let any = |verdict| reports.iter().any(|(_, report)| report.verdict() == verdict);
-        if any(Verdict::Deferred) {
+        let wanted = Wanted::of(&taken.message);
+        let noted = wanted.note(queue, id, &reports);
+        let any = |verdict| reports.iter().any(|told| told.report.verdict() == verdict);
+        if wanted == Wanted::Verify {
+            // The answer is all that was asked for, whatever it is.
+            if let Err(error) = noted.and_then(|()| trace::mark_verified(queue, id, offset)) {
+                self.log.warning(format!("{id}: cannot write trace log: {error}"));
+                taken.deferred = true;
+            }
+        } else if any(Verdict::Deferred) {
             taken.deferred = true;
-            for (recipient, report) in reports.into_iter().filter(|(_, report)| report.verdict() == Verdict::Deferred) {
-                let entry = Entry { recipient, report };
+            for Told { recipient, report, .. } in
+                reports.into_iter().filter(|told| told.report.verdict() == Verdict::Deferred)
+            {
+                let entry = Entry { recipient, report, action: Action::Delayed };
                 if let Err(error) = bounce_log::append(queue, "defer", id, &entry) {
                     self.log.warning(format!("{id}: cannot write defer log: {error}"));
                 }
                 taken.reasons.push(entry);
             }
         } else if any(Verdict::Bounced) {
-            let failed = reports.into_iter().filter(|(_, report)| report.verdict() == Verdict::Bounced);
-            let entries: Vec<Entry> = failed.map(|(recipient, report)| Entry { recipient, report }).collect();
+            let failed = reports.into_iter().filter(|told| told.report.verdict() == Verdict::Bounced);
+            let entries: Vec<Entry> = failed
+                .map(|Told { recipient, report, .. }| Entry { recipient, report, action: Action::Failed })
+                .collect();
             match log_and_mark(queue, id, offset, &entries) {
                 Ok(()) => taken.bounced = true,
                 Err(error) => {
@@ -358,12 +394,17 @@ impl Active {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
             Err(error) => return self.defer(id, &taken, &format!("open: {error}")),
         };
-        if taken.deferred && self.is_expired(&taken.message) {
+        let forced = is_force_expired(&file);
+        if taken.deferred && (forced || self.is_expired(&taken.message)) {
             let sender = envelope::quote_path(&taken.message.sender);
-            self.log.event(&Event::Expired { queue_id: text(id.as_str()), from: text(&sender) });
+            if forced {
+                self.log.info(format!("{id}: from=<{sender}>, status=force-expired, returned to sender"));
+            } else {
+                self.log.event(&Event::Expired { queue_id: text(id.as_str()), from: text(&sender) });
+            }
             for entry in std::mem::take(&mut taken.reasons) {
                 let report = Report { code: entry.report.code.hardened(), ..entry.report };
-                let entry = Entry { report, ..entry };
+                let entry = Entry { report, action: Action::Failed, ..entry };
                 let done = bounce_log::append(self.queue(), "bounce", id, &entry)
                     .and_then(|()| file::mark_done(&file, entry.recipient.offset));
                 if let Err(error) = done {
@@ -376,6 +417,9 @@ impl Active {
         // A bounce log may be there from an earlier life of the message.
         let bounced = taken.bounced || self.queue().path("bounce", id).exists();
         if bounced && let Err(fault) = self.send_notice(id, &taken, &file) {
+            return self.defer(id, &taken, &fault);
+        }
+        if let Err(fault) = self.send_trace(id, &taken, &file) {
             return self.defer(id, &taken, &fault);
         }
         if taken.deferred {
@@ -398,6 +442,22 @@ impl Active {
             .map_err(|error| format!("cannot send notice: {error}"))?;
         self.wake_for_notice();
         self.queue().remove("bounce", id).map_err(|error| error.to_string())
+    }
+
+    /// The report of what became of the recipients, if the sender asked for one.
+    fn send_trace(&self, id: &QueueId, taken: &Taken, file: &File) -> Result<(), String> {
+        let entries = bounce_log::read(self.queue(), "trace", id).map_err(|error| error.to_string())?;
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let settings = &self.settings;
+        let kind = if Wanted::of(&taken.message) == Wanted::Success { Kind::Success } else { Kind::Report };
+        settings
+            .bouncer
+            .notify(&settings.cleanup, &self.log, kind, id, &taken.message, file, &entries)
+            .map_err(|error| format!("cannot send notice: {error}"))?;
+        self.wake_for_notice();
+        self.queue().remove("trace", id).map_err(|error| error.to_string())
     }
 
     /// delay_warning_time: one notice that the mail is late, if the sender is to have one.
@@ -457,6 +517,12 @@ impl Active {
             self.log.warning(format!("{id}: cannot defer: {error}"));
         }
     }
+}
+
+/// postsuper -e set its mark.
+fn is_force_expired(file: &File) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    file.metadata().is_ok_and(|data| data.mode() & crate::queue::state::EXPIRED != 0)
 }
 
 /// The bounce log first, on disk: a recipient that is marked done without a word in the log would be lost in silence.

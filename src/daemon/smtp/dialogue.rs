@@ -1,6 +1,7 @@
 //! The dialogue with one host, from connect to QUIT.
 
 use super::destination::{Peer, Unreachable};
+use super::dsn;
 use super::stream::Stream;
 use super::{Settings, said};
 use crate::delivery::{Finisher, Relay};
@@ -33,6 +34,7 @@ pub struct Dialogue<'a> {
     pipelining: bool,
     eight_bit: bool,
     size: bool,
+    dsn: bool,
     /// What may be told of the client before.
     xforward: Vec<String>,
     /// No other host is tried after this one.
@@ -75,6 +77,7 @@ impl<'a> Dialogue<'a> {
             pipelining: false,
             eight_bit: false,
             size: false,
+            dsn: false,
             xforward: Vec::new(),
             no_more: false,
             postponed: None,
@@ -135,6 +138,7 @@ impl<'a> Dialogue<'a> {
                 "PIPELINING" => self.pipelining = true,
                 "8BITMIME" => self.eight_bit = true,
                 "SIZE" => self.size = true,
+                "DSN" => self.dsn = true,
                 "XFORWARD" => self.xforward = line.split_whitespace().skip(1).map(str::to_owned).collect(),
                 _ => {}
             }
@@ -217,10 +221,14 @@ impl<'a> Dialogue<'a> {
         }
         let mut commands = vec![self.mail_command(request, &generic(&request.sender)?)];
         for target in waiting {
-            commands.push(format!("RCPT TO:<{}>", envelope::quote(&generic(&target.address)?)));
+            let words = if self.dsn { dsn::recipient_words(target) } else { String::new() };
+            commands.push(format!("RCPT TO:<{}>{words}", envelope::quote(&generic(&target.address)?)));
         }
+        let verifies = request.only_verifies();
         if self.pipelining {
-            commands.push("DATA".to_owned());
+            if !verifies {
+                commands.push("DATA".to_owned());
+            }
             let all = commands.join("\r\n");
             self.send(&all).map_err(|error| self.lost(error.into(), &name, "sending MAIL FROM"))?;
         }
@@ -248,6 +256,12 @@ impl<'a> Dialogue<'a> {
             }
         } else {
             self.refuse_all(request, finisher, waiting, relay, &mail, "MAIL FROM command", answer);
+        }
+        if verifies {
+            let fine = waiting.iter().zip(&replies).filter(|(_, reply)| mail_fine && reply.is_positive());
+            answer.extend(fine.map(|(target, reply)| finisher.finish(request, target, &agreed(reply, &name), relay)));
+            let _ = self.ask("RSET", patience);
+            return Ok(());
         }
         let nothing_to_send = !mail_fine || accepted.is_empty();
         if nothing_to_send && !self.pipelining {
@@ -284,10 +298,11 @@ impl<'a> Dialogue<'a> {
                 self.refuse_all(request, finisher, targets, relay, &end, "end of DATA command", answer);
                 continue;
             }
-            let code = end.lines.first().and_then(|line| Code::split(line)).map_or(Code::SENT, |(code, _)| code);
-            let code = if code.class() == 2 { code } else { Code::SENT };
+            let report = agreed(&end, &name);
             for target in targets {
-                answer.push(finisher.finish(request, target, &Report::new(code, end.text()), relay));
+                let mut told = finisher.finish(request, target, &report, relay);
+                told.promised = self.dsn;
+                answer.push(told);
             }
         }
         Ok(())
@@ -324,6 +339,10 @@ impl<'a> Dialogue<'a> {
         }
         if self.eight_bit && request.attributes.get("encoding").is_some_and(|encoding| encoding == "8bit") {
             command.push_str(" BODY=8BITMIME");
+        }
+        if self.dsn {
+            let attribute = |name: &str| request.attributes.get(name).map_or("", String::as_str);
+            command.push_str(&dsn::mail_words(attribute("envelope_id"), attribute("ret_flags")));
         }
         command
     }
@@ -379,4 +398,12 @@ impl<'a> Dialogue<'a> {
             }
         }
     }
+}
+
+/// The report of a host's reply that says yes.
+fn agreed(reply: &Reply, host: &str) -> Report {
+    let code = reply.lines.first().and_then(|line| Code::split(line)).map_or(Code::SENT, |(code, _)| code);
+    let code = if code.class() == 2 { code } else { Code::SENT };
+    let mta = host.split('[').next().unwrap_or(host).to_owned();
+    Report { mta: Some(mta), diagnostic: Some(reply.text()), ..Report::new(code, reply.text()) }
 }

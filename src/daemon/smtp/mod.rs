@@ -4,6 +4,7 @@
 mod destination;
 mod dialogue;
 pub mod dns;
+mod dsn;
 mod hosts;
 mod outgoing;
 mod stream;

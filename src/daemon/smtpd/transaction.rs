@@ -136,10 +136,12 @@ impl<S: Duplex> Session<S> {
                     };
                 }
                 "ENVID" if has_value => {
-                    if made.envelope_id.is_some() || xtext::decode(value).is_none_or(|id| id.is_empty()) {
+                    // It ends up in a notice, decoded: no controls.
+                    let id = xtext::decode(value).filter(|id| !id.is_empty() && !id.chars().any(char::is_control));
+                    if made.envelope_id.is_some() || id.is_none() {
                         return Err("501 5.5.4 Bad ENVID parameter syntax".into());
                     }
-                    made.envelope_id = Some(value.to_owned());
+                    made.envelope_id = id;
                 }
                 _ => return unsupported(parameter),
             }
