@@ -102,6 +102,7 @@ stories! {
     reload
     smuggling
     submission
+    talkers
     verify
     unfit
 }
