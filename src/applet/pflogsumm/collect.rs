@@ -330,8 +330,10 @@ impl<'o> Collector<'o> {
         let Some(since) = self.connected.remove(&client.map(|(process, _)| process)) else { return };
         let client = client.map_or(b"".as_slice(), |(_, client)| client);
         let time = seconds - since;
-        let domain = if self.style.newer { text::client_organisation(client) } else { client_domain(client) };
-        let domain = domain.unwrap_or_default();
+        let domain = match self.style.newer {
+            true => text::client_organisation(client),
+            false => client_domain(client).unwrap_or_default(),
+        };
         self.tallies.session_hours[usize::from(stamp.hour)].add(time);
         self.tallies.days[self.today].sessions.add(time);
         self.tallies.session_domains.of(&domain).add(time);

@@ -1,50 +1,36 @@
 //! How 1.3.0 shortens what is said of deliveries and in warnings, so that lines which differ only by a host, an
 //! address or a number count as one.
 
-use super::text::{self, client_parts, find, split_once};
+use super::text::{self, find, peer, split_once};
 use crate::log::line::digits;
 use memchr::{memchr, memrchr};
 use std::borrow::Cow;
 
-/// A relay as it is listed: the host's name when it is a full one, else its address; "none" stays, and what is no
-/// host ("local", "virtual") is unknown.
-pub fn relay_host(relay: &[u8]) -> Cow<'_, [u8]> {
-    if relay == b"none" {
-        return Cow::Borrowed(relay);
-    }
-    match client_parts(relay) {
-        Some((name, _)) if name.contains(&b'.') => lower(name),
-        Some((_, address)) => Cow::Borrowed(address),
-        None => Cow::Borrowed(b"unknown"),
-    }
+/// The longest reason of a delivery that failed, whatever the width.
+const LONGEST: usize = 66;
+
+/// A relay as it is listed: "none" stays, and what is no host ("local", "virtual") is unknown.
+pub fn relay_host(relay: &[u8]) -> &[u8] {
+    if relay == b"none" { relay } else { peer(relay) }
 }
 
-fn lower(name: &[u8]) -> Cow<'_, [u8]> {
-    if name.iter().any(u8::is_ascii_uppercase) { Cow::Owned(name.to_ascii_lowercase()) } else { Cow::Borrowed(name) }
-}
-
-/// Why a delivery was put off: whose fault it is and the rest of the reason. `limit`: the longest reason.
-pub fn deferral<'a>(reason: &'a [u8], relay: &'a [u8], limit: usize) -> (Cow<'a, [u8]>, Cow<'a, [u8]>) {
-    let known = |host: &'a [u8]| relay_host(host);
+/// Why a delivery was put off: whose fault it is and the rest of the reason.
+pub fn deferral<'a>(reason: &'a [u8], relay: &'a [u8]) -> (&'a [u8], Cow<'a, [u8]>) {
     if let Some((_, rest)) = split_once(reason, b"connect to ")
         && let Some((host, why)) = host_and_rest(rest)
         && let Some(why) = why.strip_prefix(b": ")
     {
-        return (known(host), cut(Cow::Borrowed(why), limit));
+        return (peer(host), text::cut(why, LONGEST));
     }
     for begin in [b"lost connection with ".as_slice(), b"conversation with "] {
         if let Some((before, rest)) = split_once(reason, begin)
             && let Some((host, why)) = host_and_rest(rest)
         {
             let what = begin.strip_suffix(b" with ").unwrap_or(begin);
-            return (known(host), cut(Cow::Owned([before, what, why].concat()), limit));
+            return (peer(host), cut(Cow::Owned([before, what, why].concat()), LONGEST));
         }
     }
-    let host = match relay_host(relay) {
-        none if &*none == b"none" => Cow::Borrowed(b"unknown".as_slice()),
-        host => host,
-    };
-    (host, cut(said(reason), limit))
+    (peer(relay), cut(without_name(said(reason)), LONGEST))
 }
 
 /// "name[address]:port" and what follows.
@@ -63,14 +49,17 @@ fn host_and_rest(text: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// Why a message bounced.
-pub fn bounce(reason: &[u8], limit: usize) -> Cow<'_, [u8]> {
-    cut(said(reason), limit)
+pub fn bounce(reason: &[u8]) -> Cow<'_, [u8]> {
+    text::cut(said(reason), LONGEST)
 }
 
 /// What the other side said, without the reply code; else the reason as it is.
-fn said(reason: &[u8]) -> Cow<'_, [u8]> {
-    let rest = split_once(reason, b" said: ").map_or(reason, |(_, said)| said);
-    let rest = without_code(rest);
+fn said(reason: &[u8]) -> &[u8] {
+    without_code(split_once(reason, b" said: ").map_or(reason, |(_, said)| said))
+}
+
+/// A failed look-up without the name.
+fn without_name(rest: &[u8]) -> Cow<'_, [u8]> {
     if let Some((before, name)) = split_once(rest, b"Name service error for name=")
         && before.ends_with(b"not found. ")
         && let Some(blank) = memchr(b' ', name)
@@ -141,6 +130,14 @@ pub fn warning(text: &[u8]) -> Cow<'_, [u8]> {
         && let Some((command, _)) = split_once(place, b" command")
     {
         return Cow::Owned([b"Illegal address syntax in ", command, b" command"].concat());
+    }
+    for known in [
+        b"malformed domain name in resource data of MX record".as_slice(),
+        b"valid_hostname: invalid character",
+    ] {
+        if text.starts_with(known) {
+            return Cow::Borrowed(known);
+        }
     }
     if let Some((_, what)) = split_once(text, b": ")
         && what == b"queue file size limit exceeded"

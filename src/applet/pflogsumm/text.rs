@@ -209,12 +209,32 @@ pub fn client_parts(client: &[u8]) -> Option<(&[u8], &[u8])> {
     bracketed_ipv4(client).or_else(|| slashed(client)).or_else(|| enclosed(client))
 }
 
-/// 1.3.0's idea of [`client_domain`]: what follows the client (smtpd's statistics) does not count, and the name loses
-/// its machine by [`organisation`].
-pub fn client_organisation(client: &[u8]) -> Option<Cow<'_, [u8]>> {
+/// 1.3.0's idea of a peer "name[address]:port": its full name (one with a dot), else its address, else "unknown". What
+/// follows after a blank (smtpd's statistics) does not count.
+pub fn peer(client: &[u8]) -> &[u8] {
     let end = client.iter().position(|&byte| crate::log::line::is_space(byte)).unwrap_or(client.len());
-    let (name, address) = client_parts(client.get(..end)?)?;
-    Some(if name.is_empty() || name == b"unknown" { Cow::Borrowed(address) } else { organisation(name) })
+    let (name, address) = client_parts(&client[..end]).unwrap_or_default();
+    if name.contains(&b'.') || name == b"localhost" {
+        name
+    } else if is_address(address) {
+        address
+    } else {
+        b"unknown"
+    }
+}
+
+/// Whether a text looks like an IP address.
+pub fn is_address(text: &[u8]) -> bool {
+    text.iter().any(|byte| matches!(byte, b'.' | b':'))
+        && text.iter().all(|&byte| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':'))
+}
+
+/// 1.3.0's idea of [`client_domain`]: the [`peer`], its name by [`organisation`].
+pub fn client_organisation(client: &[u8]) -> Cow<'_, [u8]> {
+    match peer(client) {
+        address if is_address(address) => Cow::Borrowed(address),
+        name => organisation(name),
+    }
 }
 
 /// A name without its machine, in lower case: two labels below the old generic domains, else one label less when

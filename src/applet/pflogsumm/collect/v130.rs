@@ -22,6 +22,8 @@ pub struct NewerCollector<'o> {
     clients: Map<()>,
     /// When postscreen took a connection, by address and port.
     screened: HashMap<Vec<u8>, i64>,
+    /// The message that each smtpd process took last.
+    receiving: HashMap<u64, Digest>,
     span: Option<(i64, i64)>,
     unprocessed: Option<Box<dyn Write + 'o>>,
     debug: Option<Box<dyn Write + 'o>>,
@@ -34,6 +36,8 @@ struct Message {
     deferred: bool,
     /// The client's place in the list: it was taken in and has no sender yet.
     arrived: Option<u32>,
+    /// cleanup has seen it, and no size is known.
+    open: bool,
     /// Where it could not be delivered.
     relay: Option<Box<[u8]>>,
 }
@@ -47,6 +51,7 @@ impl<'o> NewerCollector<'o> {
             messages: HashMap::new(),
             clients: Map::default(),
             screened: HashMap::new(),
+            receiving: HashMap::new(),
             span: newer.range.map(|(first, last)| (day(first), day(last))),
             unprocessed: None,
             debug: None,
@@ -60,7 +65,7 @@ impl<'o> NewerCollector<'o> {
 
     /// The end of the input: what was taken in and never got a size was not received.
     pub fn finish(&mut self) -> std::io::Result<()> {
-        let open = self.messages.values().filter(|message| message.arrived.is_some()).count();
+        let open = self.messages.values().filter(|message| message.open).count();
         self.common.tallies.newer.withdrawn += open as u64;
         for out in [&mut self.unprocessed, &mut self.debug].into_iter().flatten() {
             out.flush()?;
@@ -80,24 +85,29 @@ impl<'o> NewerCollector<'o> {
         }
     }
 
+    /// Whether the line is of the days asked for; the report's head names the first and the last day.
+    fn in_span(&mut self, stamp: Stamp) -> bool {
+        let (year, month, day) = (self.common.year(stamp), i64::from(stamp.month), i64::from(stamp.day));
+        if let Some((first, last)) = self.span
+            && !(first..=last).contains(&days_from_civil(year, month + 1, day))
+        {
+            return false;
+        }
+        let span = &mut self.common.tallies.newer.span;
+        span.get_or_insert([(year, month, day); 2])[1] = (year, month, day);
+        true
+    }
+
     /// Whether a rule knows the line.
     fn postfix(&mut self, stamp: Stamp, rest: &[u8]) -> bool {
         let Some(Postfix { service, word, content }) = Postfix::parse(rest, &self.common.options.syslog_name) else {
             return false;
         };
-        let (year, month, day) = (self.common.year(stamp), i64::from(stamp.month), i64::from(stamp.day));
-        if let Some((first, last)) = self.span
-            && !(first..=last).contains(&days_from_civil(year, month + 1, day))
-        {
-            return true;
-        }
-        let span = &mut self.common.tallies.newer.span;
-        span.get_or_insert([(year, month, day); 2])[1] = (year, month, day);
         self.common.follow_calendar(stamp);
         if self.complaint(service, word, content, rest) {
             return true;
         }
-        if service == b"cleanup" && self.cleanup(stamp, rest) {
+        if service == b"cleanup" && self.cleanup(stamp, word, rest) {
             return true;
         }
         if let Some(verdict) = Verdict::of(word) {
@@ -129,8 +139,8 @@ impl<'o> NewerCollector<'o> {
                     return true;
                 }
                 let room = self.room();
-                let text =
-                    if options.verbose { Cow::Borrowed(text) } else { condense::cut(condense::warning(text), room) };
+                let room = if options.verbose { usize::MAX } else { room };
+                let text = condense::cut(condense::warning(text), room);
                 *self.common.tallies.warnings.of(service).of(&text) += 1;
                 return true;
             }
@@ -140,15 +150,21 @@ impl<'o> NewerCollector<'o> {
         true
     }
 
-    fn cleanup(&mut self, stamp: Stamp, rest: &[u8]) -> bool {
+    fn cleanup(&mut self, stamp: Stamp, queue_id: &[u8], rest: &[u8]) -> bool {
         let Some((verdict, part, text)) = self.common.cleanup_verdict(rest) else { return false };
         let room = self.newer.width.map_or(usize::MAX, |width| width.saturating_sub(16).max(4));
         self.common.cleanup_counted(stamp, verdict, part, text, room);
+        if verdict == Verdict::Reject {
+            self.withdraw(queue_id);
+        }
         true
     }
 
     /// The lines of messages on their way.
     fn message(&mut self, stamp: Stamp, service: &[u8], queue_id: &[u8], rest: &[u8]) -> bool {
+        if !is_queue_id(queue_id) {
+            return service == b"smtp" && self.exception(rest);
+        }
         let mut delivery = None;
         for at in memchr_iter(b'<', rest) {
             let Some((before, after)) = rest.split_at_checked(at + 1) else { break };
@@ -158,8 +174,7 @@ impl<'o> NewerCollector<'o> {
                     return true;
                 }
                 if let Some(end) = memchr(b'>', after)
-                    && (after[end..].starts_with(b">, status=expired")
-                        || after[end..].starts_with(b">, status=force-expired"))
+                    && after[end..].starts_with(b">, status=expired")
                 {
                     self.expired(queue_id);
                     return true;
@@ -174,6 +189,11 @@ impl<'o> NewerCollector<'o> {
         }
         let said = find(rest, b"]: ").and_then(|at| rest.get(at + 3..)).unwrap_or_default();
         let said = said.strip_prefix(queue_id).and_then(|tail| tail.strip_prefix(b": ")).unwrap_or_default();
+        if service == b"cleanup" && said.starts_with(b"message-id=<") {
+            let message = self.messages.entry(Digest::of(queue_id)).or_default();
+            message.open = message.size == 0;
+            return true;
+        }
         if said == b"removed" {
             self.messages.remove(&Digest::of(queue_id));
             return true;
@@ -184,10 +204,10 @@ impl<'o> NewerCollector<'o> {
             return true;
         }
         if service == b"pickup" && (find(rest, b": uid=").is_some() || find(rest, b": sender=").is_some()) {
-            self.arrive(stamp, queue_id, Some(b"pickup"));
+            self.arrive(stamp, queue_id, b"pickup");
             return true;
         }
-        service == b"smtp" && self.exception(rest)
+        false
     }
 
     /// "connect to HOST[ADDRESS]:25: WHY"
@@ -197,10 +217,10 @@ impl<'o> NewerCollector<'o> {
         true
     }
 
-    fn arrive(&mut self, stamp: Stamp, queue_id: &[u8], client: Option<&[u8]>) {
+    fn arrive(&mut self, stamp: Stamp, queue_id: &[u8], client: &[u8]) {
         self.common.count(stamp, Column::Received);
         self.common.tallies.received += 1;
-        let place = self.clients.place(client.unwrap_or_default());
+        let place = self.clients.place(client);
         self.messages.entry(Digest::of(queue_id)).or_default().arrived = Some(place);
         self.note("received", queue_id);
     }
@@ -217,6 +237,7 @@ impl<'o> NewerCollector<'o> {
             return;
         }
         message.size = size;
+        message.open = false;
         let arrived = message.arrived.take();
         let unmunged = self.newer.srs.then(|| condense::without_srs(address)).flatten();
         let address = unmunged.as_deref().unwrap_or(address);
@@ -246,12 +267,12 @@ impl<'o> NewerCollector<'o> {
         let relay = message.and_then(|message| message.relay.as_deref()).unwrap_or(b"unknown");
         let newer = &mut self.common.tallies.newer;
         newer.expired += 1;
-        *newer.expired_relays.of(&condense::relay_host(relay)) += 1;
+        *newer.expired_relays.of(condense::relay_host(relay)) += 1;
     }
 
     fn delivery(&mut self, stamp: Stamp, service: &[u8], queue_id: &[u8], found: &Delivery<'_>, rest: &[u8]) -> bool {
         if let Some(level) = found.tls.filter(|_| self.newer.tls_stats) {
-            *self.common.tallies.newer.tls_levels.of(&condense::relay_host(found.relay)).of(level) += 1;
+            *self.common.tallies.newer.tls_levels.of(condense::relay_host(found.relay)).of(level) += 1;
         }
         match found.status {
             b"sent" if find(found.after, b"forwarded as ").is_some() => self.common.tallies.forwarded += 1,
@@ -310,9 +331,9 @@ impl<'o> NewerCollector<'o> {
             if options.verbose {
                 *self.common.tallies.deferral_reasons.of(service).of(reason) += 1;
             } else {
-                let reason = reason.get(..find(reason, b"(in reply to ").unwrap_or(reason.len())).unwrap_or_default();
-                let (host, why) = condense::deferral(reason, found.relay, self.room());
-                *self.common.tallies.newer.deferrals.of(service).of(&host).of(&why) += 1;
+                let reason = reason.get(..memchr(b'(', reason).unwrap_or(reason.len())).unwrap_or_default();
+                let (host, why) = condense::deferral(reason, found.relay);
+                *self.common.tallies.newer.deferrals.of(service).of(host).of(&why) += 1;
             }
         }
         let message = self.messages.entry(Digest::of(queue_id)).or_default();
@@ -334,9 +355,8 @@ impl<'o> NewerCollector<'o> {
             let reason = text::split_once(rest, b", status=bounced (").map_or(b"".as_slice(), |(_, reason)| reason);
             let end = memchr::memrchr(b')', reason).unwrap_or(0);
             let reason = reason.get(..end).unwrap_or_default();
-            let shown =
-                if options.verbose { Cow::Borrowed(reason) } else { condense::bounce(reason, self.room()) };
-            *self.common.tallies.bounce_reasons.of(&condense::relay_host(found.relay)).of(&shown) += 1;
+            let shown = if options.verbose { Cow::Borrowed(reason) } else { condense::bounce(reason) };
+            *self.common.tallies.bounce_reasons.of(condense::relay_host(found.relay)).of(&shown) += 1;
         }
         self.common.count(stamp, Column::Bounced);
         self.common.tallies.bounced += 1;
@@ -346,9 +366,15 @@ impl<'o> NewerCollector<'o> {
     fn server(&mut self, stamp: Stamp, service: &[u8], word: &[u8], content: &[u8], rest: &[u8]) -> bool {
         let said = content.get(word.len()..).and_then(|tail| tail.strip_prefix(b": ")).unwrap_or_default();
         if let Some(client) = said.strip_prefix(b"client=").filter(|client| !client.is_empty()) {
+            if !is_queue_id(word) {
+                return false;
+            }
             let end = memchr(b',', client).unwrap_or(client.len());
             let domain = client_organisation(client.get(..end).unwrap_or_default());
-            self.arrive(stamp, word, domain.as_deref());
+            self.arrive(stamp, word, &domain);
+            if let Some(process) = process(rest) {
+                self.receiving.insert(process, Digest::of(word));
+            }
             return true;
         }
         let verdict = memchr(b':', said).and_then(|end| Verdict::of(said.get(..end).unwrap_or_default()));
@@ -365,8 +391,17 @@ impl<'o> NewerCollector<'o> {
         if self.newer.tls_stats && self.tls_error(content) {
             return true;
         }
+        if content.starts_with(b"disconnect from ")
+            && let Some(message) = process(rest).and_then(|process| self.receiving.remove(&process))
+            && sent_no_message(content)
+            && self.messages.get(&message).is_some_and(|message| message.arrived.is_some() && !message.open)
+        {
+            // The client went before it sent the message.
+            self.common.tallies.newer.withdrawn += 1;
+            self.messages.remove(&message);
+        }
         if self.common.options.smtpd_stats {
-            self.session(stamp, rest);
+            self.common.session(stamp, rest);
         }
         true
     }
@@ -381,13 +416,9 @@ impl<'o> NewerCollector<'o> {
         } else {
             return false;
         };
-        let host = client_organisation(client).unwrap_or_default();
+        let host = client_organisation(client);
         *self.common.tallies.newer.tls_errors.of(&what).of(&host) += 1;
         true
-    }
-
-    fn session(&mut self, stamp: Stamp, rest: &[u8]) {
-        self.common.session(stamp, rest);
     }
 
     /// "WHAT ... [ADDRESS]:PORT ...": what postscreen did to a client.
@@ -398,26 +429,24 @@ impl<'o> NewerCollector<'o> {
         let port = after.strip_prefix(b":").map_or(0, digits);
         let key = content.get(open..open + length + 2 + port).unwrap_or_default();
         let what = &content[..open];
+        if !text::is_address(address) {
+            return false;
+        }
         if what == b"CONNECT from " {
-            if self.newer.screen_stats {
-                let now = self.common.seconds(stamp);
-                self.screened.insert(key.to_vec(), now);
-            }
+            let now = self.common.seconds(stamp);
+            self.screened.insert(key.to_vec(), now);
             return true;
         }
-        if what == b"DISCONNECT " || what.starts_with(b"PASS ") {
-            if let Some(since) = self.screened.remove(key) {
-                let time = self.common.seconds(stamp) - since;
-                let newer = &mut self.common.tallies.newer;
-                newer.screen.add(time);
-                newer.screen_addresses.of(address);
-            }
-            if what == b"DISCONNECT " {
+        let passed = what.starts_with(b"PASS ");
+        if passed || what == b"DISCONNECT " || what.starts_with(b"HANGUP ") {
+            let Some(since) = self.screened.remove(key) else { return true };
+            let time = self.common.seconds(stamp) - since;
+            let newer = &mut self.common.tallies.newer;
+            newer.screen.add(time);
+            newer.screen_addresses.of(address);
+            if !passed {
                 return true;
             }
-        }
-        if what.starts_with(b"HANGUP ") || address.contains(&b':') {
-            return true;
         }
         let action = if what.starts_with(b"PREGREET ") {
             b"PREGREET".as_slice()
@@ -430,6 +459,31 @@ impl<'o> NewerCollector<'o> {
         }
         true
     }
+}
+
+/// Whether smtpd's statistics of a session name a sender and no message.
+fn sent_no_message(disconnect: &[u8]) -> bool {
+    find(disconnect, b" mail=").is_some()
+        && find(disconnect, b" data=").is_none()
+        && find(disconnect, b" bdat=").is_none()
+}
+
+/// The number in "smtpd[123]: ".
+fn process(rest: &[u8]) -> Option<u64> {
+    let tail = rest.get(memchr(b'[', rest)? + 1..)?;
+    let length = digits(tail);
+    let number = tail[..length].iter().fold(0, |value: u64, &d| value.wrapping_mul(10) + u64::from(d - b'0'));
+    (length > 0).then_some(number)
+}
+
+/// Hexadecimal, or in the alphabet of Postfix's long ids, which has no vowels.
+fn is_queue_id(word: &[u8]) -> bool {
+    let hexadecimal = |byte: &u8| byte.is_ascii_digit() || (b'A'..=b'F').contains(byte);
+    let long = |byte: &u8| {
+        byte.is_ascii_digit()
+            || byte.is_ascii_alphabetic() && !matches!(byte.to_ascii_lowercase(), b'a' | b'e' | b'i' | b'o' | b'u')
+    };
+    word.iter().all(hexadecimal) || word.iter().all(long)
 }
 
 /// The recipient's organisation; the whole address when it has no domain.
@@ -458,6 +512,7 @@ impl Lines for NewerCollector<'_> {
     fn line(&mut self, bytes: &[u8]) {
         let plain = without_priority(bytes);
         let known = match Line::parse(plain) {
+            Some(Line { stamp, .. }) if !self.in_span(stamp) => true,
             Some(Line { stamp, rest, .. })
                 if rest.starts_with(b"postfix") || rest.starts_with(&self.common.options.syslog_name) =>
             {

@@ -20,10 +20,10 @@ pub fn write(out: &mut impl Write, tallies: &Tallies, options: &Options, newer: 
     if options.problems_first {
         report.all_problems(newer)?;
     }
-    if many_days {
-        report.days()?;
-    }
     if !newer.suppress.hours {
+        if many_days {
+            report.days()?;
+        }
         report.hours()?;
     }
     if !newer.suppress.hosts {
@@ -31,10 +31,10 @@ pub fn write(out: &mut impl Write, tallies: &Tallies, options: &Options, newer: 
         report.sender_domains()?;
     }
     if options.smtpd_stats {
-        if many_days {
-            report.session_days()?;
-        }
         if !newer.suppress.hours {
+            if many_days {
+                report.session_days()?;
+            }
             report.session_hours()?;
         }
         if !newer.suppress.hosts {
