@@ -131,10 +131,9 @@ pub fn warning(text: &[u8]) -> Cow<'_, [u8]> {
     {
         return Cow::Owned([b"Illegal address syntax in ", command, b" command"].concat());
     }
-    for known in [
-        b"malformed domain name in resource data of MX record".as_slice(),
-        b"valid_hostname: invalid character",
-    ] {
+    for known in
+        [b"malformed domain name in resource data of MX record".as_slice(), b"valid_hostname: invalid character"]
+    {
         if text.starts_with(known) {
             return Cow::Borrowed(known);
         }
@@ -167,7 +166,8 @@ pub fn without_srs(address: &[u8]) -> Option<Vec<u8>> {
         return None;
     };
     // hash, time, domain, user
-    let rest = rest.strip_prefix(b"=").or_else(|| rest.strip_prefix(b"+")).or_else(|| rest.strip_prefix(b"-")).unwrap_or(rest);
+    let rest =
+        rest.strip_prefix(b"=").or_else(|| rest.strip_prefix(b"+")).or_else(|| rest.strip_prefix(b"-")).unwrap_or(rest);
     let mut parts = rest.splitn(4, |&byte| byte == b'=');
     let (_, _, domain, user) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     (!domain.is_empty() && !user.is_empty()).then(|| [user, b"@", domain].concat())

@@ -43,8 +43,7 @@ pub fn read<'a>(line: &'a [u8], style: &Style) -> Reject<'a> {
         }
         about
     };
-    let domain =
-        if style.newer { client_organisation(client) } else { client_domain(client).unwrap_or_default() };
+    let domain = if style.newer { client_organisation(client) } else { client_domain(client).unwrap_or_default() };
     let by_client = || match style.add_to {
         true => [&domain, b"  (".as_slice(), &parties(&sender, said, style), b")"].concat(),
         false => with_sender(domain.to_vec()),

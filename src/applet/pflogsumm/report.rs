@@ -452,7 +452,6 @@ fn deferrals(tallies: &Tallies) -> String {
     }
 }
 
-
 /// The mean time of a session in seconds, rounded.
 fn average(of: &Sessions) -> i64 {
     if of.count == 0 { 0 } else { (of.seconds as f64 / of.count as f64 + 0.5) as i64 }

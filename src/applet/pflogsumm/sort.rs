@@ -42,7 +42,12 @@ fn name_order(text: &[u8]) -> (u8, Vec<u8>) {
         0
     };
     let mut order = Vec::new();
-    host_order(text, &mut order);
+    match std::str::from_utf8(word).ok().and_then(|word| word.parse::<std::net::Ipv6Addr>().ok()) {
+        Some(address) if class == 2 => {
+            order.extend(address.octets().iter().flat_map(|byte| format!("{byte:02x}").into_bytes()))
+        }
+        _ => host_order(text, &mut order),
+    }
     (class, order)
 }
 

@@ -155,7 +155,11 @@ impl<'o> NewerCollector<'o> {
         let room = self.newer.width.map_or(usize::MAX, |width| width.saturating_sub(16).max(4));
         self.common.cleanup_counted(stamp, verdict, part, text, room);
         if verdict == Verdict::Reject {
-            self.withdraw(queue_id);
+            if find(rest, b": milter-reject: ").is_some() {
+                self.withdraw(queue_id);
+            } else if let Some(message) = self.messages.get_mut(&Digest::of(queue_id)) {
+                message.arrived = None;
+            }
         }
         true
     }
@@ -191,7 +195,7 @@ impl<'o> NewerCollector<'o> {
         let said = said.strip_prefix(queue_id).and_then(|tail| tail.strip_prefix(b": ")).unwrap_or_default();
         if service == b"cleanup" && said.starts_with(b"message-id=<") {
             let message = self.messages.entry(Digest::of(queue_id)).or_default();
-            message.open = message.size == 0;
+            message.open = true;
             return true;
         }
         if said == b"removed" {
@@ -229,6 +233,7 @@ impl<'o> NewerCollector<'o> {
     fn withdraw(&mut self, queue_id: &[u8]) {
         self.common.tallies.newer.withdrawn += 1;
         self.messages.remove(&Digest::of(queue_id));
+        self.note("not received", queue_id);
     }
 
     fn sender(&mut self, queue_id: &[u8], address: &[u8], size: u64) {
@@ -242,8 +247,8 @@ impl<'o> NewerCollector<'o> {
         let unmunged = self.newer.srs.then(|| condense::without_srs(address)).flatten();
         let address = unmunged.as_deref().unwrap_or(address);
         let address = Some(address).filter(|address| truth(address));
-        let address = address
-            .map_or(Cow::Borrowed(b"from=<>".as_slice()), |address| self.common.style.folding.sender(address));
+        let address =
+            address.map_or(Cow::Borrowed(b"from=<>".as_slice()), |address| self.common.style.folding.sender(address));
         let tallies = &mut self.common.tallies;
         if self.common.options.extended {
             tallies.details.of(queue_id).push(address.as_ref().into());
@@ -393,10 +398,9 @@ impl<'o> NewerCollector<'o> {
         }
         if content.starts_with(b"disconnect from ")
             && let Some(message) = process(rest).and_then(|process| self.receiving.remove(&process))
-            && sent_no_message(content)
             && self.messages.get(&message).is_some_and(|message| message.arrived.is_some() && !message.open)
         {
-            // The client went before it sent the message.
+            // The client went before cleanup saw the message.
             self.common.tallies.newer.withdrawn += 1;
             self.messages.remove(&message);
         }
@@ -459,13 +463,6 @@ impl<'o> NewerCollector<'o> {
         }
         true
     }
-}
-
-/// Whether smtpd's statistics of a session name a sender and no message.
-fn sent_no_message(disconnect: &[u8]) -> bool {
-    find(disconnect, b" mail=").is_some()
-        && find(disconnect, b" data=").is_none()
-        && find(disconnect, b" bdat=").is_none()
 }
 
 /// The number in "smtpd[123]: ".

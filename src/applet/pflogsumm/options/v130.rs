@@ -247,7 +247,9 @@ fn underscored(program: &str, args: &[OsString]) -> Vec<String> {
         name.contains('_').then_some(name)
     });
     names
-        .map(|name| format!("{program}: option \"--{name}\" is deprecated, use \"--{}\" instead", name.replace('_', "-")))
+        .map(|name| {
+            format!("{program}: option \"--{name}\" is deprecated, use \"--{}\" instead", name.replace('_', "-"))
+        })
         .collect()
 }
 
@@ -352,7 +354,10 @@ mod tests {
 
     #[test]
     fn suppressed_parts() {
-        assert_eq!(Suppress::read("per-hour, size-detail").map(|it| (it.hours, it.sizes, it.hosts)), Some((true, true, false)));
+        assert_eq!(
+            Suppress::read("per-hour, size-detail").map(|it| (it.hours, it.sizes, it.hosts)),
+            Some((true, true, false))
+        );
         assert_eq!(Suppress::read("hours"), None);
     }
 }
