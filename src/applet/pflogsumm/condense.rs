@@ -30,7 +30,12 @@ pub fn deferral<'a>(reason: &'a [u8], relay: &'a [u8]) -> (&'a [u8], Cow<'a, [u8
             return (peer(host), cut(Cow::Owned([before, what, why].concat()), LONGEST));
         }
     }
-    (peer(relay), cut(without_name(said(reason)), LONGEST))
+    // What is put off without a try names the host only in the text.
+    let host = match (peer(relay), split_once(reason, b"host ").and_then(|(_, rest)| host_and_rest(rest))) {
+        (b"unknown", Some((host, _))) => peer(host),
+        (host, _) => host,
+    };
+    (host, cut(without_name(said(reason)), LONGEST))
 }
 
 /// "name[address]:port" and what follows.
@@ -55,7 +60,9 @@ pub fn bounce(reason: &[u8]) -> Cow<'_, [u8]> {
 
 /// What the other side said, without the reply code; else the reason as it is.
 fn said(reason: &[u8]) -> &[u8] {
-    without_code(split_once(reason, b" said: ").map_or(reason, |(_, said)| said))
+    let said = text::after_last(reason, b" said: ");
+    let said = said.or_else(|| split_once(reason, b" refused to talk to me: ").map(|(_, said)| said));
+    without_code(said.unwrap_or(reason))
 }
 
 /// A failed look-up without the name.
@@ -113,6 +120,12 @@ pub fn warning(text: &[u8]) -> Cow<'_, [u8]> {
     {
         return known(b"address not listed for hostname");
     }
+    if let Some((_, rest)) = split_once(text, b": hostname ")
+        && let Some((host, _)) = split_once(rest, b" verification failed: ")
+        && !host.contains(&b' ')
+    {
+        return known(b"hostname verification failed");
+    }
     if text.starts_with(b"hostname ")
         && let Some((_, address)) = split_once(text, b" does not resolve to address ")
         && !address.contains(&b' ')
@@ -161,7 +174,7 @@ pub fn without_srs(address: &[u8]) -> Option<Vec<u8>> {
     let rest = if tagged(b"SRS0") {
         &local[4..]
     } else if tagged(b"SRS1") {
-        split_once(local, b"==").map(|(_, rest)| rest).and_then(|rest| rest.len().checked_sub(0).map(|_| rest))?
+        split_once(local, b"==").map(|(_, rest)| rest)?
     } else {
         return None;
     };
@@ -171,4 +184,93 @@ pub fn without_srs(address: &[u8]) -> Option<Vec<u8>> {
     let mut parts = rest.splitn(4, |&byte| byte == b'=');
     let (_, _, domain, user) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     (!domain.is_empty() && !user.is_empty()).then(|| [user, b"@", domain].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(bytes: impl AsRef<[u8]>) -> String {
+        String::from_utf8_lossy(bytes.as_ref()).into_owned()
+    }
+
+    #[test]
+    fn deferrals_name_the_host_once() {
+        for (reason, relay, host, why) in [
+            ("connect to mx.a.example[192.0.2.1]:25: Connection refused", "none", "mx.a.example", "Connection refused"),
+            ("connect to h[2001:db8::1]:25: No route to host", "none", "2001:db8::1", "No route to host"),
+            (
+                "delivery temporarily suspended: lost connection with mx.a.example[192.0.2.1] while sending RCPT TO",
+                "none",
+                "mx.a.example",
+                "delivery temporarily suspended: lost connection while sending R...",
+            ),
+            (
+                "conversation with mx.a.example[192.0.2.1] timed out while sending MAIL FROM",
+                "mx.a.example[192.0.2.1]:25",
+                "mx.a.example",
+                "conversation timed out while sending MAIL FROM",
+            ),
+            (
+                "host mx.a.example[192.0.2.1] said: 450 4.2.0 later ",
+                "mx.a.example[192.0.2.1]:25",
+                "mx.a.example",
+                "later ",
+            ),
+            ("host mx.a.example[192.0.2.1] refused to talk to me: 421 busy", "none", "mx.a.example", "busy"),
+            ("unknown mail transport error", "virtual", "unknown", "unknown mail transport error"),
+            (
+                "Host or domain name not found. Name service error for name=x.example type=MX: Host not found, try again",
+                "none",
+                "unknown",
+                "Name service error type=MX: Host not found, try again",
+            ),
+        ] {
+            let (found, said) = deferral(reason.as_bytes(), relay.as_bytes());
+            assert_eq!((text(found), text(said)), (host.to_owned(), why.to_owned()), "{reason}");
+        }
+    }
+
+    #[test]
+    fn bounces_lose_the_code_and_keep_the_rest() {
+        assert_eq!(text(bounce(b"host mx.a.example[192.0.2.1] said: 550-5.1.1 no such user")), "no such user");
+        assert_eq!(text(bounce(b"host mx.a.example[192.0.2.1] said: 451-You wait")), "451-You wait");
+        assert_eq!(text(bounce(b"unknown user: \"x\"")), "unknown user: \"x\"");
+        assert_eq!(text(relay_host(b"none")), "none");
+        assert_eq!(text(relay_host(b"dotless[192.0.2.1]:25")), "192.0.2.1");
+        assert_eq!(text(relay_host(b"virtual")), "unknown");
+    }
+
+    #[test]
+    fn warnings_that_differ_by_a_client_are_one() {
+        for (line, want) in [
+            (
+                "h.example[192.0.2.1]: SASL LOGIN authentication failed: UGFzc3dvcmQ6",
+                "SASL LOGIN authentication failed",
+            ),
+            (
+                "h[192.0.2.1]:5: SASL LOGIN authentication failed: x",
+                "h[192.0.2.1]:5: SASL LOGIN authentication failed: x",
+            ),
+            ("192.0.2.1: address not listed for hostname h.example", "address not listed for hostname"),
+            ("hostname h.example does not resolve to address 192.0.2.1", "hostname does not resolve to address"),
+            ("non-SMTP command from h[192.0.2.1]: GET / HTTP/1.1", "non-SMTP command: GET"),
+            (
+                "Illegal address syntax from h[192.0.2.1] in RCPT command: <a@>",
+                "Illegal address syntax in RCPT command",
+            ),
+            ("4F1A: queue file size limit exceeded", "queue file size limit exceeded"),
+            ("valid_hostname: invalid character 92(decimal): x", "valid_hostname: invalid character"),
+            ("something else", "something else"),
+        ] {
+            assert_eq!(text(warning(line.as_bytes())), want);
+        }
+    }
+
+    #[test]
+    fn rewritten_senders_are_turned_back() {
+        assert_eq!(without_srs(b"SRS0=ab=CD=d.example=z@srs.example"), Some(b"z@d.example".to_vec()));
+        assert_eq!(without_srs(b"SRS1=xx=first.example==ab=CD=d.example=z@srs.example"), Some(b"z@d.example".to_vec()));
+        assert_eq!(without_srs(b"z@d.example"), None);
+    }
 }

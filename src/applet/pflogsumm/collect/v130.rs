@@ -3,7 +3,9 @@
 
 use super::{Collector, Now, Verdict};
 use crate::applet::pflogsumm::condense;
-use crate::applet::pflogsumm::fields::{Delivery, days_from_civil, decimal, longest, sender_and_size, truth};
+use crate::applet::pflogsumm::fields::{
+    Delivery, days_from_civil, decimal, longest, old_failure, sender_and_size, truth,
+};
 use crate::applet::pflogsumm::input::Lines;
 use crate::applet::pflogsumm::options::{Newer, Options, Top};
 use crate::applet::pflogsumm::tallies::{Column, Digest, Map};
@@ -216,7 +218,7 @@ impl<'o> NewerCollector<'o> {
 
     /// "connect to HOST[ADDRESS]:25: WHY"
     fn exception(&mut self, rest: &[u8]) -> bool {
-        let Some((host, why)) = connect_failure(rest) else { return false };
+        let Some((host, why)) = old_failure(rest).or_else(|| connect_failure(rest)) else { return false };
         *self.common.tallies.smtp_failures.of(&why.to_ascii_lowercase()).of(host) += 1;
         true
     }
