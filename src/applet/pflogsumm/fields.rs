@@ -29,6 +29,10 @@ pub fn sender_and_size(rest: &[u8]) -> Option<(&[u8], u64)> {
 
 /// The fields of a delivery's line that are counted.
 pub struct Delivery<'a> {
+    /// Only read for 1.3.0.
+    pub original_to: Option<&'a [u8]>,
+    /// Postfix 3.11's "tls=", only read for 1.3.0.
+    pub tls: Option<&'a [u8]>,
     pub to: &'a [u8],
     pub relay: &'a [u8],
     pub delay: &'a [u8],
@@ -54,7 +58,33 @@ impl<'a> Delivery<'a> {
         let rest = rest.strip_prefix(b"status=")?;
         let end = rest.iter().position(|&byte| is_space(byte)).unwrap_or(rest.len());
         let (status, after) = rest.split_at(end);
-        (!status.is_empty()).then_some(Delivery { to, relay, delay, status, after })
+        (!status.is_empty()).then_some(Delivery { original_to: None, tls: None, to, relay, delay, status, after })
+    }
+
+    /// As [`Delivery::read`], with the address that was asked for, and with "tls=" wherever it stands.
+    pub fn read_newer(rest: &'a [u8]) -> Option<Delivery<'a>> {
+        let end = memchr(b'>', rest)?;
+        let (to, rest) = (rest.get(..end)?, rest.get(end..)?.strip_prefix(b">, ")?);
+        let (original_to, mut rest) = match rest.strip_prefix(b"orig_to=<") {
+            Some(original) => {
+                let end = memchr(b'>', original)?;
+                (original.get(..end), original.get(end..)?.strip_prefix(b">, ")?)
+            }
+            None => (None, rest),
+        };
+        const FIELDS: [&[u8]; 6] = [b"relay=", b"conn_use=", b"tls=", b"delay=", b"delays=", b"dsn="];
+        let mut values: [Option<&[u8]>; 6] = [None; 6];
+        while let Some((slot, (value, after))) =
+            FIELDS.iter().enumerate().find_map(|(slot, name)| Some((slot, field(rest, name)?)))
+        {
+            values[slot] = Some(value);
+            rest = after;
+        }
+        let [relay, _, tls, delay, ..] = values;
+        let rest = rest.strip_prefix(b"status=")?;
+        let end = rest.iter().position(|&byte| is_space(byte)).unwrap_or(rest.len());
+        let (status, after) = rest.split_at(end);
+        (!status.is_empty()).then_some(Delivery { original_to, tls, to, relay: relay?, delay: delay?, status, after })
     }
 }
 
