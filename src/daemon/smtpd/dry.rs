@@ -1,6 +1,9 @@
 //! One MAIL and one RCPT as a session would answer them, without a session: the same lists, the same checks. For
 //! `postfix explain` and for the lint that tries whether strangers can relay.
 
+/// The words of restriction lists.
+pub use super::access::{takes_word, words};
+
 use super::access::{Check, Effects, Outcome, Status, Subject};
 use super::gate::recipient_lists;
 use super::peer::Peer;

@@ -23,7 +23,7 @@ mod server;
 
 pub use check::{Check, Deferral, Effects, Outcome, Status};
 pub use policy::PolicySettings;
-pub use restriction::{Restriction, Subject};
+pub use restriction::{Restriction, Subject, takes_word, words};
 
 use crate::conf::MainCf;
 use std::collections::HashMap;

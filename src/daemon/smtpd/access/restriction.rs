@@ -200,6 +200,28 @@ const DNS_LISTS: &[(&str, Subject, bool, bool)] = &[
     ("reject_rhsbl_recipient", Subject::Recipient, false, false),
 ];
 
+/// Every word that a list may have, for those who look for the one that was meant.
+pub fn words() -> Vec<String> {
+    let mut words: Vec<String> = PLAIN.iter().map(|(name, _)| (*name).to_owned()).collect();
+    words.extend(DNS_LISTS.iter().map(|row| row.0.to_owned()));
+    words.extend(OTHERS.iter().map(|name| (*name).to_owned()));
+    for (subject, _) in SUBJECTS {
+        for servers in ["", "_mx", "_ns", "_a"] {
+            words.push(format!("check_{subject}{servers}_access"));
+        }
+    }
+    words.retain(|word| !word.starts_with("check_etrn_") || word == "check_etrn_access");
+    words
+}
+
+/// Whether a word takes the next one.
+pub fn takes_word(word: &str) -> bool {
+    access_word(word).is_some() || DNS_LISTS.iter().any(|row| row.0 == word) || OTHERS.contains(&word)
+}
+
+/// Words with an argument that are of no family.
+const OTHERS: &[&str] = &["check_policy_service", "sleep", "check_ccert_access", "check_sasl_access"];
+
 /// Reads a list. An error is one that keeps the server from starting.
 pub fn parse(text: &str, is_class: &dyn Fn(&str) -> bool, policy: &PolicySettings) -> Result<Vec<Restriction>, String> {
     let words = split_items(text);
