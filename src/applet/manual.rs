@@ -39,6 +39,11 @@ const SECTIONS: &[Section] = &[
     },
     Section {
         applet: "postfix",
+        title: "EXPLAIN",
+        text: "explain --from SENDER --to RECIPIENT [--client IP [--helo NAME]] [--json] tells what would happen to a mail: each restriction, table and list that is asked, how addresses are rewritten and expanded, transport and next hop, the verdict. It runs the code that the daemons run; nothing is sent, queued or logged, though tables, policy servers and the DNS are asked. Without --client the mail is a user's, by sendmail. It ends with 0 when the mail is taken, 1 when it is refused or comes back, 75 when it is put off.",
+    },
+    Section {
+        applet: "postfix",
         title: "EXIT STATUS",
         text: "0: done. 1: it failed, it runs already (start), or it does not run (stop, reload, status).",
     },
@@ -152,7 +157,7 @@ fn page(applet: &Applet) -> String {
     let _ = man.render_options_section(&mut options);
     let options = String::from_utf8_lossy(&options).into_owned();
     let mut tail = String::new();
-    for title in ["EXIT STATUS", "ENVIRONMENT", "FILES"] {
+    for title in ["LINT", "VERSIONS", "EXIT STATUS", "ENVIRONMENT", "FILES"] {
         for section in SECTIONS.iter().filter(|section| section.applet == applet.name && section.title == title) {
             tail.push_str(&format!(".SH \"{}\"\n{}\n", section.title, roff(section.text)));
         }

@@ -46,6 +46,8 @@ pub mod slot;
 pub mod source;
 /// sqlite: a query a lookup.
 pub mod sqlite;
+/// What a decision looked at.
+pub mod trace;
 /// unix: the passwd and group files.
 pub mod unix;
 
