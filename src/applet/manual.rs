@@ -68,6 +68,11 @@ const SECTIONS: &[Section] = &[
         text: "Summarises mail logs: who sent and received how much, what was deferred, bounced and rejected, when, and what was warned about.",
     },
     Section {
+        applet: "pflogsumm",
+        title: "VERSIONS",
+        text: "The report and the options above are those of pflogsumm 1.1.5. --compat 1.3, or PFLOGSUMM_COMPAT=1.3 in the environment, gives those of 1.3.0: also --colwidth N (0 for no limit), --config FILE, --dump-config, -d and --date-range with today, yesterday, this or last week or month, a month, a day, or two of these (\"2026-10-01 to 2026-10-15\"), --dow0mon, --expired-detail N, --pscrn-stats, --pscrn-detail N, --rej-add-to, --srs-mung, --ssl-tls-stats, --suppress \"host/domain per-hour rdns-warnings size-detail\" (or help), --unprocd-file FILE, --use-orig-to, --warning-detail N, -x FILE, and the long names --extended-detail, --host-cnt, --user-cnt and --quiet.",
+    },
+    Section {
         applet: "postconf",
         title: "DESCRIPTION",
         text: "Shows main.cf and master.cf as the mail system reads them, and changes them: name=value pairs are written in place, by a temporary file and a rename, comments and order kept.",
@@ -152,7 +157,7 @@ fn page(applet: &Applet) -> String {
     let _ = man.render_options_section(&mut options);
     let options = String::from_utf8_lossy(&options).into_owned();
     let mut tail = String::new();
-    for title in ["EXIT STATUS", "ENVIRONMENT", "FILES"] {
+    for title in ["LINT", "VERSIONS", "EXIT STATUS", "ENVIRONMENT", "FILES"] {
         for section in SECTIONS.iter().filter(|section| section.applet == applet.name && section.title == title) {
             tail.push_str(&format!(".SH \"{}\"\n{}\n", section.title, roff(section.text)));
         }

@@ -1,6 +1,7 @@
 //! pflogsumm(1): what the mail system did, from its log. The report, the options and their mistakes are those of
-//! pflogsumm 1.1.5, which the stable distributions ship; numbers that it miscounts are miscounted alike. Where the
-//! reference's output is random (ties follow its hash tables) the keys' bytes decide; it behaves as under LC_ALL=C.
+//! pflogsumm 1.1.5, which the stable distributions ship, or with `--compat 1.3` those of 1.3.0; numbers that it
+//! miscounts are miscounted alike. Where the reference's output is random (ties follow its hash tables) the keys' bytes
+//! decide; it behaves as under LC_ALL=C.
 
 /// From lines to tallies.
 mod collect;

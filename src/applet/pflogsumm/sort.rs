@@ -154,6 +154,17 @@ mod tests {
     }
 
     #[test]
+    fn newer_ties_have_addresses_last() {
+        let mut map = Map::default();
+        for key in ["2001:db8::112f", "2001:db8::34a", "10.0.0.1", "9.0.0.1", "x.example", "a.example"] {
+            *map.of(key.as_bytes()) = 1;
+        }
+        let order: Vec<_> =
+            by_name(&map).into_iter().map(|(key, _)| String::from_utf8_lossy(key).into_owned()).collect();
+        assert_eq!(order, ["a.example", "x.example", "9.0.0.1", "10.0.0.1", "2001:db8::34a", "2001:db8::112f"]);
+    }
+
+    #[test]
     fn details_sort_by_domain() {
         assert_eq!(detail_order(b"u@mach.host.com"), (b"host.com.mach".to_vec(), b"u".to_vec()));
         assert_eq!(detail_order(b"dom!user"), (b"dom".to_vec(), b"user".to_vec()));

@@ -241,6 +241,10 @@ pub fn client_organisation(client: &[u8]) -> Cow<'_, [u8]> {
 /// there are more than three.
 pub fn organisation(name: &[u8]) -> Cow<'_, [u8]> {
     const GENERIC: &[&[u8]] = &[b"com", b"net", b"org", b"gov", b"mil", b"edu"];
+    // "[192.0.2.1]" is no name.
+    if name.starts_with(b"[") {
+        return Cow::Borrowed(name);
+    }
     let labels = memchr_iter(b'.', name).count() + 1;
     let last = memrchr(b'.', name).map_or(name, |at| &name[at + 1..]);
     let from = if GENERIC.iter().any(|known| last.eq_ignore_ascii_case(known)) {
@@ -323,6 +327,23 @@ mod tests {
         ] {
             assert_eq!(shown(client_domain(client.as_bytes())), want, "{client}");
         }
+    }
+
+    #[test]
+    fn newer_rules_fold_by_the_top_level() {
+        for (client, want) in [
+            ("mail.sales.Example.com[192.0.2.1]", "example.com"),
+            ("a.b.example.co.uk[192.0.2.1]", "b.example.co.uk"),
+            ("mail.example.de[192.0.2.1]", "mail.example.de"),
+            ("dotless[192.0.2.1]", "192.0.2.1"),
+            ("localhost[127.0.0.1]", "localhost"),
+            ("unknown[2001:db8::1] ehlo=1 auth=0/1", "2001:db8::1"),
+            ("[192.0.2.1]:4711", "192.0.2.1"),
+            ("unknown[unknown]", "unknown"),
+        ] {
+            assert_eq!(String::from_utf8_lossy(&client_organisation(client.as_bytes())), want, "{client}");
+        }
+        assert_eq!(&*organisation(b"[192.0.2.1]"), b"[192.0.2.1]");
     }
 
     #[test]
