@@ -68,7 +68,7 @@ impl Site {
         let base = dir.path().to_owned();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let program = base.join("pillarbox");
-        std::fs::copy(BIN, &program).unwrap();
+        std::fs::copy(carried("pillarbox").unwrap_or(BIN.into()), &program).unwrap();
         for name in ["etc", "spool", "data"] {
             std::fs::create_dir(base.join(name)).unwrap();
         }
@@ -595,7 +595,7 @@ fn name_answer(query: &[u8], records: &[(String, String, String)]) -> Vec<u8> {
 
 fn stories(dns: bool) -> Vec<PathBuf> {
     let wanted = std::env::var("STORY").unwrap_or_default();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/smtp");
+    let folder = carried("smtp").unwrap_or(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/smtp"));
     let mut all: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     all.retain(|path| {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
@@ -665,15 +665,31 @@ fn difference(want: &[String], have: &[String]) -> String {
     out
 }
 
+/// What was carried into the throwaway machine, which may not see the place where this program was built.
+fn carried(name: &str) -> Option<PathBuf> {
+    std::env::var_os("STORIES_LUGGAGE").map(|place| Path::new(&place).join(name))
+}
+
 /// The test of this program by the name `inside`, on a throwaway machine.
 fn in_a_box(dns: bool) {
+    // /var is seen there, /tmp is not. UPDATE records into the tree itself.
+    let luggage = tempfile::tempdir_in("/var/tmp").unwrap();
+    std::fs::set_permissions(luggage.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::copy(std::env::current_exe().unwrap(), luggage.path().join("stories")).unwrap();
+    std::fs::copy(BIN, luggage.path().join("pillarbox")).unwrap();
+    std::fs::create_dir(luggage.path().join("smtp")).unwrap();
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/smtp");
+    for file in std::fs::read_dir(data).unwrap().flatten() {
+        std::fs::copy(file.path(), luggage.path().join("smtp").join(file.file_name())).unwrap();
+    }
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/machine/box");
     let done = Command::new("timeout")
         .args(["--kill-after=5", "900"])
         .arg(here)
         .arg(Path::new(BIN).parent().unwrap())
-        .arg(std::env::current_exe().unwrap())
+        .arg(luggage.path().join("stories"))
         .args(["--exact", "inside", "--ignored", "--nocapture"])
+        .envs(std::env::var_os("UPDATE").is_none().then_some(("STORIES_LUGGAGE", luggage.path())))
         .env("STORIES_WITH_DNS", if dns { "1" } else { "" })
         .stdin(Stdio::null())
         .output()
