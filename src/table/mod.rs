@@ -42,10 +42,16 @@ pub mod regexp;
 pub mod rules;
 /// A table of a list, opened when it can be.
 pub mod slot;
+/// socketmap: netstrings to a server.
+pub mod socketmap;
 /// Source text: logical lines, keys and values.
 pub mod source;
 /// sqlite: a query a lookup.
 pub mod sqlite;
+/// Sockets with deadlines and limits.
+pub mod stream;
+/// tcp: a line to a server.
+pub mod tcp;
 /// unix: the passwd and group files.
 pub mod unix;
 
