@@ -24,6 +24,8 @@ pub mod lmdb;
 pub mod maps;
 /// Lists of patterns: mydestination, mynetworks, relay_domains.
 pub mod matchlist;
+/// memcache: memcached's text protocol.
+pub mod memcache;
 /// inline: and texthash: tables in memory.
 pub mod memory;
 /// The trait, the types, opening.

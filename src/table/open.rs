@@ -1,6 +1,6 @@
 //! [`Table`], what every lookup table can do; [`TYPES`], the one list of table types; [`open`].
 
-use super::{cdb, cidr, compose, fixed, indexed, memory, pcre, regexp, socketmap, sqlite, tcp, unix};
+use super::{cdb, cidr, compose, fixed, indexed, memcache, memory, pcre, regexp, socketmap, sqlite, tcp, unix};
 use std::fmt;
 use std::sync::Arc;
 
@@ -197,6 +197,7 @@ pub const TYPES: &[TableType] = &[
     TableType { name: "hash", open: indexed::open, build: Some(Build::Hash) },
     TableType { name: "inline", open: memory::inline, build: None },
     TableType { name: "lmdb", open: indexed::open, build: Some(Build::Lmdb) },
+    TableType { name: "memcache", open: memcache::open, build: None },
     TableType { name: "pcre", open: pcre::open, build: None },
     TableType { name: "pipemap", open: compose::pipemap, build: None },
     TableType { name: "proxy", open: proxy, build: None },

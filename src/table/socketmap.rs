@@ -60,7 +60,8 @@ struct Socketmap {
 pub fn open(kind: &str, name: &str, options: &Options) -> Result<Opened, TableError> {
     let table = format!("{kind}:{name}");
     let fault = |reason: String| TableError::new(&table, reason);
-    let (server, own) = name.rsplit_once(':').ok_or_else(|| fault("socketmap server name missing".into()))?;
+    let (server, own) =
+        name.rsplit_once(':').ok_or_else(|| fault("socketmap requires server:socketmap argument".into()))?;
     let (transport, shown) = server
         .split_once(':')
         .ok_or_else(|| fault(format!("need service transport:endpoint instead of \"{server}\"")))?;

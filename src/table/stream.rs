@@ -26,7 +26,7 @@ impl Endpoint {
             return Err(format!("{text}: garbage after numerical service"));
         }
         if service.is_empty() {
-            return Err(format!("missing service name in \"{text}\""));
+            return Err(format!("{text}: missing service information"));
         }
         Ok(Endpoint::Inet { host: host.to_owned(), service: service.to_owned() })
     }
