@@ -49,6 +49,10 @@ impl Table for Union {
     fn is_pattern(&self) -> bool {
         self.0.iter().any(|table| table.is_pattern())
     }
+
+    fn is_remote(&self) -> bool {
+        self.0.iter().any(|table| table.is_remote())
+    }
 }
 
 struct Pipe(Vec<Opened>);
@@ -71,6 +75,10 @@ impl Table for Pipe {
 
     fn is_pattern(&self) -> bool {
         self.0.iter().any(|table| table.is_pattern())
+    }
+
+    fn is_remote(&self) -> bool {
+        self.0.iter().any(|table| table.is_remote())
     }
 }
 

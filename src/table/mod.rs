@@ -24,6 +24,8 @@ pub mod lmdb;
 pub mod maps;
 /// Lists of patterns: mydestination, mynetworks, relay_domains.
 pub mod matchlist;
+/// memcache: memcached's text protocol.
+pub mod memcache;
 /// inline: and texthash: tables in memory.
 pub mod memory;
 /// The trait, the types, opening.
@@ -42,10 +44,16 @@ pub mod regexp;
 pub mod rules;
 /// A table of a list, opened when it can be.
 pub mod slot;
+/// socketmap: netstrings to a server.
+pub mod socketmap;
 /// Source text: logical lines, keys and values.
 pub mod source;
 /// sqlite: a query a lookup.
 pub mod sqlite;
+/// Sockets with deadlines and limits.
+pub mod stream;
+/// tcp: a line to a server.
+pub mod tcp;
 /// What a decision looked at.
 pub mod trace;
 /// unix: the passwd and group files.

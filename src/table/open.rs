@@ -1,6 +1,6 @@
 //! [`Table`], what every lookup table can do; [`TYPES`], the one list of table types; [`open`].
 
-use super::{cdb, cidr, compose, fixed, indexed, memory, pcre, regexp, sqlite, unix};
+use super::{cdb, cidr, compose, fixed, indexed, memcache, memory, pcre, regexp, socketmap, sqlite, tcp, unix};
 use std::fmt;
 use std::sync::Arc;
 
@@ -21,6 +21,12 @@ impl TableError {
     pub fn new(table: impl Into<String>, reason: impl Into<String>) -> TableError {
         TableError { table: table.into(), reason: reason.into() }
     }
+
+    /// A question that failed as the system says in `last`; empty: it says nothing.
+    pub fn query(table: &str, last: &str) -> TableError {
+        let reason = if last.is_empty() { String::new() } else { format!("table {table}: query error: {last}") };
+        TableError::new(table, reason)
+    }
 }
 
 /// One lookup table.
@@ -36,6 +42,12 @@ pub trait Table: Send + Sync {
     /// Whether the table matches patterns (regexp, cidr): such tables are asked only with whole keys, never with
     /// parts of an address.
     fn is_pattern(&self) -> bool {
+        false
+    }
+
+    /// Whether a lookup waits for a server, which may be slow or dead: who serves many clients on one thread asks such
+    /// a table from another.
+    fn is_remote(&self) -> bool {
         false
     }
 }
@@ -94,6 +106,18 @@ impl Options {
     pub fn warn(&self, text: impl fmt::Display) {
         if let Some(warn) = &self.warn {
             warn(&text.to_string());
+        }
+    }
+
+    /// The error of a table whose server failed. `warning` says what happened; where warnings go nowhere it is the
+    /// error, else it is told now and the error says what the reference's does.
+    pub fn failed(&self, table: &str, warning: String, last: &str) -> TableError {
+        match &self.warn {
+            None => TableError::new(table, warning),
+            Some(warn) => {
+                warn(&warning);
+                TableError::query(table, last)
+            }
         }
     }
 
@@ -173,13 +197,16 @@ pub const TYPES: &[TableType] = &[
     TableType { name: "hash", open: indexed::open, build: Some(Build::Hash) },
     TableType { name: "inline", open: memory::inline, build: None },
     TableType { name: "lmdb", open: indexed::open, build: Some(Build::Lmdb) },
+    TableType { name: "memcache", open: memcache::open, build: None },
     TableType { name: "pcre", open: pcre::open, build: None },
     TableType { name: "pipemap", open: compose::pipemap, build: None },
     TableType { name: "proxy", open: proxy, build: None },
     TableType { name: "randmap", open: compose::randmap, build: None },
     TableType { name: "regexp", open: regexp::open, build: None },
+    TableType { name: "socketmap", open: socketmap::open, build: None },
     TableType { name: "sqlite", open: sqlite::open, build: None },
     TableType { name: "static", open: fixed::r#static, build: None },
+    TableType { name: "tcp", open: tcp::open, build: None },
     TableType { name: "texthash", open: memory::texthash, build: None },
     TableType { name: "unionmap", open: compose::unionmap, build: None },
     TableType { name: "unix", open: unix::open, build: None },
@@ -268,6 +295,10 @@ impl Table for Utf8 {
 
     fn is_pattern(&self) -> bool {
         self.table.is_pattern()
+    }
+
+    fn is_remote(&self) -> bool {
+        self.table.is_remote()
     }
 }
 

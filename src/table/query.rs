@@ -66,15 +66,33 @@ impl Parameters {
         })
     }
 
-    /// A whole number of at least `least`.
-    pub fn number(&self, name: &str, default: u64, least: u64) -> Result<u64, TableError> {
+    /// A whole number, of at least `least`.
+    pub fn integer(&self, name: &str, default: i32, least: Option<i32>) -> Result<i32, TableError> {
         let Some(text) = self.text(name) else { return Ok(default) };
-        let bad = |what: &str| {
-            let shown = format!("{}{name}", self.prefix);
-            self.fault(format!("{}: {what}: {shown} = {text}", self.name))
-        };
-        let value: u64 = text.trim().parse().map_err(|_| bad("bad numerical configuration"))?;
-        if value < least { Err(bad("bad numerical configuration")) } else { Ok(value) }
+        let shown = format!("{}{name}", self.prefix);
+        let file = if self.prefix.is_empty() { format!("{}: ", self.name) } else { String::new() };
+        let value: i32 =
+            text.parse().map_err(|_| self.fault(format!("{file}bad numerical configuration: {shown} = {text}")))?;
+        match least {
+            Some(least) if value < least => {
+                Err(self.fault(format!("{file}invalid {shown} parameter value {value} < {least}")))
+            }
+            _ => Ok(value),
+        }
+    }
+
+    /// yes or no.
+    pub fn boolean(&self, name: &str, default: bool) -> Result<bool, TableError> {
+        match self.text(name).map(str::to_ascii_lowercase).as_deref() {
+            None => Ok(default),
+            Some("yes") => Ok(true),
+            Some("no") => Ok(false),
+            Some(_) => {
+                let text = self.text(name).unwrap_or_default();
+                let file = if self.prefix.is_empty() { format!("{}: ", self.name) } else { String::new() };
+                Err(self.fault(format!("{file}bad boolean configuration: {}{name} = {text}", self.prefix)))
+            }
+        }
     }
 }
 
@@ -104,9 +122,16 @@ impl Query {
             None => template("query", &default_query()?)?,
         };
         let result = template("result_format", parameters.text("result_format").unwrap_or("%s"))?;
-        let domains = parameters.text("domain").filter(|text| !text.is_empty());
-        let domains = domains.map(|list| MatchList::parse("domain", list, Flavour::Strings, options));
-        Ok(Query { query, result, domains, limit: parameters.number("expansion_limit", 0, 0)? })
+        let limit = u64::try_from(parameters.integer("expansion_limit", 0, None)?).unwrap_or(0);
+        Ok(Query { query, result, domains: domains(parameters, options), limit })
+    }
+
+    /// Only the form of keys.
+    pub fn keys(parameters: &Parameters, options: &Options, format: &str) -> Result<Query, TableError> {
+        let bad =
+            || parameters.fault(format!("db_common_parse: {}: Invalid query template: {format}", parameters.name()));
+        let query = Template::parse(format).ok_or_else(bad)?;
+        Ok(Query { query, result: Template(Vec::new()), domains: domains(parameters, options), limit: 0 })
     }
 
     /// The query for a key; None: the database is not asked, and the table does not have the key.
@@ -137,6 +162,11 @@ impl Query {
         answer.text.push_str(&text);
         if self.limit > 0 && answer.count > self.limit { Err(TooMany) } else { Ok(()) }
     }
+}
+
+fn domains(parameters: &Parameters, options: &Options) -> Option<MatchList> {
+    let list = parameters.text("domain").filter(|text| !text.is_empty())?;
+    Some(MatchList::parse("domain", list, Flavour::Strings, options))
 }
 
 /// More values than expansion_limit allows.
