@@ -65,7 +65,7 @@ const SECTIONS: &[Section] = &[
     Section {
         applet: "pflogsumm",
         title: "DESCRIPTION",
-        text: "Summarises mail logs: who sent and received how much, what was deferred, bounced and rejected, when, and what was warned about.",
+        text: "Summarises mail logs: who sent and received how much, what was deferred, bounced and rejected, when, and what was warned about. Logs that gzip, bzip2, xz or zstd have compressed are read as they lie there.",
     },
     Section {
         applet: "pflogsumm",
