@@ -7,6 +7,7 @@
 //! and the value, or the number of the overflow pages that hold it. Numbers are little-endian. Written whole, as one
 //! transaction on an empty file.
 
+use super::bdb::file::{u16_at, u32_at};
 use super::entries::Entries;
 use super::indexed::Keyed;
 use crate::sys::files::reason;
@@ -32,17 +33,9 @@ const KEY_MAX: usize = 511;
 const NO_PAGE: u64 = u64::MAX;
 /// Deeper trees do not come into being.
 const MAX_DEPTH: usize = 32;
-/// The names database's flags as the reference's files have them: whole numbers as keys (of free pages), and a file
+/// The free pages' database's flags as the reference's files have them: whole numbers as keys (of free pages), and a file
 /// that is no directory.
 const FREE_FLAGS: u16 = 0x4008;
-
-fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    bytes.get(at..at + 2).and_then(|two| two.try_into().ok()).map_or(0, u16::from_le_bytes)
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    bytes.get(at..at + 4).and_then(|four| four.try_into().ok()).map_or(0, u32::from_le_bytes)
-}
 
 fn u64_at(bytes: &[u8], at: usize) -> u64 {
     bytes.get(at..at + 8).and_then(|eight| eight.try_into().ok()).map_or(0, u64::from_le_bytes)
