@@ -183,19 +183,19 @@ impl Memcache {
     fn set(&self, key: &str, value: &[u8]) {
         let Limits { flags, ttl, .. } = &self.limits;
         let command = format!("set {key} {flags} {ttl} {}\r\n", value.len());
-        let told = self.command(&[command.as_bytes(), value, b"\r\n"].concat(), |connection, until| {
-            Ok((self.line(connection, until)?, Keep::Yes))
+        // Why it could not be told is said where warnings go, and is no fault of the lookup.
+        let _ = self.command(&[command.as_bytes(), value, b"\r\n"].concat(), |connection, until| {
+            match self.line(connection, until)? {
+                reply if reply == b"STORED" => Ok(((), Keep::Yes)),
+                reply => {
+                    let reply = String::from_utf8_lossy(&reply);
+                    Err(Failed::Again {
+                        warning: format!("database {}: update failed: {reply}", self.table),
+                        error: None,
+                    })
+                }
+            }
         });
-        match told {
-            Ok(reply) if reply == b"STORED" => {}
-            Ok(reply) => self.options.warn(format_args!(
-                "database {}: update failed: {}",
-                self.table,
-                String::from_utf8_lossy(&reply)
-            )),
-            // It was told where warnings go.
-            Err(_) => {}
-        }
     }
 }
 
