@@ -6,7 +6,7 @@ use pillarbox::conf::{MainCf, main_cf};
 use pillarbox::ipc::trigger;
 use pillarbox::log::Log;
 use pillarbox::queue::permission::{self, Deed};
-use pillarbox::queue::{Queue, maildrop};
+use pillarbox::queue::{Queue, QueueId, maildrop};
 use pillarbox::sys::{accounts, privilege, spawn};
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -17,11 +17,12 @@ use std::time::Duration;
 fn main() -> ExitCode {
     spawn::sane_standard_descriptors();
     privilege::clean_environment(&["MAIL_CONFIG"]);
-    match run() {
+    let mut log = Log::open("postfix", "postdrop", "mail", "").with_stderr("postdrop");
+    match run(&mut log) {
         Ok(()) => ExitCode::SUCCESS,
         Err((status, text)) if text.is_empty() => ExitCode::from(status),
         Err((status, text)) => {
-            let _ = writeln!(io::stderr(), "postdrop: fatal: {text}");
+            log.fatal(text);
             ExitCode::from(status)
         }
     }
@@ -29,34 +30,56 @@ fn main() -> ExitCode {
 
 const TEMPFAIL: u8 = 75;
 const FAIL: u8 = 1;
+const UNAVAILABLE: u8 = 69;
 const NOPERM: u8 = 77;
 
 enum Job {
     Submit,
     List,
-    Flush,
+    /// Everything, or one message.
+    Flush(Option<QueueId>),
 }
 
-fn run() -> Result<(), (u8, String)> {
+fn run(log: &mut Log) -> Result<(), (u8, String)> {
     let fail = |text: String| (FAIL, text);
     let mut job = Job::Submit;
     let mut option = None;
     let mut arguments = std::env::args_os().skip(1);
+    let usage = || fail("usage: postdrop [-c config_dir] [-v]".to_owned());
+    let complain = |text: String| {
+        let _ = writeln!(io::stderr(), "postdrop: {text}");
+        usage()
+    };
     while let Some(argument) = arguments.next() {
-        match argument.to_str() {
-            Some("-c") => {
-                option =
-                    Some(PathBuf::from(arguments.next().ok_or((64, "option requires an argument -- 'c'".to_owned()))?))
+        match argument.to_str().unwrap_or_default() {
+            "-c" => {
+                let value = arguments.next();
+                option = Some(PathBuf::from(
+                    value.ok_or_else(|| complain("option requires an argument -- 'c'".to_owned()))?,
+                ));
             }
-            Some("-Q") => job = Job::List,
-            Some("-F") => job = Job::Flush,
+            // For postqueue, which is not set-gid.
+            "-Q" => job = Job::List,
+            "-F" => job = Job::Flush(None),
+            "-i" => {
+                let id = arguments.next().and_then(|id| QueueId::parse(&id.to_string_lossy())).ok_or_else(usage)?;
+                job = Job::Flush(Some(id));
+            }
             // Accepted for the reference's sake: the stream is always read from standard input.
-            Some("-r" | "-v") => {}
-            _ => return Err((64, "usage: postdrop [-c config_dir] [-v]".to_owned())),
+            "-r" | "-v" => {}
+            word if word.starts_with('-') && word.len() > 1 => {
+                return Err(complain(format!("invalid option -- '{}'", word.chars().nth(1).unwrap_or('?'))));
+            }
+            _ => break,
         }
+    }
+    // What a job for postqueue comes to is said and logged by postqueue.
+    if !matches!(job, Job::Submit) {
+        *log = Log::nowhere().with_stderr("postdrop");
     }
     let directory = main_cf::directory(option.as_deref());
     let cf = MainCf::read(&directory).map_err(|error| fail(error.to_string()))?;
+    cf.notes().iter().for_each(|note| log.warning(note.to_string()));
     // Set-gid: the caller does not choose which queue our group opens, unless the main configuration lists it.
     if privilege::started_set_id() && directory != Path::new(main_cf::DEFAULT_DIRECTORY) {
         let trusted = MainCf::read(Path::new(main_cf::DEFAULT_DIRECTORY)).map_err(|error| fail(error.to_string()))?;
@@ -65,10 +88,14 @@ fn run() -> Result<(), (u8, String)> {
         }
     }
     let queue = Queue::new(&cf);
+    std::env::set_current_dir(queue.directory()).map_err(|error| {
+        let reason = pillarbox::sys::files::reason(&error);
+        fail(format!("chdir {}: {reason}", queue.directory().display()))
+    })?;
     let deed = match job {
         Job::Submit => Deed::Submit,
         Job::List => Deed::List,
-        Job::Flush => Deed::Flush,
+        Job::Flush(_) => Deed::Flush,
     };
     if let Err(text) = permission::check(&cf, deed) {
         if deed == Deed::Submit {
@@ -80,37 +107,39 @@ fn run() -> Result<(), (u8, String)> {
         return Err((NOPERM, text));
     }
     match job {
-        Job::Submit => submit(&cf, &queue),
-        Job::List => {
-            list(&queue).map_err(|error| (69, format!("Queue report unavailable - mail system is down: {error}")))
+        Job::Submit => submit(&cf, &queue, log),
+        Job::List => list(&queue).map_err(|error| {
+            let reason = format!("Connect to the Postfix showq service: {}", pillarbox::sys::files::reason(&error));
+            (UNAVAILABLE, format!("Queue report unavailable - mail system is down ({reason})"))
+        }),
+        Job::Flush(id) => {
+            let (service, code) = match &id {
+                None => ("qmgr", trigger::FLUSH.to_vec()),
+                Some(id) => ("flush", trigger::one(id)),
+            };
+            let Err(error) = trigger::send(&queue.directory().join("public/qmgr"), &code) else { return Ok(()) };
+            trigger::unheard(service, &error).into_iter().for_each(|text| log.warning(text));
+            Err((UNAVAILABLE, "Cannot flush mail queue - mail system is down".to_owned()))
         }
-        Job::Flush => trigger::send(&queue.directory().join("public/qmgr"), trigger::FLUSH)
-            .map_err(|_| (69, "Cannot flush mail queue - mail system is down".to_owned())),
     }
 }
 
 /// Standard output gets the answer as the reference's sendmail reads it: names and values, each ended by NUL.
-fn submit(cf: &MainCf, queue: &Queue) -> Result<(), (u8, String)> {
+fn submit(cf: &MainCf, queue: &Queue, log: &Log) -> Result<(), (u8, String)> {
     let uid = accounts::real_uid();
-    let log = Log::open("postfix", "postdrop", "mail", "").with_stderr("postdrop");
     let limit = cf.message_limit();
-    let id = maildrop::submit(queue, &mut io::stdin().lock(), uid, limit).map_err(|error| {
+    // Twice the limit has room for the envelope; what is longer is nobody's mail.
+    let most = if limit > 0 { limit.saturating_mul(2).saturating_add(1 << 20) } else { u64::MAX };
+    let mut stream = Vec::new();
+    io::stdin().lock().take(most).read_to_end(&mut stream).map_err(|error| (TEMPFAIL, error.to_string()))?;
+    let stored = maildrop::submit_patiently(queue, &stream, uid, limit, |text| log.warning(text));
+    let id = stored.map_err(|error| {
         let status = if matches!(error, maildrop::DropError::Write { .. }) { TEMPFAIL } else { FAIL };
         (status, error.to_string())
     })?;
     let mut out = io::stdout().lock();
     let _ = write!(out, "queue_id\0{id}\0status\x000\0reason\0\0\0").and_then(|()| out.flush());
-    let pickup = queue.directory().join("public/pickup");
-    if let Err(error) = trigger::send(&pickup, trigger::WAKEUP) {
-        let reason = pillarbox::sys::files::reason(&error);
-        // The mail is safe and waits; only the wake-up call did not reach anyone.
-        let words = if error.kind() == io::ErrorKind::NotFound {
-            "unable to look up public/pickup"
-        } else {
-            "mail system is down"
-        };
-        log.warning(format!("{words}: {reason}"));
-    }
+    maildrop::wake_pickup(queue, |text| log.warning(text));
     Ok(())
 }
 

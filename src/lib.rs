@@ -21,6 +21,8 @@ pub mod conf;
 /// Who says what to whom, as types.
 pub mod ipc;
 // L3
+/// The DNS.
+pub mod dns;
 /// Mail stores: mbox and maildir.
 pub mod mailbox;
 /// Files in the queue directory.
@@ -38,6 +40,8 @@ pub mod route;
 /// The roles that master starts.
 pub mod daemon;
 // L6
+/// What would happen to a mail.
+pub mod explain;
 /// What is wrong with a configuration, found before the mail comes.
 pub mod lint;
 // L7

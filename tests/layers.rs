@@ -15,6 +15,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("log", 1),
     ("conf", 2),
     ("ipc", 2),
+    ("dns", 3),
     ("table", 3),
     ("mailbox", 3),
     ("queue", 3),
@@ -22,6 +23,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("route", 4),
     ("delivery", 4),
     ("daemon", 5),
+    ("explain", 6),
     ("lint", 6),
     ("applet", 7),
 ];

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-const SOUND: &str = "mail_owner = daemon\nsetgid_group = mail\nmyhostname = srv.example.org\ninet_interfaces = loopback-only\n\
+const SOUND: &str = "compatibility_level = 3.6\nmail_owner = daemon\nsetgid_group = mail\nmyhostname = srv.example.org\ninet_interfaces = loopback-only\n\
     mydestination = $myhostname, localhost\nmynetworks = 127.0.0.0/8\nalias_maps = hash:@/aliases\n";
 const MASTER: &str = "smtp inet n - y - - smtpd\npickup unix n - y 60 1 pickup\ncleanup unix n - y - 0 cleanup\n\
     qmgr unix n - n 300 1 qmgr\nlocal unix - n n - - local\nsmtp unix - - y - - smtp\n";
@@ -63,7 +63,7 @@ impl Place {
 }
 
 /// The line on which what is added to main.cf begins.
-const FIRST: u64 = 8;
+const FIRST: u64 = 9;
 
 /// The lint finds something on the line of main.cf, counted from the first that is added.
 fn finds(lint: &str, more: &str, line: u64, words: &str) {
@@ -117,7 +117,7 @@ fn tables() {
     let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
     fs::File::options().append(true).open(place.0.path().join("aliases")).unwrap().set_modified(later).unwrap();
     let (status, found) = place.findings();
-    assert_eq!((status, found[0].0.as_str(), found[0].3), (1, "table-outdated", 7), "{found:?}");
+    assert_eq!((status, found[0].0.as_str(), found[0].3), (1, "table-outdated", 8), "{found:?}");
 }
 
 #[test]
@@ -128,6 +128,12 @@ fn restriction_lists() {
         "smtpd_sender_restrictions = permit,\n  reject_unknown_sender_domain\n",
         2,
         "permit",
+    );
+    finds(
+        "unverified-address",
+        "smtpd_recipient_restrictions = reject_unauth_destination,\n  reject_unverified_recipient\n",
+        2,
+        "reject_unverified_recipient",
     );
     let fine = "smtpd_restriction_classes = mine\nmine = check_client_access inline:{a=b}, reject\n\
         smtpd_recipient_restrictions = mine, check_policy_service { inet:127.0.0.1:9, timeout=1s }, reject_rbl_client x.example\n";
@@ -142,6 +148,14 @@ fn who_is_trusted_and_where_mail_goes() {
     finds("domain-in-two-classes", "virtual_alias_domains = b.example localhost\n", 1, "localhost");
     finds("relayhost-loops", "relayhost = [127.0.0.1]\n", 1, "this machine");
     finds("relayhost-loops", "relayhost = localhost\n", 1, "this machine");
+    let class = "smtpd_restriction_classes = all\nall = check_client_access static:OK, reject\nsmtpd_relay_restrictions = all\n";
+    finds("open-relay", class, 3, "open relay");
+    finds(
+        "open-relay",
+        "smtpd_relay_restrictions = permit_mynetworks\nsmtpd_recipient_restrictions =\n",
+        1,
+        "will not start",
+    );
     let place = Place::new("smtpd_tls_key_file = @/key\n", "", "");
     place.write("key", "-----BEGIN PRIVATE KEY-----\n");
     fs::set_permissions(place.0.path().join("key"), fs::Permissions::from_mode(0o644)).unwrap();
@@ -194,7 +208,7 @@ fn the_aliases_file() {
 #[test]
 fn people_see_the_line_and_a_caret_under_the_culprit() {
     let (_, said) = Place::new("relayhost = # none\n", "", "").run("postfix", &["lint"]);
-    for part in ["error[comment-in-value]", "main.cf:8:13", "8 | relayhost = # none", "^^^^^^", "note: ", "help: "] {
+    for part in ["error[comment-in-value]", "main.cf:9:13", "9 | relayhost = # none", "^^^^^^", "note: ", "help: "] {
         assert!(said.contains(part), "{part}: {said}");
     }
     let (status, page) = Place::new("", "", "").run("postfix", &["lint", "--explain", "alias-loop"]);

@@ -90,6 +90,7 @@ stories! {
     disk_errors
     domain
     full_disk
+    down
     hold
     kills
     lists
@@ -101,5 +102,7 @@ stories! {
     reload
     smuggling
     submission
+    talkers
+    verify
     unfit
 }

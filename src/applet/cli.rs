@@ -7,6 +7,7 @@ use crate::exit::{Exit, Failure};
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
 
 /// One option as it stood on the command line, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,40 +32,109 @@ pub enum OptError {
     NoArgument(char),
 }
 
-/// Splits `args` by a getopt string ("ab:c"). Options end at the first operand or at "--".
-pub fn getopt(optstring: &str, args: &[OsString]) -> Result<Parsed, OptError> {
-    let mut parsed = Parsed::default();
-    let mut args = args.iter();
-    while let Some(arg) = args.next() {
-        let bytes = arg.as_bytes();
-        if bytes == b"--" {
-            break;
+impl OptError {
+    /// Says it as getopt does, in a line of its own before anything that the program says.
+    pub fn say(&self, program: &str) {
+        let _ = writeln!(std::io::stderr(), "{program}: {self}");
+    }
+}
+
+/// A command line that is being read, as getopt(3) reads it: options end at the first operand or at "--". Reading may go
+/// on after an error, as programs that look twice do.
+pub struct Getopt<'a> {
+    optstring: &'a str,
+    words: &'a [OsString],
+    /// The word that is being read, and the letter in it; 0 between words.
+    at: usize,
+    letter: usize,
+}
+
+impl<'a> Getopt<'a> {
+    pub fn new(optstring: &'a str, words: &'a [OsString]) -> Getopt<'a> {
+        Getopt { optstring, words, at: 0, letter: 0 }
+    }
+
+    /// The word that comes next; None in the middle of one, and at the end.
+    pub fn word(&self) -> Option<&'a OsStr> {
+        if self.letter > 0 { None } else { self.words.get(self.at).map(OsString::as_os_str) }
+    }
+
+    /// The word after the next one.
+    pub fn word_after(&self) -> Option<&'a OsStr> {
+        self.words.get(self.at + 1).map(OsString::as_os_str)
+    }
+
+    /// Passes over the next word.
+    pub fn pass(&mut self) {
+        self.at += 1;
+        self.letter = 0;
+    }
+
+    /// What was not read: the operands, once there are no more options.
+    pub fn operands(&self) -> &'a [OsString] {
+        self.words.get(self.at..).unwrap_or_default()
+    }
+}
+
+impl Iterator for Getopt<'_> {
+    type Item = Result<Opt, OptError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let bytes = self.words.get(self.at)?.as_bytes();
+        if self.letter == 0 {
+            if bytes == b"--" {
+                // What follows is operands: a word that is none ends the reading.
+                self.at += 1;
+                self.words = self.words.get(self.at..)?;
+                self.at = 0;
+                self.optstring = "";
+                return None;
+            }
+            if self.optstring.is_empty() || bytes.len() < 2 || bytes.first() != Some(&b'-') {
+                return None;
+            }
+            self.letter = 1;
         }
-        if bytes.len() < 2 || bytes[0] != b'-' {
-            parsed.operands.push(arg.clone());
-            break;
-        }
-        let mut at = 1;
-        while at < bytes.len() {
-            let letter = char::from(bytes[at]);
-            at += 1;
-            match takes_value(optstring, letter) {
-                None => return Err(OptError::Invalid(letter)),
-                Some(false) => parsed.options.push(Opt { letter, value: None }),
-                Some(true) => {
-                    let value = if at < bytes.len() {
-                        OsStr::from_bytes(&bytes[at..]).to_owned()
-                    } else {
-                        args.next().cloned().ok_or(OptError::NoArgument(letter))?
-                    };
-                    parsed.options.push(Opt { letter, value: Some(value) });
-                    break;
+        let letter = char::from(*bytes.get(self.letter)?);
+        let rest = bytes.get(self.letter + 1..).filter(|rest| !rest.is_empty());
+        match takes_value(self.optstring, letter) {
+            Some(true) => {
+                self.pass();
+                let value = rest.map(|rest| OsStr::from_bytes(rest).to_owned()).or_else(|| {
+                    let value = self.words.get(self.at).cloned();
+                    self.at += 1;
+                    value
+                });
+                match value {
+                    Some(value) => Some(Ok(Opt { letter, value: Some(value) })),
+                    None => {
+                        self.at = self.words.len();
+                        Some(Err(OptError::NoArgument(letter)))
+                    }
                 }
+            }
+            known => {
+                match rest {
+                    Some(_) => self.letter += 1,
+                    None => self.pass(),
+                }
+                Some(known.map(|_| Opt { letter, value: None }).ok_or(OptError::Invalid(letter)))
             }
         }
     }
-    parsed.operands.extend(args.cloned());
-    Ok(parsed)
+}
+
+/// The configuration directory that -c names, before anything else is looked at.
+pub fn directory(optstring: &str, args: &[OsString]) -> Option<PathBuf> {
+    let options = Getopt::new(optstring, args).filter_map(Result::ok);
+    options.filter(|option| option.letter == 'c').filter_map(|option| option.value).last().map(PathBuf::from)
+}
+
+/// Splits `args` by a getopt string ("ab:c"), to the first error.
+pub fn getopt(optstring: &str, args: &[OsString]) -> Result<Parsed, OptError> {
+    let mut line = Getopt::new(optstring, args);
+    let options = line.by_ref().collect::<Result<Vec<Opt>, OptError>>()?;
+    Ok(Parsed { options, operands: line.operands().to_vec() })
 }
 
 /// Whether the option of the getopt string takes a value; None: no such option.
@@ -89,23 +159,25 @@ pub fn normalise(parsed: &Parsed) -> Vec<OsString> {
     line
 }
 
-/// Parses `args` with a getopt string and the applet's clap command; a bad line is the program's usage failure
-/// with `usage_exit`.
+/// Parses `args` with a getopt string and the applet's clap command. A bad line is getopt's own complaint, and the
+/// program's usage failure: `usage` is the text behind "fatal: usage: ".
 pub fn matches(
     command: clap::Command,
     optstring: &str,
-    args: &[OsString],
-    usage_exit: Exit,
+    call: &super::Invocation,
+    usage: (Exit, &str),
 ) -> Result<clap::ArgMatches, Failure> {
-    let parsed = getopt(optstring, args).map_err(|error| Failure::new(usage_exit, error.to_string()))?;
+    let failure = || Failure::new(usage.0, format!("fatal: usage: {}", usage.1));
+    let parsed = getopt(optstring, &call.args).map_err(|error| {
+        error.say(&call.program);
+        failure()
+    })?;
     command
         .no_binary_name(true)
         .disable_help_flag(true)
         .disable_version_flag(true)
         .try_get_matches_from(normalise(&parsed))
-        .map_err(|error| {
-            Failure::new(usage_exit, error.to_string().trim_start_matches("error: ").trim_end().to_owned())
-        })
+        .map_err(|_| failure())
 }
 
 /// Parses a command line of our own making (long options, --help), which no getopt string describes.
@@ -135,5 +207,18 @@ mod tests {
         assert_eq!(parsed.operands, words("z -a"));
         assert_eq!(getopt("a", &words("-x")), Err(OptError::Invalid('x')));
         assert_eq!(getopt("a:", &words("-a")), Err(OptError::NoArgument('a')));
+        assert_eq!(getopt("a", &words("-a -- -a b")).unwrap().operands, words("-a b"));
+    }
+
+    #[test]
+    fn reading_goes_on_after_an_error() {
+        let line = words("-xa -y -b v -- -a");
+        let mut line = Getopt::new("ab:", &line);
+        let read: Vec<_> = line.by_ref().collect();
+        assert_eq!(read.len(), 4);
+        assert_eq!(read[0], Err(OptError::Invalid('x')));
+        assert_eq!(read[2], Err(OptError::Invalid('y')));
+        assert_eq!(line.operands(), words("-a"));
+        assert!(line.next().is_none());
     }
 }

@@ -39,6 +39,11 @@ const SECTIONS: &[Section] = &[
     },
     Section {
         applet: "postfix",
+        title: "EXPLAIN",
+        text: "explain --from SENDER --to RECIPIENT [--client IP [--helo NAME]] [--json] tells what would happen to a mail: each restriction, table and list that is asked, how addresses are rewritten and expanded, transport and next hop, the verdict. It runs the code that the daemons run; nothing is sent, queued or logged, though tables, policy servers and the DNS are asked. Without --client the mail is a user's, by sendmail. It ends with 0 when the mail is taken, 1 when it is refused or comes back, 75 when it is put off.",
+    },
+    Section {
+        applet: "postfix",
         title: "EXIT STATUS",
         text: "0: done. 1: it failed, it runs already (start), or it does not run (stop, reload, status).",
     },
@@ -60,7 +65,12 @@ const SECTIONS: &[Section] = &[
     Section {
         applet: "pflogsumm",
         title: "DESCRIPTION",
-        text: "Summarises mail logs: who sent and received how much, what was deferred, bounced and rejected, when, and what was warned about.",
+        text: "Summarises mail logs: who sent and received how much, what was deferred, bounced and rejected, when, and what was warned about. Logs that gzip, bzip2, xz or zstd have compressed are read as they lie there.",
+    },
+    Section {
+        applet: "pflogsumm",
+        title: "VERSIONS",
+        text: "The report and the options above are those of pflogsumm 1.1.5. --compat 1.3, or PFLOGSUMM_COMPAT=1.3 in the environment, gives those of 1.3.0: also --colwidth N (0 for no limit), --config FILE, --dump-config, -d and --date-range with today, yesterday, this or last week or month, a month, a day, or two of these (\"2026-10-01 to 2026-10-15\"), --dow0mon, --expired-detail N, --pscrn-stats, --pscrn-detail N, --rej-add-to, --srs-mung, --ssl-tls-stats, --suppress \"host/domain per-hour rdns-warnings size-detail\" (or help), --unprocd-file FILE, --use-orig-to, --warning-detail N, -x FILE, and the long names --extended-detail, --host-cnt, --user-cnt and --quiet.",
     },
     Section {
         applet: "postconf",
@@ -147,7 +157,7 @@ fn page(applet: &Applet) -> String {
     let _ = man.render_options_section(&mut options);
     let options = String::from_utf8_lossy(&options).into_owned();
     let mut tail = String::new();
-    for title in ["EXIT STATUS", "ENVIRONMENT", "FILES"] {
+    for title in ["LINT", "VERSIONS", "EXIT STATUS", "ENVIRONMENT", "FILES"] {
         for section in SECTIONS.iter().filter(|section| section.applet == applet.name && section.title == title) {
             tail.push_str(&format!(".SH \"{}\"\n{}\n", section.title, roff(section.text)));
         }

@@ -37,6 +37,8 @@ pub mod postqueue;
 pub mod postsuper;
 /// sendmail(1), mailq, newaliases.
 pub mod sendmail;
+/// How the mail system's commands speak.
+mod voice;
 
 use crate::exit::{Exit, Failure};
 use std::ffi::{OsStr, OsString};

@@ -1,6 +1,7 @@
 //! postfix(1): start, stop and look after the mail system.
 
 use super::cli;
+use super::voice::{self, Voice};
 use super::{Applet, Invocation, Purpose};
 use crate::conf::check::Context;
 use crate::conf::{MainCf, main_cf};
@@ -37,7 +38,7 @@ fn cli() -> Command {
         .arg(Arg::new("D").short('D').action(ArgAction::SetTrue).help("without effect: there is no debugger to attach"))
         .arg(Arg::new("v").short('v').action(ArgAction::Count).help("be verbose"))
         .arg(Arg::new("command").action(ArgAction::Append).num_args(0..).help(
-            "start, start-fg, stop, abort, reload, check, lint, status, flush, set-permissions, upgrade-configuration, logrotate",
+            "start, start-fg, stop, abort, reload, check, lint, explain, status, flush, set-permissions, upgrade-configuration, logrotate",
         ))
 }
 
@@ -65,55 +66,64 @@ impl Instance {
     }
 }
 
+const OPTIONS: &str = "c:Dv";
+/// What who may not run the mail system is told.
+const STRANGER: [&str; 2] =
+    ["to submit mail, use the Postfix sendmail command", "the postfix command is reserved for the superuser"];
+const USAGE: &str = "postfix [-c config_dir] [-Dv] command";
+
 fn run(call: &Invocation) -> Result<Exit, Failure> {
-    let usage = || Failure::fatal("usage: postfix [-c config_dir] [-Dv] command");
-    let matches = cli::matches(cli(), "c:Dv", &call.args, Exit::FAIL).map_err(|_| usage())?;
-    let words: Vec<&String> = matches.get_many::<String>("command").into_iter().flatten().collect();
-    let command = words.first().map(|word| word.as_str()).ok_or_else(usage)?;
-    let directory = main_cf::directory(matches.get_one::<String>("c").map(Path::new));
+    let mut voice = Voice::of(call, "");
+    let outcome = serve(call, &mut voice);
+    voice.end(outcome)
+}
+
+fn serve(call: &Invocation, voice: &mut Voice) -> Result<Exit, Failure> {
+    let directory = main_cf::directory(cli::directory(OPTIONS, &call.args).as_deref());
+    // A full path: the daemons will look for it from the queue directory.
     let directory = std::fs::canonicalize(&directory).unwrap_or(directory);
-    let cf = MainCf::read(&directory).map_err(|error| {
-        Log::open("postfix", "postfix-script", "mail", "").fatal(error.to_string());
-        Failure::fatal(error)
-    })?;
     // Anyone may look at what anyone may read.
-    if command == "lint" {
-        return lint(&directory, words.get(1..).unwrap_or_default());
+    if let Ok(parsed) = cli::getopt(OPTIONS, &call.args) {
+        let words: Vec<String> = parsed.operands.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        match words.split_first() {
+            Some((command, words)) if command == "lint" => return lint(&directory, words),
+            Some((command, words)) if command == "explain" => return explain(&directory, words),
+            _ => {}
+        }
     }
+    // The first act in the reference too: nothing works for a stranger.
+    if !voice::controls(Some(&directory)) {
+        voice.error(STRANGER[0]);
+        return Err(Failure::fatal(STRANGER[1]));
+    }
+    let matches = cli::matches(cli(), OPTIONS, call, (Exit::FAIL, USAGE))?;
+    let words: Vec<&String> = matches.get_many::<String>("command").into_iter().flatten().collect();
+    let command = words.first().map_or("", |word| word.as_str());
+    let cf = voice.configuration(Some(&directory), Exit::FAIL)?;
     let log = Log::open(&cf.syslog_name(), "postfix-script", &cf.syslog_facility(), &cf.maillog_file());
     let instance = Instance { cf, log };
-    // The script's first act in the reference too: nothing works for a stranger.
-    if !may_control(&instance.cf) && command != "status" {
-        return Err(Failure::fatal("the postfix command is reserved for the superuser"));
-    }
     match command {
         "start" => start(&instance, false),
         "start-fg" => start(&instance, true),
         "stop" => stop(&instance, Signal::SIGTERM),
+        // Deliveries that are under way are always let finish.
+        "drain" => stop(&instance, Signal::SIGTERM),
+        // A part of "restart", which goes on where nothing runs.
+        "quick-stop" => stop(&instance, Signal::SIGTERM).or(Ok(Exit::OK)),
         "abort" => stop(&instance, Signal::SIGTERM),
         "reload" => reload(&instance),
         "check" => check(&instance, matches.get_count("v") > 0),
         "status" => status(&instance),
-        "flush" => {
-            running(&instance)?;
-            super::postqueue::flush(&instance.cf, "")
-        }
+        "flush" => super::postqueue::flush_for_others(&instance.cf, &super::sendmail::Flush::All),
         "set-permissions" | "upgrade-configuration" => {
             prepare(&instance)?;
             Ok(Exit::OK)
         }
         "logrotate" => logrotate(&instance),
-        other => Err(Failure::fatal(format!(
+        other => Err(instance.fatal(format!(
             "unknown command: '{other}'. Usage: postfix start (or stop, reload, abort, flush, check, status, set-permissions, upgrade-configuration, logrotate)"
         ))),
     }
-}
-
-/// Root, or the owner of a rootless instance.
-fn may_control(cf: &MainCf) -> bool {
-    use crate::sys::accounts;
-    let uid = accounts::effective_uid();
-    uid == 0 || accounts::by_name(cf.mail_owner()).is_some_and(|owner| owner.uid == uid)
 }
 
 fn running(instance: &Instance) -> Result<i32, Failure> {
@@ -141,7 +151,7 @@ fn check(instance: &Instance, verbose: bool) -> Result<Exit, Failure> {
 }
 
 /// `postfix lint [--json] [--explain LINT]`: 0 nothing found, 1 warnings, 2 errors. Findings go to standard output.
-fn lint(directory: &Path, words: &[&String]) -> Result<Exit, Failure> {
+fn lint(directory: &Path, words: &[String]) -> Result<Exit, Failure> {
     use crate::lint::{LINTS, Level, render};
     let mut out = io::stdout().lock();
     match words.iter().map(|word| word.as_str()).collect::<Vec<_>>()[..] {
@@ -176,6 +186,55 @@ fn lint(directory: &Path, words: &[&String]) -> Result<Exit, Failure> {
     })
 }
 
+/// `postfix explain --from S --to R [--client IP [--helo NAME]] [--json]`: 0 the mail is taken, 1 it is refused or comes
+/// back, 75 it is put off. Without a client it is a user's, by sendmail.
+fn explain(directory: &Path, words: &[String]) -> Result<Exit, Failure> {
+    use crate::explain::{Question, Verdict};
+    use crate::message::envelope;
+    const USAGE: &str =
+        "postfix [-c config_dir] explain --from SENDER --to RECIPIENT [--client IP [--helo NAME]] [--json]";
+    let usage = || Failure::fatal(format!("usage: {USAGE}"));
+    let (mut question, mut json, mut to) =
+        (Question { client: None, helo: None, sender: String::new(), recipient: String::new() }, false, false);
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if word.as_str() == "--json" {
+            json = true;
+            continue;
+        }
+        let value = words.next().ok_or_else(usage)?;
+        let address = || envelope::unquote(value.trim_start_matches('<').trim_end_matches('>'));
+        match word.as_str() {
+            "--from" => question.sender = address(),
+            "--to" => (question.recipient, to) = (address(), true),
+            "--helo" => question.helo = Some(value.clone()),
+            "--client" => {
+                let client = value.parse().map_err(|_| Failure::fatal(format!("{value} is no address")))?;
+                question.client = Some(client);
+            }
+            _ => return Err(usage()),
+        }
+    }
+    if !to {
+        return Err(usage());
+    }
+    let cf = MainCf::read(directory).map_err(Failure::fatal)?;
+    let (steps, verdict) = crate::explain::explain(&cf, &question).map_err(Failure::fatal)?;
+    let mut out = io::stdout().lock();
+    if json {
+        let value = serde_json::json!({ "steps": steps, "outcome": verdict });
+        writeln!(out, "{value}")?;
+    } else {
+        out.write_all(crate::explain::text(&steps, &verdict).as_bytes())?;
+    }
+    Ok(match &verdict {
+        Verdict::Delivered => Exit::OK,
+        Verdict::Refused { reply } if reply.starts_with('4') => Exit::TEMPFAIL,
+        Verdict::Refused { .. } | Verdict::Returned { .. } => Exit::FAIL,
+        Verdict::Deferred { .. } => Exit::TEMPFAIL,
+    })
+}
+
 /// `postfix -v check`: what main.cf sets and nothing here obeys.
 fn tell_ignored(cf: &MainCf) {
     let mut set: Vec<(usize, &String)> = cf
@@ -189,8 +248,9 @@ fn tell_ignored(cf: &MainCf) {
         let file = cf.file();
         let _ = writeln!(
             io::stderr(),
-            "postfix: {}, line {line}: {name} is accepted and has no effect here",
-            file.display()
+            "postfix: {}, line {line}: {name} is accepted and has no effect here: {}",
+            file.display(),
+            crate::conf::unserved::reason(name)
         );
     }
 }
@@ -244,10 +304,16 @@ fn open_master(instance: &Instance) -> Result<Master, Failure> {
     Ok(opened)
 }
 
-/// For sendmail -bd.
+/// For sendmail -bd, which ends well whatever comes of it: the log tells.
 pub fn start_for_sendmail(cf: &MainCf) -> Result<Exit, Failure> {
+    if !voice::controls(Some(cf.directory())) {
+        let log = Log::open(&cf.syslog_name(), "", &cf.syslog_facility(), &cf.maillog_file());
+        log.event(&Event::Error(STRANGER[0].as_bytes().into()));
+        log.fatal(STRANGER[1]);
+        return Ok(Exit::OK);
+    }
     let log = Log::open(&cf.syslog_name(), "postfix-script", &cf.syslog_facility(), &cf.maillog_file());
-    start(&Instance { cf: cf.clone(), log }, false)
+    start(&Instance { cf: cf.clone(), log }, false).or(Ok(Exit::OK))
 }
 
 fn stop(instance: &Instance, signal: Signal) -> Result<Exit, Failure> {
@@ -290,7 +356,7 @@ fn status(instance: &Instance) -> Result<Exit, Failure> {
 fn logrotate(instance: &Instance) -> Result<Exit, Failure> {
     let file = instance.cf.maillog_file();
     if file.is_empty() || file.starts_with("/dev/") {
-        return Err(instance.fatal("maillog_file is not a file that can be rotated"));
+        return Err(instance.fatal("empty 'maillog_file' parameter value - logfile rotation failed"));
     }
     let suffix = jiff::Zoned::now().strftime(&instance.cf.maillog_file_rotate_suffix()).to_string();
     std::fs::rename(&file, format!("{file}.{suffix}"))

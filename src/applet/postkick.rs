@@ -6,7 +6,10 @@ use crate::conf::{MainCf, main_cf};
 use crate::exit::{Exit, Failure};
 use crate::ipc::trigger;
 use clap::{Arg, ArgAction, Command};
+use std::io::{ErrorKind, Write};
 use std::path::Path;
+
+const USAGE: &str = "postkick [-c config_dir] [-v] class service request";
 
 pub const APPLET: Applet = Applet {
     name: "postkick",
@@ -34,8 +37,8 @@ fn cli() -> Command {
 }
 
 fn run(call: &Invocation) -> Result<Exit, Failure> {
-    let usage = || Failure::fatal("usage: postkick [-c config_dir] [-v] class service request");
-    let matches = cli::matches(cli(), "c:v", &call.args, Exit::FAIL).map_err(|_| usage())?;
+    let usage = || Failure::fatal(format!("usage: {USAGE}"));
+    let matches = cli::matches(cli(), "c:v", call, (Exit::FAIL, USAGE))?;
     let words: Vec<&String> = matches.get_many::<String>("words").into_iter().flatten().collect();
     let [class, service, request] = words.as_slice() else { return Err(usage()) };
     // The words become a path below the queue directory, and must stay there.
@@ -45,8 +48,13 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
     let directory = main_cf::directory(matches.get_one::<String>("c").map(Path::new));
     let cf = MainCf::read(&directory).map_err(Failure::fatal)?;
     let socket = Path::new(&cf.queue_directory()).join(class.as_str()).join(service.as_str());
-    trigger::send(&socket, request.as_bytes()).map_err(|error| {
-        Failure::fatal(format!("Cannot contact class {class} service {service}: {}", crate::sys::files::reason(&error)))
-    })?;
-    Ok(Exit::OK)
+    let shown = format!("{class}/{service}");
+    let Err(error) = trigger::send(&socket, request.as_bytes()) else { return Ok(Exit::OK) };
+    let reason = crate::sys::files::reason(&error);
+    let what = if error.kind() == ErrorKind::NotFound { "unable to look up" } else { "connect to" };
+    let mut err = std::io::stderr().lock();
+    writeln!(err, "{}: warning: {what} {shown}: {reason}", call.program)?;
+    let sentence = format!("Cannot contact class {class} service {service} - perhaps the mail system is down");
+    writeln!(err, "{}: warning: {sentence}", call.program)?;
+    Err(Failure::silent(Exit::FAIL))
 }

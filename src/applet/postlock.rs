@@ -11,6 +11,8 @@ use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 
+const USAGE: &str = "postlock [-c config_dir] [-l lock_style] [-v] folder command...";
+
 pub const APPLET: Applet = Applet {
     name: "postlock",
     aliases: &[],
@@ -45,11 +47,10 @@ fn cli() -> Command {
 
 fn run(call: &Invocation) -> Result<Exit, Failure> {
     let fatal = |text: String| Failure::new(Exit::TEMPFAIL, format!("fatal: {text}"));
-    let matches = cli::matches(cli(), "c:l:v", &call.args, Exit::TEMPFAIL)
-        .map_err(|_| fatal("usage: postlock [-c config_dir] [-l lock_style] [-v] folder command...".into()))?;
+    let matches = cli::matches(cli(), "c:l:v", call, (Exit::TEMPFAIL, USAGE))?;
     let words: Vec<&OsString> = matches.get_many::<OsString>("words").into_iter().flatten().collect();
     let [folder, program, arguments @ ..] = words.as_slice() else {
-        return Err(fatal("usage: postlock [-c config_dir] [-l lock_style] [-v] folder command...".into()));
+        return Err(fatal(format!("usage: {USAGE}")));
     };
     let directory = main_cf::directory(matches.get_one::<String>("c").map(Path::new));
     let cf = MainCf::read(&directory).map_err(|error| fatal(error.to_string()))?;
@@ -67,8 +68,12 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
     let failed =
         |error: std::io::Error| fatal(format!("lock {}: {}", folder.display(), crate::sys::files::reason(&error)));
     let busy = || fatal(format!("unable to lock {} for exclusive access", folder.display()));
+    let unlocked = |error: std::io::Error| {
+        let (folder, reason) = (folder.display(), crate::sys::files::reason(&error));
+        fatal(format!("open file {folder}: unable to create lock file {folder}.lock: {reason}"))
+    };
     let dotlock = if wants("dotlock") {
-        Some(Dotlock::acquire(folder, patience).map_err(failed)?.ok_or_else(busy)?)
+        Some(Dotlock::acquire(folder, patience).map_err(unlocked)?.ok_or_else(busy)?)
     } else {
         None
     };

@@ -1,13 +1,13 @@
 //! postlog(1): logs text in the mail system's manner, for scripts.
 
 use super::cli;
+use super::voice::Voice;
 use super::{Applet, Invocation, Purpose};
-use crate::conf::{MainCf, main_cf};
 use crate::exit::{Exit, Failure};
 use crate::log::{Event, Log};
 use clap::{Arg, ArgAction, Command};
 use std::ffi::OsString;
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal};
 use std::path::Path;
 
 pub const APPLET: Applet = Applet {
@@ -32,31 +32,39 @@ fn cli() -> Command {
         .arg(Arg::new("text").action(ArgAction::Append).num_args(0..).value_parser(clap::value_parser!(OsString)))
 }
 
+const USAGE: &str = "postlog [-c config_dir] [-i] [-p priority] [-t tag] [-v] [text]";
+
 fn run(call: &Invocation) -> Result<Exit, Failure> {
-    let matches = cli::matches(cli(), "c:ip:t:v", &call.args, Exit::FAIL)
-        .map_err(|_| Failure::fatal("usage: postlog [-c config_dir] [-i] [-p priority] [-t tag] [-v] [text]"))?;
-    let directory = matches.get_one::<String>("c").map(Path::new);
-    let cf = MainCf::read(&main_cf::directory(directory)).map_err(Failure::fatal)?;
+    let mut voice = Voice::at_terminal("postlog");
+    let outcome = serve(call, &mut voice);
+    voice.end(outcome)
+}
+
+/// Levels by name, and what they make of a text.
+type Level = fn(Vec<u8>) -> Event<'static>;
+const LEVELS: &[(&str, Level)] = &[
+    ("info", |text| Event::Other(text.into())),
+    ("warn", |text| Event::Warning(text.into())),
+    ("warning", |text| Event::Warning(text.into())),
+    ("error", |text| Event::Error(text.into())),
+    ("err", |text| Event::Error(text.into())),
+    ("fatal", |text| Event::Fatal(text.into())),
+    ("crit", |text| Event::Fatal(text.into())),
+    ("panic", |text| Event::Panic(text.into())),
+];
+
+fn serve(call: &Invocation, voice: &mut Voice) -> Result<Exit, Failure> {
+    let matches = cli::matches(cli(), "c:ip:t:v", call, (Exit::FAIL, USAGE))?;
+    let cf = voice.configuration(matches.get_one::<String>("c").map(Path::new), Exit::FAIL)?;
     let priority = matches.get_one::<String>("p").map_or("info", String::as_str);
-    let make: fn(Vec<u8>) -> Event<'static> = match priority {
-        "info" => |text| Event::Other(text.into()),
-        "warn" | "warning" => |text| Event::Warning(text.into()),
-        "error" => |text| Event::Error(text.into()),
-        "fatal" => |text| Event::Fatal(text.into()),
-        "panic" => |text| Event::Panic(text.into()),
-        other => return Err(Failure::fatal(format!("unknown priority: {other}"))),
-    };
+    let named = LEVELS.iter().find(|(name, _)| name.eq_ignore_ascii_case(priority));
+    let (_, make) = named.ok_or_else(|| Failure::fatal(format!("bad severity: \"{priority}\"")))?;
     let tag = matches.get_one::<String>("t").cloned().unwrap_or_else(|| format!("{}/postlog", cf.syslog_name()));
     let (name, service) = tag.split_once('/').unwrap_or((tag.as_str(), ""));
     let log = Log::open(name, service, &cf.syslog_facility(), &cf.maillog_file());
     // A person at a terminal sees what is logged, as the reference does it.
-    let echo = io::stderr().is_terminal().then(|| tag.clone());
-    let say = |text: Vec<u8>| {
-        if let Some(tag) = &echo {
-            let _ = io::stderr().write_all(&[tag.as_bytes(), b": ", &text, b"\n"].concat());
-        }
-        log.event(&make(text));
-    };
+    let log = if io::stderr().is_terminal() { log.with_stderr(&tag) } else { log };
+    let say = |text: Vec<u8>| log.event(&make(text));
     let words: Vec<String> = matches
         .get_many::<OsString>("text")
         .into_iter()

@@ -54,6 +54,21 @@ pub struct Envelope {
     pub rewrite_headers: bool,
     /// Attributes that travel with the message (encoding, envelope_id, ret_flags...).
     pub attributes: Vec<(String, String)>,
+    /// Where the message goes instead of each recipient's own transport: "transport:nexthop".
+    pub filter: Option<String>,
+    /// Who gets it instead of all recipients.
+    pub redirect: Option<String>,
+    /// Who gets it too.
+    pub copies: Vec<String>,
+    /// Headers that stand before all others.
+    pub prepend: Vec<String>,
+    /// SMTPUTF8 was asked for.
+    pub utf8: bool,
+    /// It goes on hold.
+    pub hold: bool,
+    /// receive_override_options: no address mapping, no checks.
+    pub no_mappings: bool,
+    pub no_checks: bool,
     /// No virtual aliases and automatic copies: the message is a notice or was expanded before.
     pub expanded: bool,
 }
@@ -68,6 +83,14 @@ impl Envelope {
             recipients: Vec::new(),
             rewrite_headers: true,
             attributes: Vec::new(),
+            filter: None,
+            redirect: None,
+            copies: Vec::new(),
+            prepend: Vec::new(),
+            utf8: false,
+            hold: false,
+            no_mappings: false,
+            no_checks: false,
             expanded: false,
         }
     }

@@ -1,14 +1,18 @@
-//! From the recipients that were named to those that are queued: rewriting, canonical addresses, virtual aliases,
-//! automatic copies, no doubles (ADDRESS_REWRITING_README).
+//! From the recipients that were named to those that are queued: virtual aliases, automatic copies, no doubles
+//! (ADDRESS_REWRITING_README).
 
 use super::CleanupError;
 use super::envelope::{Envelope, Named};
+use super::mapping::{Mapping, Place};
 use crate::conf::MainCf;
 use crate::message::{envelope as address, tokens};
+use crate::queue::file::notify::NEVER;
 use crate::route::Rewriter;
-use crate::table::matchlist::Flavour;
-use crate::table::{Maps, MatchList, Options, TableError};
+use crate::table::{Maps, Options, TableError};
 use std::collections::{HashSet, VecDeque};
+
+/// Where warnings about tables go.
+pub type Warn<'a> = &'a dyn Fn(String);
 
 /// A recipient that will be queued.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,19 +25,24 @@ pub struct Expanded {
 
 /// The tables and limits.
 pub struct Expansion {
-    canonical: Maps,
-    sender_canonical: Maps,
-    recipient_canonical: Maps,
+    pub mapping: Mapping,
     virtual_aliases: Maps,
     sender_bcc: Maps,
     recipient_bcc: Maps,
     always_bcc: String,
-    delimiters: String,
-    origin: String,
-    destinations: MatchList,
+    empty_recipient: String,
     propagate: bool,
+    keep_original: bool,
     recursion_limit: usize,
     expansion_limit: usize,
+    length_limit: usize,
+}
+
+/// What grows while recipients are expanded.
+#[derive(Default)]
+struct Growing {
+    seen: HashSet<(String, String)>,
+    queued: Vec<Expanded>,
 }
 
 impl Expansion {
@@ -41,82 +50,105 @@ impl Expansion {
         let limit = |value: i64| usize::try_from(value).unwrap_or(1000);
         let options = Options::default();
         Ok(Expansion {
-            canonical: Maps::open("canonical_maps", &cf.canonical_maps(), &options),
-            sender_canonical: Maps::open("sender_canonical_maps", &cf.sender_canonical_maps(), &options),
-            recipient_canonical: Maps::open("recipient_canonical_maps", &cf.recipient_canonical_maps(), &options),
+            mapping: Mapping::new(cf),
             virtual_aliases: Maps::open("virtual_alias_maps", &cf.virtual_alias_maps(), &options),
             sender_bcc: Maps::open("sender_bcc_maps", &cf.sender_bcc_maps(), &options),
             recipient_bcc: Maps::open("recipient_bcc_maps", &cf.recipient_bcc_maps(), &options),
             always_bcc: cf.always_bcc(),
-            delimiters: cf.recipient_delimiter(),
-            origin: cf.origin(),
-            destinations: MatchList::parse("mydestination", &cf.mydestination(), Flavour::Strings, &options),
-            propagate: ["canonical", "virtual"].iter().all(|word| cf.propagate_unmatched_extensions().contains(word)),
+            empty_recipient: cf.empty_address_recipient(),
+            propagate: cf.propagate_unmatched_extensions().contains("virtual"),
+            keep_original: cf.enable_original_recipient(),
             recursion_limit: limit(cf.virtual_alias_recursion_limit()),
             expansion_limit: limit(cf.virtual_alias_expansion_limit()),
+            length_limit: limit(cf.virtual_alias_address_length_limit()),
         })
     }
 
     /// The sender as it is queued.
-    pub fn sender(&self, rewriter: &Rewriter, sender: &str) -> Result<String, TableError> {
-        let rewritten = rewriter.rewrite(sender);
-        if rewritten.is_empty() {
-            return Ok(rewritten);
+    pub fn sender(&self, rewriter: &Rewriter, envelope: &Envelope, warn: Warn<'_>) -> Result<String, CleanupError> {
+        let rewritten = rewriter.rewrite(&envelope.sender);
+        if envelope.no_mappings {
+            Ok(rewritten)
+        } else {
+            self.mapping.apply(rewriter, Place::EnvelopeSender, rewritten, warn)
         }
-        let own = self.mapped(&self.sender_canonical, rewriter, rewritten)?;
-        self.mapped(&self.canonical, rewriter, own)
     }
 
-    /// The recipients as they are queued, without doubles.
-    pub fn expand(&self, rewriter: &Rewriter, envelope: &Envelope) -> Result<Vec<Expanded>, CleanupError> {
-        let mut seen = HashSet::new();
-        let mut queued = Vec::new();
+    /// The recipients as they are queued, without doubles, and then the automatic copies.
+    pub fn expand(
+        &self,
+        rewriter: &Rewriter,
+        envelope: &Envelope,
+        sender: &str,
+        warn: Warn<'_>,
+    ) -> Result<(Vec<Expanded>, Vec<Expanded>), CleanupError> {
+        let mut growing = Growing::default();
         let mut copies = Vec::new();
+        let plain = envelope.expanded || envelope.no_mappings;
         for named in &envelope.recipients {
-            self.add(rewriter, named, envelope.expanded, &mut seen, &mut queued)?;
-            if !envelope.expanded
-                && let Some(copy) = self.find(&self.recipient_bcc, &rewriter.rewrite(&named.address))?
-            {
-                copies.push(copy);
+            let mapped = self.add(rewriter, named, plain, &mut growing, warn)?;
+            if !plain && let Some(copy) = self.mapping.find(&self.recipient_bcc, &mapped, false)? {
+                self.add(rewriter, &copy_to(copy), false, &mut growing, warn)?;
             }
         }
-        if !envelope.expanded && !queued.is_empty() {
+        let count = growing.queued.len();
+        for copy in &envelope.copies {
+            let named = Named { address: copy.clone(), ..Named::default() };
+            self.add(rewriter, &named, plain, &mut growing, warn)?;
+        }
+        if !plain && count > 0 {
+            if !sender.is_empty() {
+                copies.extend(self.mapping.find(&self.sender_bcc, sender, false)?);
+            }
             copies.extend(Some(self.always_bcc.clone()).filter(|copy| !copy.is_empty()));
-            copies.extend(self.find(&self.sender_bcc, &rewriter.rewrite(&envelope.sender))?);
             for copy in copies {
-                let named = Named { address: copy, notify: crate::queue::file::notify::NEVER, ..Named::default() };
-                self.add(rewriter, &named, false, &mut seen, &mut queued)?;
+                self.add(rewriter, &copy_to(copy), false, &mut growing, warn)?;
             }
         }
-        Ok(queued)
+        let copies = growing.queued.split_off(count);
+        Ok((growing.queued, copies))
     }
 
+    /// Copies that the content asked for.
+    pub fn copies(
+        &self,
+        rewriter: &Rewriter,
+        wanted: Vec<String>,
+        warn: Warn<'_>,
+    ) -> Result<Vec<Expanded>, CleanupError> {
+        let mut growing = Growing::default();
+        for copy in wanted {
+            self.add(rewriter, &copy_to(copy), false, &mut growing, warn)?;
+        }
+        Ok(growing.queued)
+    }
+
+    /// Adds what a recipient expands to; gives the recipient as it was before virtual aliases.
     fn add(
         &self,
         rewriter: &Rewriter,
         named: &Named,
-        expanded: bool,
-        seen: &mut HashSet<(String, String)>,
-        queued: &mut Vec<Expanded>,
-    ) -> Result<(), CleanupError> {
+        plain: bool,
+        growing: &mut Growing,
+        warn: Warn<'_>,
+    ) -> Result<String, CleanupError> {
         let mut complete = rewriter.rewrite(&named.address);
         if complete.is_empty() {
-            // Mail to the null address is for whoever empty_address_recipient names by default.
-            complete = rewriter.rewrite("MAILER-DAEMON");
+            complete = rewriter.rewrite(&self.empty_recipient);
         }
-        let original = named.original.clone().unwrap_or_else(|| named.address.clone());
+        let original = match &named.original {
+            _ if !self.keep_original => String::new(),
+            Some(original) => original.clone(),
+            None => named.address.clone(),
+        };
         let dsn_original =
             named.dsn_original.clone().unwrap_or_else(|| format!("rfc822;{}", address::quote(&complete)));
-        let canonical = if expanded {
-            complete
-        } else {
-            let own = self.mapped(&self.recipient_canonical, rewriter, complete)?;
-            self.mapped(&self.canonical, rewriter, own)?
-        };
-        let targets = if expanded { vec![canonical] } else { self.virtual_targets(rewriter, canonical)? };
+        let mapped =
+            if plain { complete } else { self.mapping.apply(rewriter, Place::EnvelopeRecipient, complete, warn)? };
+        let targets = if plain { vec![mapped.clone()] } else { self.virtual_targets(rewriter, mapped.clone(), warn)? };
         for target in targets {
-            if seen.insert((target.to_lowercase(), original.clone())) {
-                queued.push(Expanded {
+            if growing.seen.insert((target.to_lowercase(), original.to_lowercase())) {
+                growing.queued.push(Expanded {
                     address: target,
                     original: original.clone(),
                     dsn_original: dsn_original.clone(),
@@ -124,67 +156,54 @@ impl Expansion {
                 });
             }
         }
-        Ok(())
+        Ok(mapped)
     }
 
     /// virtual_alias_maps, applied to their own results. An address that maps to itself stays.
-    fn virtual_targets(&self, rewriter: &Rewriter, start: String) -> Result<Vec<String>, CleanupError> {
+    fn virtual_targets(&self, rewriter: &Rewriter, start: String, warn: Warn<'_>) -> Result<Vec<String>, CleanupError> {
+        if self.virtual_aliases.is_empty() {
+            return Ok(vec![start]);
+        }
+        let unreasonable = |what: String| {
+            warn(format!("unreasonable {what} -- message not accepted, try again later"));
+            Err(CleanupError::Expansion)
+        };
         let mut final_targets = Vec::new();
-        let mut visited = HashSet::new();
-        let mut pending = VecDeque::from([(start, 0usize)]);
+        let mut pending = VecDeque::from([(start.clone(), 0usize)]);
         while let Some((current, depth)) = pending.pop_front() {
-            if depth > self.recursion_limit || final_targets.len() + pending.len() > self.expansion_limit {
-                return Err(CleanupError::Rejected("virtual alias expansion error".into()));
+            if final_targets.len() + pending.len() >= self.expansion_limit {
+                return unreasonable(format!("virtual_alias_maps map expansion size for {start}"));
             }
-            if !visited.insert(current.to_lowercase()) {
+            if depth >= self.recursion_limit {
+                return unreasonable(format!("virtual_alias_maps map nesting for {start}"));
+            }
+            let Some(text) = self.mapping.find(&self.virtual_aliases, &current, self.propagate)? else {
+                final_targets.push(current);
                 continue;
-            }
-            match self.find(&self.virtual_aliases, &current)? {
-                None => final_targets.push(current),
-                Some(text) => {
-                    for target in tokens::addresses(&text) {
-                        let target = rewriter.rewrite(&target);
-                        if target.eq_ignore_ascii_case(&current) {
-                            final_targets.push(target);
-                        } else {
-                            pending.push_back((target, depth + 1));
-                        }
-                    }
+            };
+            let mut found = Vec::new();
+            for target in tokens::addresses(&text) {
+                let target = rewriter.rewrite(&target);
+                if target.len() > self.length_limit {
+                    let shown: String = target.chars().take(300).collect();
+                    return unreasonable(format!("virtual_alias_maps result {shown}..."));
                 }
+                if target.eq_ignore_ascii_case(&current) {
+                    final_targets.push(target);
+                } else {
+                    found.push((target, depth + 1));
+                }
+            }
+            // What an address leads to stands where it stood.
+            for entry in found.into_iter().rev() {
+                pending.push_front(entry);
             }
         }
         Ok(final_targets)
     }
-
-    /// An address in a table: as it is, without its extension, the local part of a local domain, "@domain".
-    fn find(&self, maps: &Maps, address: &str) -> Result<Option<String>, TableError> {
-        let is_local = |domain: &[u8]| {
-            let domain = String::from_utf8_lossy(domain);
-            domain.eq_ignore_ascii_case(&self.origin) || self.destinations.contains(&domain).unwrap_or(false)
-        };
-        let found = maps.find_address(address.as_bytes(), self.delimiters.as_bytes(), &is_local)?;
-        Ok(found.map(|found| {
-            let text = String::from_utf8_lossy(&found.value).into_owned();
-            match found.extension.filter(|_| self.propagate) {
-                Some(extension) => with_extension(&text, &String::from_utf8_lossy(&extension)),
-                None => text,
-            }
-        }))
-    }
-
-    fn mapped(&self, maps: &Maps, rewriter: &Rewriter, address: String) -> Result<String, TableError> {
-        let found = self.find(maps, &address)?;
-        let first = found.and_then(|text| tokens::addresses(&text).into_iter().next());
-        Ok(first.map_or(address, |new| rewriter.rewrite(&new)))
-    }
 }
 
-/// Puts an extension (with its delimiter) after the local part of an answer that is one address; "@domain" and lists
-/// are left alone.
-fn with_extension(text: &str, extension: &str) -> String {
-    match text.trim().split_once('@') {
-        Some((local, domain)) if !local.is_empty() && !text.contains(',') => format!("{local}{extension}@{domain}"),
-        None if !text.contains(',') && !text.trim().is_empty() => format!("{}{extension}", text.trim()),
-        _ => text.to_owned(),
-    }
+/// An automatic copy: nobody is told of it.
+fn copy_to(address: String) -> Named {
+    Named { address, dsn_original: Some(String::new()), notify: NEVER, ..Named::default() }
 }

@@ -9,15 +9,19 @@
 //! Dropped at any earlier point, nothing is left behind.
 
 use super::CleanupError;
+use super::checks::{About, Asked, Checks, Line};
 use super::envelope::{Envelope, Origin};
-use super::expansion::Expansion;
+use super::expansion::{Expanded, Expansion};
+use super::header::Seen;
+use super::mime::{Section, Structure};
 use crate::conf::MainCf;
 use crate::log::Log;
-use crate::log::event::{Event, text};
-use crate::message::{envelope as address, stamp, tokens};
+use crate::log::event::Event;
+use crate::message::{envelope as address, stamp};
 use crate::queue::create::NewFile;
 use crate::queue::record::Type;
-use crate::queue::{Queue, QueueId};
+use crate::queue::state::By;
+use crate::queue::{Queue, QueueId, State};
 use crate::route::Rewriter;
 use crate::table::TableError;
 use std::io;
@@ -28,17 +32,22 @@ use std::time::SystemTime;
 pub struct Cleanup {
     pub queue: Queue,
     pub rewriter: Rewriter,
-    log: Arc<Log>,
-    expansion: Expansion,
-    myhostname: String,
-    mail_name: String,
-    message_size_limit: u64,
-    header_size_limit: usize,
-    line_length_limit: usize,
-    hopcount_limit: usize,
-    undisclosed: String,
-    always_add_missing: bool,
-    drop_headers: Vec<String>,
+    pub(super) log: Arc<Log>,
+    pub(super) expansion: Expansion,
+    pub(super) checks: Checks,
+    remote_rewriter: Option<Rewriter>,
+    pub(super) mime_nesting_limit: usize,
+    mime_boundary_limit: usize,
+    flat: bool,
+    pub(super) myhostname: String,
+    pub(super) mail_name: String,
+    pub(super) message_size_limit: u64,
+    pub(super) header_size_limit: usize,
+    pub(super) line_length_limit: usize,
+    pub(super) hopcount_limit: usize,
+    pub(super) undisclosed: String,
+    pub(super) always_add_missing: bool,
+    pub(super) drop_headers: Vec<String>,
     /// The mail system's account, which owns queue files; None: whoever runs this (rootless).
     owner: Option<(u32, u32)>,
 }
@@ -52,6 +61,13 @@ impl Cleanup {
             rewriter: Rewriter::new(cf),
             log,
             expansion: Expansion::new(cf)?,
+            checks: Checks::new(cf),
+            remote_rewriter: Some(cf.remote_header_rewrite_domain())
+                .filter(|domain| !domain.is_empty())
+                .map(|domain| Rewriter::new(cf).for_strangers(&domain)),
+            mime_nesting_limit: limit(cf.mime_nesting_limit()) as usize,
+            mime_boundary_limit: limit(cf.mime_boundary_length_limit()) as usize,
+            flat: cf.disable_mime_input_processing(),
             myhostname: cf.myhostname(),
             mail_name: cf.mail_name(),
             message_size_limit: limit(cf.message_size_limit()),
@@ -77,31 +93,57 @@ impl Cleanup {
 
     /// Writes the envelope; the content follows by [`Intake::line`].
     pub fn begin(self: &Arc<Self>, file: NewFile, envelope: &Envelope) -> Result<Intake, CleanupError> {
-        let recipients = self.expansion.expand(&self.rewriter, envelope)?;
+        let warn = |warning: String| self.warn(file.id(), &warning);
+        let sender = self.expansion.sender(&self.rewriter, envelope, &warn)?;
+        let (recipients, copies) = self.expansion.expand(&self.rewriter, envelope, &sender, &warn)?;
         if recipients.is_empty() {
             return Err(CleanupError::NoRecipients);
         }
-        let sender = self.expansion.sender(&self.rewriter, &envelope.sender)?;
+        let header_rewriter =
+            if envelope.rewrite_headers { Some(self.rewriter.clone()) } else { self.remote_rewriter.clone() };
+        let checked = !envelope.no_checks && !matches!(envelope.origin, Origin::Internal) && !self.checks.is_empty();
+        let (origin, protocol, helo) = match &envelope.origin {
+            Origin::Smtp(client) => {
+                (format!("{}[{}]", client.name, client.address), client.protocol, client.helo.clone())
+            }
+            _ => ("local".to_owned(), "", String::new()),
+        };
         let mut intake = Intake {
-            cleanup: self.clone(),
             file,
             sender,
             envelope_full_name: envelope.full_name.clone(),
-            rewrite: envelope.rewrite_headers,
+            header_rewriter,
+            map_headers: !envelope.no_mappings,
             arrival: envelope.arrival,
-            recipients: recipients.len(),
+            recipients: recipients.len() + copies.len(),
+            copies,
             data_offset: 0,
             size: 0,
-            in_header: true,
+            content_length: 0,
+            flags: u64::from(envelope.utf8),
+            structure: Structure::new(self.mime_nesting_limit, self.mime_boundary_limit, self.flat || !checked),
+            checked,
+            asked: Asked { hold: envelope.hold, ..Asked::default() },
+            origin,
+            protocol,
+            helo,
+            last_recipient: recipients.last().map(|last| last.address.clone()),
+            part_offset: 0,
             header: Vec::new(),
             header_open: false,
             seen: Seen::default(),
             hops: 0,
             at_line_start: true,
             internal: matches!(envelope.origin, Origin::Internal),
+            cleanup: self.clone(),
         };
-        intake.write_envelope(envelope, &recipients).map_err(CleanupError::Write)?;
+        intake.write_envelope(envelope, &recipients)?;
         Ok(intake)
+    }
+
+    /// "QUEUE_ID: words", as cleanup's.
+    pub(super) fn warn(&self, id: &QueueId, warning: &str) {
+        self.log.event_as("cleanup", &Event::Warning(format!("{id}: {warning}").into_bytes().into()));
     }
 
     fn received(&self, id: &QueueId, envelope: &Envelope) -> Vec<String> {
@@ -114,7 +156,8 @@ impl Cleanup {
             ],
             Origin::Internal => vec![format!("Received: by {myhostname} ({mail_name})"), format!("\tid {id}; {date}")],
             Origin::Smtp(client) => {
-                let from = format!("Received: from {} ({} [{}])", client.helo, client.name, client.address);
+                let helo = if client.helo.is_empty() { "unknown" } else { &client.helo };
+                let from = format!("Received: from {helo} ({} [{}])", client.name, client.address);
                 let by = format!("\tby {myhostname} ({mail_name}) with {} id {id}", client.protocol);
                 match envelope.recipients.as_slice() {
                     [one] => vec![from, by, format!("\tfor <{}>; {date}", address::quote(&one.address))],
@@ -125,62 +168,42 @@ impl Cleanup {
     }
 }
 
-/// Which headers a message has.
-#[derive(Default)]
-struct Seen {
-    message_id: bool,
-    date: bool,
-    from: bool,
-    to: bool,
-    resent: bool,
-    resent_message_id: bool,
-    resent_date: bool,
-    resent_from: bool,
-    logged_id: bool,
-}
-
-/// What a header name stands for here.
-enum Header {
-    Sender,
-    Recipient,
-    Other,
-}
-
-fn classify(name: &str) -> Header {
-    match name {
-        "from"
-        | "sender"
-        | "reply-to"
-        | "errors-to"
-        | "return-receipt-to"
-        | "disposition-notification-to"
-        | "resent-from"
-        | "resent-sender"
-        | "resent-reply-to" => Header::Sender,
-        "to" | "cc" | "bcc" | "apparently-to" | "resent-to" | "resent-cc" | "resent-bcc" => Header::Recipient,
-        _ => Header::Other,
-    }
-}
-
 /// A message on its way in.
 pub struct Intake {
-    cleanup: Arc<Cleanup>,
-    file: NewFile,
-    sender: String,
-    envelope_full_name: String,
-    rewrite: bool,
-    arrival: SystemTime,
+    pub(super) cleanup: Arc<Cleanup>,
+    pub(super) file: NewFile,
+    pub(super) sender: String,
+    pub(super) envelope_full_name: String,
+    /// Who completes addresses in headers; None: nobody, and no header is added either.
+    pub(super) header_rewriter: Option<Rewriter>,
+    /// Whether canonical tables apply to headers.
+    pub(super) map_headers: bool,
+    pub(super) arrival: SystemTime,
     recipients: usize,
+    /// Automatic copies, which stand after the content.
+    copies: Vec<Expanded>,
     data_offset: u64,
-    size: u64,
-    in_header: bool,
+    /// With LF line ends, for message_size_limit.
+    pub(super) size: u64,
+    content_length: u64,
+    flags: u64,
+    pub(super) structure: Structure,
+    /// Whether header_checks and body_checks look at it.
+    pub(super) checked: bool,
+    pub(super) asked: Asked,
+    origin: String,
+    protocol: &'static str,
+    helo: String,
+    last_recipient: Option<String>,
+    /// Where in its part the line of body at hand stands.
+    part_offset: u64,
     /// The logical header that is being collected, physical lines joined by LF.
-    header: Vec<u8>,
-    header_open: bool,
-    seen: Seen,
-    hops: usize,
-    at_line_start: bool,
-    internal: bool,
+    pub(super) header: Vec<u8>,
+    pub(super) header_open: bool,
+    pub(super) seen: Seen,
+    pub(super) hops: usize,
+    pub(super) at_line_start: bool,
+    pub(super) internal: bool,
 }
 
 impl Intake {
@@ -196,34 +219,142 @@ impl Intake {
     /// Takes a line of content without its line end. `newline` is false for a piece of an over-long line whose rest
     /// follows, and for a last line that had no newline.
     pub fn line(&mut self, line: &[u8], newline: bool) -> Result<(), CleanupError> {
-        if self.in_header { self.header_line(line, newline) } else { self.emit(line, newline) }
+        if self.asked.refusal.is_some() || self.asked.discard {
+            return Ok(());
+        }
+        if self.structure.section() == Section::Body {
+            self.body_line(line, newline)
+        } else {
+            self.header_line(line, newline)
+        }
     }
 
-    /// Completes the message and commits it. Ok means: accepted.
+    /// Completes the message and commits it. Ok means: accepted (or thrown away, where a check said so).
     pub fn finish(mut self) -> Result<QueueId, CleanupError> {
-        if self.in_header {
+        let wanted = self.asked.refusal.is_none() && !self.asked.discard;
+        if wanted && self.structure.section() != Section::Body {
             self.flush_header()?;
-            self.end_of_header(false)?;
+            if self.structure.section() == Section::Primary {
+                self.add_missing()?;
+            }
         }
-        let done = |error| CleanupError::Write(error);
-        self.file.record(Type::EXTRACTED, b"").map_err(done)?;
-        self.file.record(Type::END, b"").map_err(done)?;
+        if let Some((code, text)) = self.asked.refusal.take() {
+            return Err(CleanupError::Rejected(code, text));
+        }
+        if self.asked.discard {
+            return Ok(self.file.id().clone());
+        }
+        // What logs and listings call the size is the content as it stands in the file.
+        self.content_length = self.file.position() - self.data_offset;
+        self.write_extracted()?;
         let size = self.size_record();
-        self.file.rewrite_first(Type::SIZE, &size).map_err(done)?;
-        self.file.commit(0o700).map_err(done)
+        self.file.rewrite_first(Type::SIZE, &size).map_err(CleanupError::Write)?;
+        let id = self.file.commit(0o700).map_err(CleanupError::Write)?;
+        if self.asked.hold {
+            self.cleanup.queue.shift(&id, State::Incoming, State::Hold, By::Cleanup).map_err(CleanupError::Write)?;
+        }
+        Ok(id)
+    }
+
+    /// What the content asked for, after it.
+    fn write_extracted(&mut self) -> Result<(), CleanupError> {
+        let cleanup = self.cleanup.clone();
+        let mut copies = std::mem::take(&mut self.copies);
+        if !self.asked.copies.is_empty() {
+            let wanted = std::mem::take(&mut self.asked.copies);
+            let more = cleanup
+                .expansion
+                .copies(&cleanup.rewriter, wanted, &|warning| cleanup.warn(self.file.id(), &warning))?;
+            self.recipients += more.len();
+            copies.extend(more);
+        }
+        let (filter, redirect) = (self.asked.filter.take(), self.asked.redirect.take());
+        let file = &mut self.file;
+        let mut write = || -> io::Result<()> {
+            file.record(Type::EXTRACTED, b"")?;
+            if let Some(filter) = &filter {
+                file.record(Type::FILTER, clean(filter).as_bytes())?;
+            }
+            if let Some(redirect) = &redirect {
+                file.record(Type::REDIRECT, clean(redirect).as_bytes())?;
+            }
+            for copy in &copies {
+                write_recipient(file, copy)?;
+            }
+            file.record(Type::END, b"")
+        };
+        write().map_err(CleanupError::Write)
+    }
+
+    /// A line of body, which may be a boundary after which headers follow.
+    fn body_line(&mut self, line: &[u8], newline: bool) -> Result<(), CleanupError> {
+        let begins = std::mem::replace(&mut self.at_line_start, newline);
+        if !self.checked {
+            return self.emit(line, newline);
+        }
+        if begins && self.structure.boundary(line) {
+            self.part_offset = 0;
+            return self.emit(line, newline);
+        }
+        let offset = self.part_offset;
+        self.part_offset += line.len() as u64 + u64::from(newline);
+        match self.check(|checks, about, asked, log| checks.body(line, offset, about, asked, log))? {
+            Line::Keep => self.emit(line, newline),
+            Line::Drop => Ok(()),
+            Line::Replace(other) => self.emit(&other, newline),
+            Line::Prepend(before) => {
+                self.emit(&before, true)?;
+                self.emit(line, newline)
+            }
+        }
+    }
+
+    /// Asks the checks with what is known of the message.
+    pub(super) fn check<T>(
+        &mut self,
+        ask: impl FnOnce(&Checks, &About<'_>, &mut Asked, &Log) -> Result<T, CleanupError>,
+    ) -> Result<T, CleanupError> {
+        let about = About {
+            queue_id: self.file.id().as_str(),
+            origin: &self.origin,
+            sender: &self.sender,
+            recipient: self.last_recipient.as_deref(),
+            protocol: self.protocol,
+            helo: &self.helo,
+            outgoing: false,
+        };
+        ask(&self.cleanup.checks, &about, &mut self.asked, &self.cleanup.log)
     }
 
     fn size_record(&self) -> Vec<u8> {
-        let (size, offset, count) = (self.size, self.data_offset, self.recipients);
-        format!("{size:15} {offset:15} {count:15} {:15} {size:15} {:15}", 0, 0).into_bytes()
+        let (size, offset, count) = (self.content_length, self.data_offset, self.recipients);
+        format!("{size:15} {offset:15} {count:15} {:15} {size:15} {:15}", 0, self.flags).into_bytes()
     }
 
-    fn write_envelope(&mut self, envelope: &Envelope, recipients: &[super::expansion::Expanded]) -> io::Result<()> {
+    fn write_envelope(&mut self, envelope: &Envelope, recipients: &[Expanded]) -> Result<(), CleanupError> {
+        self.write_records(envelope, recipients).map_err(CleanupError::Write)?;
+        for header in &envelope.prepend {
+            self.put(clean(header).as_bytes(), true).map_err(CleanupError::Write)?;
+        }
+        // It passes the checks and the hop count as any other header does.
+        for line in self.cleanup.received(self.file.id(), envelope) {
+            self.header_line(line.as_bytes(), true)?;
+        }
+        Ok(())
+    }
+
+    fn write_records(&mut self, envelope: &Envelope, recipients: &[Expanded]) -> io::Result<()> {
         let since = envelope.arrival.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let size = self.size_record();
         let file = &mut self.file;
         file.record(Type::SIZE, &size)?;
-        file.record(Type::TIME, format!("{} {:6}", since.as_secs(), since.subsec_micros()).as_bytes())?;
+        if let Some(filter) = &envelope.filter {
+            file.record(Type::FILTER, clean(filter).as_bytes())?;
+        }
+        if let Some(redirect) = &envelope.redirect {
+            file.record(Type::REDIRECT, clean(redirect).as_bytes())?;
+        }
+        file.record(Type::TIME, format!("{} {}", since.as_secs(), since.subsec_micros()).as_bytes())?;
         file.record(Type::ATTRIBUTE, format!("create_time={}", since.as_secs()).as_bytes())?;
         let context = if envelope.rewrite_headers { "local" } else { "remote" };
         file.record(Type::ATTRIBUTE, format!("rewrite_context={context}").as_bytes())?;
@@ -235,187 +366,33 @@ impl Intake {
             file.record(Type::ATTRIBUTE, format!("{name}={}", clean(value)).as_bytes())?;
         }
         for attribute in origin_attributes(&envelope.origin) {
+            // XFORWARD knows better who the client was.
+            let name = attribute.split('=').next().unwrap_or_default();
+            if envelope.attributes.iter().any(|(known, _)| known == name) {
+                continue;
+            }
             file.record(Type::ATTRIBUTE, clean(&attribute).as_bytes())?;
         }
         for recipient in recipients {
-            if recipient.notify != 0 {
-                file.record(Type::ATTRIBUTE, format!("notify_flags={}", recipient.notify).as_bytes())?;
-            }
-            if !recipient.dsn_original.is_empty() {
-                file.record(Type::ATTRIBUTE, format!("dsn_orig_rcpt={}", clean(&recipient.dsn_original)).as_bytes())?;
-            }
-            file.record(Type::ORIGINAL_RECIPIENT, clean(&recipient.original).as_bytes())?;
-            file.record(Type::RECIPIENT, clean(&recipient.address).as_bytes())?;
+            write_recipient(file, recipient)?;
         }
         file.record(Type::MESSAGE, b"")?;
         self.data_offset = file.position();
-        for line in self.cleanup.received(self.file.id(), envelope) {
-            self.put(line.as_bytes(), true)?;
-        }
         Ok(())
-    }
-
-    fn header_line(&mut self, line: &[u8], newline: bool) -> Result<(), CleanupError> {
-        if self.at_line_start {
-            let continues =
-                self.header_open && line.first().is_some_and(|byte| matches!(byte, b' ' | b'\t')) && !blank(line);
-            if !continues {
-                self.flush_header()?;
-                if !is_header(line) {
-                    // An empty line, or text without a header above it: the body begins.
-                    self.end_of_header(true)?;
-                    return if line.is_empty() && newline { Ok(()) } else { self.emit(line, newline) };
-                }
-            }
-        }
-        if self.header.len() + line.len() > self.cleanup.header_size_limit.max(self.cleanup.line_length_limit) {
-            // The rest of an over-long header is not dropped, as in the reference it becomes body text.
-            self.flush_header()?;
-            self.end_of_header(true)?;
-            return self.emit(line, newline);
-        }
-        if self.at_line_start && self.header_open {
-            self.header.push(b'\n');
-        }
-        self.header.extend_from_slice(line);
-        self.header_open = true;
-        self.at_line_start = newline;
-        Ok(())
-    }
-
-    /// Writes out the collected header, rewritten where it has addresses.
-    fn flush_header(&mut self) -> Result<(), CleanupError> {
-        if !std::mem::take(&mut self.header_open) {
-            return Ok(());
-        }
-        self.at_line_start = true;
-        let header = std::mem::take(&mut self.header);
-        let colon = header.iter().position(|&byte| byte == b':').unwrap_or(header.len());
-        let label = String::from_utf8_lossy(&header[..colon]).trim_end().to_owned();
-        let name = label.to_ascii_lowercase();
-        let body = header.get(colon + 1..).unwrap_or_default();
-        if self.cleanup.drop_headers.contains(&name) {
-            // Bcc holds recipients too, but who received it must not be told.
-            return Ok(());
-        }
-        self.note(&name, body)?;
-        if self.rewrite
-            && !matches!(classify(&name), Header::Other)
-            && let Ok(text) = std::str::from_utf8(body)
-        {
-            let rewriter = &self.cleanup.rewriter;
-            let rewritten = tokens::rewrite(text, |address| rewriter.rewrite(address));
-            if let Some(new) = rewritten {
-                for line in tokens::fold(&label, &new) {
-                    self.emit(line.as_bytes(), true)?;
-                }
-                return Ok(());
-            }
-        }
-        for line in header.split(|&byte| byte == b'\n') {
-            self.emit(line, true)?;
-        }
-        Ok(())
-    }
-
-    /// Remembers what the message has, logs its id, counts its hops.
-    fn note(&mut self, name: &str, body: &[u8]) -> Result<(), CleanupError> {
-        let seen = &mut self.seen;
-        match name {
-            "message-id" => seen.message_id = true,
-            "date" => seen.date = true,
-            "from" => seen.from = true,
-            "to" | "cc" | "apparently-to" => seen.to = true,
-            "resent-message-id" => seen.resent_message_id = true,
-            "resent-date" => seen.resent_date = true,
-            "resent-from" => seen.resent_from = true,
-            "received" => {
-                self.hops += 1;
-                if self.hops >= self.cleanup.hopcount_limit {
-                    return Err(CleanupError::TooManyHops);
-                }
-            }
-            _ => {}
-        }
-        seen.resent |= name.starts_with("resent-");
-        if (name == "message-id" && !seen.logged_id) || name == "resent-message-id" {
-            let id = String::from_utf8_lossy(body).trim().to_owned();
-            self.log_message_id(name, &id);
-        }
-        Ok(())
-    }
-
-    fn log_message_id(&mut self, name: &str, id: &str) {
-        self.seen.logged_id |= name == "message-id";
-        let queue_id = self.file.id().as_str();
-        let event = if name == "message-id" {
-            Event::MessageId { queue_id: text(queue_id), message_id: text(id) }
-        } else {
-            Event::Other(format!("{queue_id}: {name}={id}").into_bytes().into())
-        };
-        self.cleanup.log.event_as("cleanup", &event);
-    }
-
-    /// Adds the headers that are missing, and the empty line where the message has a body.
-    fn end_of_header(&mut self, body: bool) -> Result<(), CleanupError> {
-        self.in_header = false;
-        let add = self.rewrite || self.cleanup.always_add_missing;
-        let prefix = if self.seen.resent { "Resent-" } else { "" };
-        let (has_id, has_date, has_from) = if self.seen.resent {
-            (self.seen.resent_message_id, self.seen.resent_date, self.seen.resent_from)
-        } else {
-            (self.seen.message_id, self.seen.date, self.seen.from)
-        };
-        if add && !has_id {
-            let id = format!("<{}.{}@{}>", stamp::compact(self.arrival), self.file.id(), self.cleanup.myhostname);
-            let line = format!("{prefix}Message-Id: {id}");
-            self.emit(line.as_bytes(), true)?;
-            self.log_message_id(if self.seen.resent { "resent-message-id" } else { "message-id" }, &id);
-        }
-        if !self.seen.logged_id {
-            self.log_message_id("message-id", "<>");
-        }
-        if add && !has_date {
-            let line = format!("{prefix}Date: {}", stamp::rfc5322(self.arrival));
-            self.emit(line.as_bytes(), true)?;
-        }
-        if add && !has_from {
-            let line = format!("{prefix}From: {}", self.sender_text());
-            self.emit(line.as_bytes(), true)?;
-        }
-        if add && !self.seen.to && !self.cleanup.undisclosed.is_empty() && !self.internal {
-            let line = self.cleanup.undisclosed.clone();
-            self.emit(line.as_bytes(), true)?;
-        }
-        if body { self.emit(b"", true) } else { Ok(()) }
-    }
-
-    /// The sender for a From header: "Full Name <address>", quoted where it must be.
-    fn sender_text(&self) -> String {
-        if self.sender.is_empty() {
-            return "MAILER-DAEMON".to_owned();
-        }
-        let address = address::quote(&self.sender);
-        let name: String = self.envelope_full_name.chars().filter(|c| !c.is_control()).collect();
-        if name.trim().is_empty() {
-            return address;
-        }
-        let plain = name.chars().all(|c| c.is_alphanumeric() || " !#$%&'*+-/=?^_`{|}~".contains(c));
-        if plain {
-            format!("{name} <{address}>")
-        } else {
-            format!("\"{}\" <{address}>", name.replace('\\', "\\\\").replace('"', "\\\""))
-        }
     }
 
     /// Writes content, counting it against message_size_limit.
-    fn emit(&mut self, line: &[u8], newline: bool) -> Result<(), CleanupError> {
+    pub(super) fn emit(&mut self, line: &[u8], newline: bool) -> Result<(), CleanupError> {
         self.put(line, newline).map_err(CleanupError::Write)?;
         let limit = self.cleanup.message_size_limit;
         if limit > 0 && self.size > limit { Err(CleanupError::TooBig) } else { Ok(()) }
     }
 
-    fn put(&mut self, line: &[u8], newline: bool) -> io::Result<()> {
+    pub(super) fn put(&mut self, line: &[u8], newline: bool) -> io::Result<()> {
+        // What is refused or thrown away is read to its end and not kept.
+        if self.asked.refusal.is_some() || self.asked.discard {
+            return Ok(());
+        }
         let limit = self.cleanup.line_length_limit;
         let mut rest = line;
         while rest.len() > limit {
@@ -430,15 +407,15 @@ impl Intake {
     }
 }
 
-/// "Name:" with at least one printable character before the colon (blanks allowed just before it).
-fn is_header(line: &[u8]) -> bool {
-    let Some(colon) = line.iter().position(|&byte| byte == b':') else { return false };
-    let name = line[..colon].trim_ascii_end();
-    !name.is_empty() && name.iter().all(|byte| (33..127).contains(byte))
-}
-
-fn blank(line: &[u8]) -> bool {
-    line.is_empty()
+fn write_recipient(file: &mut NewFile, recipient: &Expanded) -> io::Result<()> {
+    if recipient.notify != 0 {
+        file.record(Type::ATTRIBUTE, format!("notify_flags={}", recipient.notify).as_bytes())?;
+    }
+    if !recipient.dsn_original.is_empty() {
+        file.record(Type::ATTRIBUTE, format!("dsn_orig_rcpt={}", clean(&recipient.dsn_original)).as_bytes())?;
+    }
+    file.record(Type::ORIGINAL_RECIPIENT, clean(&recipient.original).as_bytes())?;
+    file.record(Type::RECIPIENT, clean(&recipient.address).as_bytes())
 }
 
 /// The attributes by which later programs know the client.

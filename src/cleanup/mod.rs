@@ -2,6 +2,15 @@
 //! lines keep its name, because log readers count on it). The envelope is completed and expanded, headers are
 //! rewritten and the missing ones added, and the file is committed to incoming/.
 
+/// header_checks and body_checks.
+pub mod checks;
+/// Headers on their way in.
+mod header;
+/// Addresses made over, one to one.
+mod mapping;
+/// Where in the structure of a message a line stands.
+pub mod mime;
+
 /// The envelope of a message that is coming in.
 pub mod envelope;
 /// Virtual aliases and automatic copies: from the recipients that were named to those that are queued.
@@ -12,6 +21,7 @@ pub mod intake;
 pub use envelope::{Envelope, Origin};
 pub use intake::{Cleanup, Intake};
 
+use crate::status::Code;
 use std::io;
 use thiserror::Error;
 
@@ -28,9 +38,12 @@ pub enum CleanupError {
     Write(#[source] io::Error),
     #[error("{0}")]
     Table(#[from] crate::table::TableError),
+    /// virtual_alias_maps lead nowhere.
+    #[error("alias expansion error")]
+    Expansion,
     /// A header or body check said no; the text is for the client.
-    #[error("{0}")]
-    Rejected(String),
+    #[error("{1}")]
+    Rejected(Code, String),
 }
 
 impl CleanupError {
@@ -42,12 +55,19 @@ impl CleanupError {
             CleanupError::NoRecipients => "554 5.5.1 Error: no valid recipients".into(),
             CleanupError::Write(_) => "451 4.3.0 Error: queue file write error".into(),
             CleanupError::Table(_) => "451 4.3.0 Error: queue file write error".into(),
-            CleanupError::Rejected(text) => format!("550 5.7.1 {text}"),
+            CleanupError::Expansion => "451 4.6.0 Alias expansion error".into(),
+            CleanupError::Rejected(code, text) => {
+                format!("{} {code} {text}", if code.class() == 4 { 451 } else { 550 })
+            }
         }
     }
 
     /// Whether trying again may help.
     pub fn is_temporary(&self) -> bool {
-        matches!(self, CleanupError::Write(_) | CleanupError::Table(_))
+        match self {
+            CleanupError::Write(_) | CleanupError::Table(_) | CleanupError::Expansion => true,
+            CleanupError::Rejected(code, _) => code.class() == 4,
+            _ => false,
+        }
     }
 }

@@ -30,3 +30,5 @@ pub mod scope;
 pub mod typed;
 
 pub use main_cf::{ConfError, MainCf};
+/// Why a parameter has no effect here.
+pub mod unserved;

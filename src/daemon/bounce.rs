@@ -9,7 +9,7 @@ use crate::log::Log;
 use crate::log::event::{Event, text};
 use crate::message::{envelope as address, stamp};
 use crate::queue::QueueId;
-use crate::queue::bounce_log::Entry;
+use crate::queue::bounce_log::{Action, Entry};
 use crate::queue::file::{Content, Message, QueueFileError, notify};
 use std::fs::File;
 use std::io;
@@ -23,6 +23,10 @@ pub enum Kind {
     Failure,
     /// It was not delivered yet.
     Delay,
+    /// It was delivered (RFC 3461 NOTIFY=SUCCESS).
+    Success,
+    /// What became of it, or would (sendmail -v, -bv).
+    Report,
 }
 
 /// To whom notices go and how much of the mail they return.
@@ -39,6 +43,8 @@ pub struct Bouncer {
     /// The texts, with their names filled in.
     failure: (Template, Vec<String>),
     delay: (Template, Vec<String>),
+    success: (Template, Vec<String>),
+    report: (Template, Vec<String>),
 }
 
 const EIGHT_BIT: &str = "Content-Transfer-Encoding: 8bit";
@@ -79,9 +85,13 @@ impl Bouncer {
         };
         let failure = filled(&templates.failure, &built_in.failure);
         let delay = filled(&templates.delay, &built_in.delay);
+        let success = filled(&templates.success, &built_in.success);
+        let report = filled(&templates.verify, &built_in.verify);
         Bouncer {
             failure,
             delay,
+            success,
+            report,
             myhostname: cf.myhostname(),
             mail_name: cf.mail_name(),
             size_limit: u64::try_from(cf.bounce_size_limit()).unwrap_or(50_000),
@@ -116,7 +126,13 @@ impl Bouncer {
         }
         let headers_only =
             message.attribute("ret_flags") == "2" || (self.size_limit > 0 && message.size > self.size_limit);
-        let original = Original { id: id.as_str(), sender: &message.sender, arrival: message.arrival, headers_only };
+        let original = Original {
+            id: id.as_str(),
+            envelope_id: message.attribute("envelope_id"),
+            sender: &message.sender,
+            arrival: message.arrival,
+            headers_only,
+        };
         let name = address::split(&message.sender).0;
         if message.sender.is_empty() {
             // Mail from nobody: a notice that failed. The postmaster hears of it if he asked to (notify_classes).
@@ -137,11 +153,17 @@ impl Bouncer {
             return Ok(());
         }
         let new = self.compose(cleanup, kind, &original, "", &message.sender, &wanted, Some((file, message)))?;
-        let words = if kind == Kind::Failure { "sender non-delivery" } else { "sender delay" };
+        let words = match kind {
+            Kind::Failure => "sender non-delivery",
+            Kind::Delay => "sender delay",
+            Kind::Success | Kind::Report => "sender delivery status",
+        };
         log_notice(log, id.as_str(), words, &new);
         let (class, recipient, words) = match kind {
             Kind::Failure => ("bounce", &self.bounce_notice_recipient, "postmaster non-delivery"),
             Kind::Delay => ("delay", &self.delay_notice_recipient, "postmaster delay"),
+            // Nobody else is told of good news.
+            Kind::Success | Kind::Report => return Ok(()),
         };
         if self.wants(class) {
             let sender = self.double_bounce_sender.clone();
@@ -173,11 +195,13 @@ impl Bouncer {
         let template = match kind {
             Kind::Failure => &self.failure,
             Kind::Delay => &self.delay,
+            Kind::Success => &self.success,
+            Kind::Report => &self.report,
         };
         let notice = Notice { template: &template.0, text: &template.1, to_postmaster: !sender.is_empty() };
         let mut lines = Bouncer::notice_header(&notice, recipient, &boundary);
         lines.extend(Bouncer::notice_text(&notice, entries, &boundary));
-        lines.extend(self.delivery_report(kind, original, entries, &boundary));
+        lines.extend(self.delivery_report(original, entries, &boundary));
         for line in lines {
             intake.line(line.as_bytes(), true)?;
         }
@@ -185,8 +209,9 @@ impl Bouncer {
             (Kind::Failure, false) => ("Undelivered Message", "message/rfc822"),
             (Kind::Failure, true) => ("Undelivered Message Headers", "text/rfc822-headers"),
             (Kind::Delay, _) => ("Undelivered Message Headers", "text/rfc822-headers"),
+            (Kind::Success | Kind::Report, _) => ("Message Headers", "text/rfc822-headers"),
         };
-        let only_headers = original.headers_only || kind == Kind::Delay;
+        let only_headers = original.headers_only || kind != Kind::Failure;
         for line in [
             format!("--{boundary}"),
             format!("Content-Description: {title}"),
@@ -252,17 +277,22 @@ impl Bouncer {
         lines
     }
 
-    fn delivery_report(&self, kind: Kind, original: &Original<'_>, entries: &[&Entry], boundary: &str) -> Vec<String> {
+    fn delivery_report(&self, original: &Original<'_>, entries: &[&Entry], boundary: &str) -> Vec<String> {
         let mut lines = vec![
             format!("--{boundary}"),
             "Content-Description: Delivery report".into(),
             "Content-Type: message/delivery-status".into(),
             String::new(),
             format!("Reporting-MTA: dns; {}", self.myhostname),
+        ];
+        if !original.envelope_id.is_empty() {
+            lines.push(format!("Original-Envelope-Id: {}", original.envelope_id));
+        }
+        lines.extend([
             format!("X-{}-Queue-ID: {}", self.mail_name, original.id),
             format!("X-{}-Sender: rfc822; {}", self.mail_name, address::quote_path(original.sender)),
             format!("Arrival-Date: {}", stamp::rfc5322(original.arrival)),
-        ];
+        ]);
         for entry in entries {
             let report = &entry.report;
             lines.push(String::new());
@@ -270,7 +300,7 @@ impl Bouncer {
             if !entry.recipient.dsn_original.is_empty() {
                 lines.push(format!("Original-Recipient: {}", entry.recipient.dsn_original));
             }
-            lines.push(format!("Action: {}", if kind == Kind::Failure { "failed" } else { "delayed" }));
+            lines.push(format!("Action: {}", entry.action.name()));
             lines.push(format!("Status: {}", report.code));
             if let Some(mta) = &report.mta {
                 lines.push(format!("Remote-MTA: dns; {mta}"));
@@ -280,7 +310,7 @@ impl Bouncer {
                 None => format!("Diagnostic-Code: X-{}; {}", self.mail_name, report.reason),
             };
             lines.extend(wrap(&diagnostic));
-            if kind == Kind::Delay {
+            if entry.action == Action::Delayed {
                 lines.push(format!("Will-Retry-Until: {}", stamp::rfc5322(original.arrival + self.lifetime)));
             }
         }
@@ -293,6 +323,7 @@ impl Bouncer {
 #[derive(Clone, Copy)]
 struct Original<'a> {
     id: &'a str,
+    envelope_id: &'a str,
     sender: &'a str,
     arrival: SystemTime,
     headers_only: bool,
@@ -300,7 +331,12 @@ struct Original<'a> {
 
 /// RFC 3461: NOTIFY=NEVER and a NOTIFY without this kind silence it.
 fn wants_notice(entry: &Entry, kind: Kind) -> bool {
-    let bit = if kind == Kind::Failure { notify::FAILURE } else { notify::DELAY };
+    let bit = match kind {
+        Kind::Failure => notify::FAILURE,
+        Kind::Delay => notify::DELAY,
+        // What is in this log was asked for.
+        Kind::Success | Kind::Report => return true,
+    };
     entry.recipient.notify == 0 || entry.recipient.notify & bit != 0
 }
 

@@ -4,6 +4,7 @@
 use super::skeleton::{self, Context, Wait};
 use crate::cleanup::envelope::Named;
 use crate::cleanup::{Cleanup, CleanupError, Envelope, Origin};
+use crate::conf::MainCf;
 use crate::ipc::trigger;
 use crate::log::event::{Event, text};
 use crate::message::envelope as address;
@@ -93,6 +94,11 @@ fn take(context: &Context, cleanup: &Arc<Cleanup>, path: &Path) -> Result<bool, 
         other => other?,
     };
     envelope.recipients.retain(|named| named.address.len() <= address::MAX_ADDRESS);
+    let cf = &context.cf;
+    let overrides = MainCf::list(&cf.receive_override_options());
+    envelope.no_mappings = overrides.iter().any(|word| word == "no_address_mappings");
+    envelope.no_checks = overrides.iter().any(|word| word == "no_header_body_checks");
+    envelope.filter = Some(cf.content_filter()).filter(|filter| !filter.is_empty());
     if envelope.recipients.is_empty() {
         context.log.warning(format!("{}: no recipients: removing", path.display()));
         std::fs::remove_file(path)?;

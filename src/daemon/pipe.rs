@@ -115,6 +115,9 @@ fn run_command(settings: &Settings, finisher: &Finisher, request: &Request) -> i
     }
     let argv = arguments(settings, request);
     let (program, rest) = argv.split_first().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    if request.only_verifies() {
+        return Ok(Report::sent(format!("delivers to command: {program}")));
+    }
     let (reader, writer) = io::pipe()?;
     let mut command = Command::new(program);
     command.args(rest).env_clear().env("PATH", "/usr/bin:/bin").env("LANG", "C");

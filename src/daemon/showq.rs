@@ -85,7 +85,7 @@ fn read(queue: &Queue, name: &str, id: &QueueId, path: &Path) -> Option<Listed> 
         queue_id: id.to_string(),
         arrival_time: since.as_secs(),
         message_size: if message.size > 0 { message.size } else { data.len() },
-        forced_expire: false,
+        forced_expire: data.mode() & crate::queue::state::EXPIRED != 0,
         sender: if message.sender.is_empty() {
             "MAILER-DAEMON".into()
         } else {

@@ -96,7 +96,11 @@ pub fn start(role: &'static Role, args: &[OsString]) -> Exit {
 
 fn prepare(role: &'static Role, args: &[OsString]) -> Result<Context, String> {
     let parsed = Arguments::parse(args)?;
-    let mut cf = MainCf::read(Path::new(&parsed.directory)).map_err(|error| error.to_string())?;
+    let mut cf = MainCf::read(Path::new(&parsed.directory)).map_err(|error| {
+        // Where the log is, nobody could say: the default place hears of it.
+        Log::open("postfix", role.command, "mail", "").fatal(error.to_string());
+        error.to_string()
+    })?;
     cf.set("service_name", &parsed.service);
     cf.set("process_name", role.command);
     for (name, value) in &parsed.overrides {

@@ -72,12 +72,14 @@ impl Finisher {
             report.code = report.code.softened();
         }
         self.log_status(request, target, &report, relay);
+        // Who is only asked about is marked by the queue manager, when the answer is noted.
         if report.verdict() == Verdict::Sent
+            && !request.only_verifies()
             && let Err(error) = self.mark_done(request, target)
         {
             self.log.warning(format!("{}: cannot mark recipient done: {error}", request.queue_id));
         }
-        Outcome::new(target.offset, &report, relay.down)
+        Outcome { relay: relay.name.clone(), ..Outcome::new(target.offset, &report, relay.down) }
     }
 
     /// Logs, and marks nothing: for one of several addresses that a recipient led to.
@@ -85,12 +87,12 @@ impl Finisher {
         let code = if self.soft_bounce { report.code.softened() } else { report.code };
         let report = Report { code, ..report.clone() };
         self.log_status(request, target, &report, relay);
-        Outcome::new(target.offset, &report, relay.down)
+        Outcome { relay: relay.name.clone(), ..Outcome::new(target.offset, &report, relay.down) }
     }
 
     /// Does nothing for a recipient that another agent passed on: that one marks it.
     pub fn mark_done(&self, request: &Request, target: &Target) -> io::Result<()> {
-        if target.offset == pass::NO_RECORD {
+        if target.offset == pass::NO_RECORD || request.only_verifies() {
             return Ok(());
         }
         file::mark_done(&self.open(request)?, target.offset)
@@ -105,6 +107,8 @@ impl Finisher {
         let connected = relay.connected.unwrap_or(begun);
         let span = |from: SystemTime, to: SystemTime| to.duration_since(from).unwrap_or_default();
         let status = match report.verdict() {
+            Verdict::Sent if request.only_verifies() => "deliverable",
+            _ if request.only_verifies() => "undeliverable",
             Verdict::Sent => "sent",
             Verdict::Deferred => "deferred",
             Verdict::Bounced => "bounced",

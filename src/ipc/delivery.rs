@@ -3,6 +3,14 @@
 use crate::status::{Code, Report};
 use serde::{Deserialize, Serialize};
 
+/// What the sender wants told (the attribute trace_flags), as the reference numbers it.
+pub mod trace {
+    /// sendmail -bv: deliver nothing, report what would be done.
+    pub const VERIFY: u32 = 1 << 9;
+    /// sendmail -v: deliver, and report every recipient.
+    pub const RECORD: u32 = 1 << 10;
+}
+
 /// One message, one transport and next hop, some of its recipients.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Request {
@@ -11,7 +19,7 @@ pub struct Request {
     pub transport: String,
     pub nexthop: String,
     pub sender: String,
-    /// Content size in bytes.
+    /// The content's records in bytes: a little more than the content.
     pub size: u64,
     pub data_offset: u64,
     /// Microseconds since the epoch: arrival, and when the queue manager took the message up.
@@ -21,6 +29,25 @@ pub struct Request {
     /// The message's attributes: encoding, client_address and so on.
     pub attributes: std::collections::HashMap<String, String>,
 }
+
+impl Request {
+    fn trace_flags(&self) -> u32 {
+        self.attributes.get("trace_flags").and_then(|flags| flags.parse().ok()).unwrap_or(0)
+    }
+
+    /// Nothing is delivered: the agent tells what it would do.
+    pub fn only_verifies(&self) -> bool {
+        self.trace_flags() & trace::VERIFY != 0
+    }
+
+    /// The sender is told what became of each address that `target` leads to, not only of failures.
+    pub fn is_traced(&self, target: &Target) -> bool {
+        self.trace_flags() != 0 || target.notify & NOTIFY_SUCCESS != 0
+    }
+}
+
+/// RFC 3461, as the queue numbers it.
+pub const NOTIFY_SUCCESS: u32 = 2;
 
 /// A recipient of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +70,12 @@ pub struct Outcome {
     pub reason: String,
     pub mta: Option<String>,
     pub diagnostic: Option<String>,
+    /// Who delivered, for reports: "local", "mx.example.org[192.0.2.1]:25".
+    #[serde(default)]
+    pub relay: String,
+    /// The host that took it promised to tell the sender what he asked for (RFC 3461).
+    #[serde(default)]
+    pub promised: bool,
     /// The destination itself did not answer, whoever the recipient: its other mail need not be tried now.
     pub destination_down: bool,
 }
@@ -56,6 +89,8 @@ impl Outcome {
             reason: report.reason.clone(),
             mta: report.mta.clone(),
             diagnostic: report.diagnostic.clone(),
+            relay: String::new(),
+            promised: false,
             destination_down,
         }
     }

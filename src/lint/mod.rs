@@ -28,6 +28,8 @@ mod networks;
 mod origin;
 /// The queue's file system.
 mod queue;
+/// Strangers' mail to strangers.
+mod relay;
 /// relayhost.
 mod relayhost;
 /// For people and for programs.
@@ -78,6 +80,7 @@ lints! {
     "forward-permissions" forward::check;
     "interface-missing" interfaces::check;
     "newer-parameter" dated::newer;
+    "open-relay" relay::check;
     "origin-file" origin::check;
     "queue-full" queue::check;
     "relayhost-loops" relayhost::check;
@@ -91,6 +94,7 @@ lints! {
     "unknown-restriction" restrictions::unknown;
     "unreachable-restriction" restrictions::unreachable;
     "unused-parameter" names::unused;
+    "unverified-address" restrictions::unverified;
     "wide-mynetworks" networks::check;
 }
 

@@ -36,12 +36,21 @@ pub struct Log {
 impl Log {
     /// Opens syslog, or `maillog_file` when it is not empty.
     pub fn open(syslog_name: &str, service: &str, syslog_facility: &str, maillog_file: &str) -> Log {
+        Log::on(Syslog::open, syslog_name, service, syslog_facility, maillog_file)
+    }
+
+    /// For commands, most of which have nothing to log: syslog is called on when there is something to say.
+    pub fn on_demand(syslog_name: &str, service: &str, syslog_facility: &str, maillog_file: &str) -> Log {
+        Log::on(Syslog::on_demand, syslog_name, service, syslog_facility, maillog_file)
+    }
+
+    fn on(syslog: fn() -> Syslog, syslog_name: &str, service: &str, syslog_facility: &str, maillog_file: &str) -> Log {
         let target = match maillog_file {
-            "" => Target::Syslog(Syslog::open()),
+            "" => Target::Syslog(syslog()),
             "/dev/stdout" => Target::Stdout,
             file => match File::options().append(true).create(true).open(Path::new(file)) {
                 Ok(file) => Target::File(file),
-                Err(_) => Target::Syslog(Syslog::open()),
+                Err(_) => Target::Syslog(syslog()),
             },
         };
         let host = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();

@@ -8,3 +8,5 @@ pub mod pop3;
 pub mod smtp_command;
 /// Replies of SMTP servers.
 pub mod smtp_reply;
+/// The encoding of DSN parameters.
+pub mod xtext;

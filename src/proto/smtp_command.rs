@@ -27,6 +27,8 @@ pub enum Verb {
 pub const VERBS: &[(Verb, &str)] = &[
     (Verb::Helo, "helo"),
     (Verb::Ehlo, "ehlo"),
+    (Verb::Xclient, "xclient"),
+    (Verb::Xforward, "xforward"),
     (Verb::StartTls, "starttls"),
     (Verb::Auth, "auth"),
     (Verb::Mail, "mail"),
@@ -37,8 +39,6 @@ pub const VERBS: &[(Verb, &str)] = &[
     (Verb::Noop, "noop"),
     (Verb::Vrfy, "vrfy"),
     (Verb::Etrn, "etrn"),
-    (Verb::Xclient, "xclient"),
-    (Verb::Xforward, "xforward"),
     (Verb::Quit, "quit"),
     (Verb::Unknown, "unknown"),
 ];

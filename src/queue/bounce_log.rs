@@ -10,16 +10,50 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
+/// RFC 3464 Action, and the two that a verification has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    Failed,
+    Delayed,
+    Delivered,
+    Relayed,
+    Deliverable,
+    Undeliverable,
+}
+
+impl Action {
+    const ALL: [Action; 6] = [
+        Action::Failed,
+        Action::Delayed,
+        Action::Delivered,
+        Action::Relayed,
+        Action::Deliverable,
+        Action::Undeliverable,
+    ];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Action::Failed => "failed",
+            Action::Delayed => "delayed",
+            Action::Delivered => "delivered",
+            Action::Relayed => "relayed",
+            Action::Deliverable => "deliverable",
+            Action::Undeliverable => "undeliverable",
+        }
+    }
+}
+
 /// What one entry says.
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub recipient: Recipient,
     pub report: Report,
+    pub action: Action,
 }
 
-/// Appends an entry to "bounce" or "defer", durably: the recipient may be marked done after this and not before.
+/// Appends an entry to "bounce", "defer" or "trace"; to "bounce" durably: the recipient may be marked done after this and not before.
 pub fn append(queue: &Queue, name: &str, id: &QueueId, entry: &Entry) -> io::Result<()> {
-    let Entry { recipient, report } = entry;
+    let Entry { recipient, report, action } = entry;
     let mut lines = format!("<{}>: {}\n", shown(&recipient.address), one_line(&report.reason));
     let mut put = |key: &str, value: &str| {
         if !value.is_empty() {
@@ -32,7 +66,7 @@ pub fn append(queue: &Queue, name: &str, id: &QueueId, entry: &Entry) -> io::Res
     put("dsn_orig_rcpt", &recipient.dsn_original);
     put("notify_flags", &if recipient.notify == 0 { String::new() } else { recipient.notify.to_string() });
     put("status", &report.code.to_string());
-    put("action", if name == "bounce" { "failed" } else { "delayed" });
+    put("action", action.name());
     put("diag_type", if report.diagnostic.is_some() { "smtp" } else { "" });
     put("diag_text", report.diagnostic.as_deref().unwrap_or_default());
     put("mta_type", if report.mta.is_some() { "dns" } else { "" });
@@ -67,6 +101,8 @@ pub fn read(queue: &Queue, name: &str, id: &QueueId) -> io::Result<Vec<Entry>> {
             continue;
         }
         let some = |text: String| Some(text).filter(|text| !text.is_empty());
+        let action = field("action");
+        let action = Action::ALL.into_iter().find(|known| known.name() == action).unwrap_or(Action::Failed);
         let code = Code::split(&field("status")).map_or(Code::DEFERRED, |(code, _)| code);
         entries.push(Entry {
             recipient: Recipient {
@@ -82,6 +118,7 @@ pub fn read(queue: &Queue, name: &str, id: &QueueId) -> io::Result<Vec<Entry>> {
                 mta: some(field("mta_mname")),
                 diagnostic: some(field("diag_text")),
             },
+            action,
         });
     }
     Ok(entries)

@@ -27,7 +27,7 @@ pub struct Recipient {
 /// RFC 3461 NOTIFY as bits, as the reference numbers them.
 pub mod notify {
     pub const NEVER: u32 = 1;
-    pub const SUCCESS: u32 = 2;
+    pub const SUCCESS: u32 = crate::ipc::delivery::NOTIFY_SUCCESS;
     pub const FAILURE: u32 = 4;
     pub const DELAY: u32 = 8;
 }
@@ -35,7 +35,7 @@ pub mod notify {
 /// The envelope of a queued message.
 #[derive(Clone, Debug)]
 pub struct Message {
-    /// Content size in bytes with LF line ends.
+    /// The content's records in bytes.
     pub size: u64,
     /// Where the content's first record stands.
     pub data_offset: u64,
@@ -48,6 +48,10 @@ pub struct Message {
     pub done: usize,
     /// When a delay warning is due, if one is wanted.
     pub warn_time: Option<SystemTime>,
+    /// "transport:nexthop" in place of each recipient's own; empty: none.
+    pub filter: String,
+    /// Who gets it in place of all recipients; empty: nobody.
+    pub redirect: String,
 }
 
 #[derive(Debug, Error)]
@@ -89,6 +93,8 @@ impl Message {
             recipients: Vec::new(),
             done: 0,
             warn_time: None,
+            filter: String::new(),
+            redirect: String::new(),
         };
         let mut pending = Pending::default();
         let mut seen_sender = false;
@@ -124,7 +130,10 @@ impl Message {
             let offset = input.stream_position()?;
             let Some(record) = record::read(&mut input)? else { return Err(QueueFileError::MissingEnd) };
             match record.kind {
-                Type::END => return Ok(message),
+                Type::END => {
+                    message.redirect();
+                    return Ok(message);
+                }
                 Type::SENDER => return Err(QueueFileError::Unexpected('S', "extracted records")),
                 _ => message.envelope_record(&record, offset, &mut pending)?,
             }
@@ -142,6 +151,14 @@ impl Message {
         self.attributes.get(name).map_or("", String::as_str)
     }
 
+    /// One recipient stands for all; it is the one that is marked when the mail is delivered.
+    fn redirect(&mut self) {
+        if !self.redirect.is_empty() {
+            self.recipients.truncate(1);
+            self.recipients.iter_mut().for_each(|recipient| recipient.address.clone_from(&self.redirect));
+        }
+    }
+
     fn envelope_record(&mut self, record: &Record, offset: u64, pending: &mut Pending) -> Result<(), QueueFileError> {
         match record.kind {
             Type::SIZE => {
@@ -152,6 +169,8 @@ impl Message {
             }
             Type::TIME => self.arrival = time(&record.data)?,
             Type::WARN_TIME => self.warn_time = time(&record.data).ok(),
+            Type::FILTER => self.filter = text(&record.data)?,
+            Type::REDIRECT => self.redirect = text(&record.data)?,
             Type::FULL_NAME => self.full_name = text(&record.data)?,
             Type::ATTRIBUTE => {
                 let attribute = text(&record.data)?;

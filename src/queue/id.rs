@@ -33,6 +33,20 @@ impl QueueId {
         })
     }
 
+    /// Whether the inode in it is this one.
+    pub fn is_of_inode(&self, inode: u64) -> bool {
+        self.with_inode(inode) == *self
+    }
+
+    /// The same moment, another inode.
+    pub fn with_inode(&self, inode: u64) -> QueueId {
+        if self.long_microseconds().is_some() {
+            // The first eleven characters of a long id: all of them are ASCII.
+            return QueueId(format!("{}{}", &self.0[..11], base51(inode)));
+        }
+        QueueId(format!("{}{inode:X}", self.0.get(..5).unwrap_or(&self.0)))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

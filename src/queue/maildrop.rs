@@ -6,8 +6,9 @@ use super::create::NewFile;
 use super::id::QueueId;
 use super::record::{self, RecordError, Type};
 use super::state::Queue;
+use crate::ipc::trigger;
 use std::io::{self, Read};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use thiserror::Error;
 
 /// What a user may say in the envelope, in the content, and after it; nothing else.
@@ -32,10 +33,12 @@ pub enum DropError {
     Unexpected { uid: u32, kind: u8 },
     #[error("uid={uid}: control character in envelope record")]
     Control { uid: u32 },
-    #[error("uid={uid}: malformed input: remote end closed")]
+    #[error("uid={uid}: malformed input")]
     Truncated { uid: u32 },
     #[error("uid={uid}: file too big")]
     TooBig { uid: u32 },
+    #[error("create file maildrop/{name}: {reason}", reason = crate::sys::files::reason(source))]
+    Create { name: String, source: io::Error },
     #[error("{path}: {reason}", reason = crate::sys::files::reason(source))]
     Write { path: String, source: io::Error },
 }
@@ -44,13 +47,20 @@ pub enum DropError {
 /// (0: none). Ok means: fsynced and renamed.
 pub fn submit(queue: &Queue, input: &mut impl Read, uid: u32, limit: u64) -> Result<QueueId, DropError> {
     let written = |source| DropError::Write { path: queue.top("maildrop").display().to_string(), source };
-    let mut file = NewFile::create(queue, "maildrop").map_err(written)?;
+    let mut file = NewFile::create(queue, "maildrop").map_err(|source| {
+        let micros = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().subsec_micros();
+        DropError::Create { name: format!("{micros}.{}", std::process::id()), source }
+    })?;
+    // The group that postdrop gives a user's mail; who may not give it away has that group already, or a queue alone.
+    if let Some(group) = queue.submission_group() {
+        let _ = file.own_by(uid, group);
+    }
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    file.record(Type::TIME, format!("{} {:6}", now.as_secs(), now.subsec_micros()).as_bytes()).map_err(written)?;
+    file.record(Type::TIME, format!("{} {}", now.as_secs(), now.subsec_micros()).as_bytes()).map_err(written)?;
     let mut allowed = ENVELOPE;
     loop {
         let record = record::read(input).map_err(|source| match source {
-            RecordError::Truncated => DropError::Truncated { uid },
+            RecordError::NoLength(_) | RecordError::NoData(..) => DropError::Truncated { uid },
             source => DropError::Record { uid, source },
         })?;
         let Some(record) = record else { return Err(DropError::Truncated { uid }) };
@@ -74,6 +84,41 @@ pub fn submit(queue: &Queue, input: &mut impl Read, uid: u32, limit: u64) -> Res
     }
     // Readable for pickup, which is not the owner; the directory keeps everyone else out.
     file.commit(0o744).map_err(written)
+}
+
+/// How long a submitter waits before he tries a maildrop again that cannot be written to.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// [`submit`] that does not give up while the maildrop cannot be written to: its caller holds the only copy, and the
+/// reason (a missing directory, wrong rights) is for the administrator to remove.
+pub fn submit_patiently(
+    queue: &Queue,
+    stream: &[u8],
+    uid: u32,
+    limit: u64,
+    warn: impl Fn(String),
+) -> Result<QueueId, DropError> {
+    loop {
+        match submit(queue, &mut &*stream, uid, limit) {
+            Err(DropError::Create { name, source }) if may_pass(&source) => {
+                let reason = crate::sys::files::reason(&source);
+                warn(format!("mail_queue_enter: create file maildrop/{name}: {reason}"));
+                std::thread::sleep(PAUSE);
+            }
+            other => return other,
+        }
+    }
+}
+
+fn may_pass(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
+}
+
+/// Tells pickup that there is mail. The mail is safe and waits; only the wake-up call may not reach anyone.
+pub fn wake_pickup(queue: &Queue, warn: impl Fn(String)) {
+    if let Err(error) = trigger::send(&queue.directory().join("public/pickup"), trigger::WAKEUP) {
+        trigger::unheard("pickup", &error).into_iter().for_each(warn);
+    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ impl Type {
     pub const FULL_NAME: Type = Type(b'F');
     pub const INSPECTION: Type = Type(b'I');
     pub const FILTER: Type = Type(b'L');
+    /// Who gets the message instead of all recipients.
+    pub const REDIRECT: Type = Type(b'>');
     pub const SENDER: Type = Type(b'S');
     pub const ORIGINAL_RECIPIENT: Type = Type(b'O');
     pub const RECIPIENT: Type = Type(b'R');
@@ -32,6 +34,8 @@ impl Type {
     pub const DSN_RET: Type = Type(b'<');
     pub const DSN_ENVID: Type = Type(b'i');
     pub const POINTER: Type = Type(b'p');
+    /// Room that was left for a pointer.
+    pub const PADDING: Type = Type(b'w');
     /// Start of the message content.
     pub const MESSAGE: Type = Type(b'M');
     /// A line of content with its newline taken off.
@@ -57,12 +61,14 @@ pub const MAX_RECORD: usize = 256 * 1024;
 /// What is wrong with a record stream.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    #[error("illegal record length")]
-    TooLong,
+    #[error("illegal length {1}, record type {0}")]
+    TooLong(u8, usize),
     #[error("too many length bits, record type {0}")]
     LengthBits(u8),
-    #[error("unexpected EOF in record")]
-    Truncated,
+    #[error("unexpected EOF reading length, record type {0}")]
+    NoLength(u8),
+    #[error("unexpected EOF in data, record type {0} length {1}")]
+    NoData(u8, usize),
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -81,7 +87,7 @@ pub fn read(input: &mut impl Read) -> Result<Option<Record>, RecordError> {
             return Err(RecordError::LengthBits(kind.0));
         }
         if !read_full(input, &mut byte)? {
-            return Err(RecordError::Truncated);
+            return Err(RecordError::NoLength(kind.0));
         }
         length |= usize::from(byte[0] & 0x7f) << shift;
         if byte[0] & 0x80 == 0 {
@@ -90,16 +96,16 @@ pub fn read(input: &mut impl Read) -> Result<Option<Record>, RecordError> {
         shift += 7;
     }
     if length > MAX_RECORD {
-        return Err(RecordError::TooLong);
+        return Err(RecordError::TooLong(kind.0, length));
     }
     let mut data = vec![0; length];
     if !read_full(input, &mut data)? {
-        return Err(RecordError::Truncated);
+        return Err(RecordError::NoData(kind.0, length));
     }
     Ok(Some(Record { kind, data }))
 }
 
-/// Fills `buffer`; false when the input ends before its first byte (or before the last one: truncated).
+/// Fills `buffer`; false when the input ends before.
 fn read_full(input: &mut impl Read, buffer: &mut [u8]) -> Result<bool, RecordError> {
     match input.read_exact(buffer) {
         Ok(()) => Ok(true),

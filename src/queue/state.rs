@@ -3,7 +3,9 @@
 
 use super::id::QueueId;
 use crate::conf::MainCf;
+use crate::sys::accounts;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// A directory of the queue that holds message files.
@@ -64,6 +66,9 @@ pub const MOVES: &[(State, State, By)] = &[
     (State::Deferred, State::Maildrop, By::Postsuper),
 ];
 
+/// The mode bit of a message file that postsuper -e sets, as the reference has it.
+pub const EXPIRED: u32 = 0o010;
+
 /// Where the queue is, and which of its directories are hashed.
 #[derive(Clone, Debug)]
 pub struct Queue {
@@ -71,6 +76,7 @@ pub struct Queue {
     hashed: Vec<String>,
     depth: usize,
     pub long_ids: bool,
+    setgid_group: String,
 }
 
 impl Queue {
@@ -80,11 +86,17 @@ impl Queue {
             hashed: MainCf::list(&cf.hash_queue_names()),
             depth: usize::try_from(cf.hash_queue_depth()).unwrap_or(1).clamp(1, 16),
             long_ids: cf.enable_long_queue_ids(),
+            setgid_group: cf.setgid_group(),
         }
     }
 
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// The group of files in maildrop/, for root, who may set it.
+    pub fn submission_group(&self) -> Option<u32> {
+        if accounts::effective_uid() == 0 { accounts::group_id(&self.setgid_group) } else { None }
     }
 
     /// The directory of a state or of a log ("defer", "bounce", "trace").
@@ -137,6 +149,17 @@ impl Queue {
         .map_err(|error| {
             if error.raw_os_error() == Some(libc::ESTALE) { io::ErrorKind::NotFound.into() } else { error }
         })
+    }
+
+    /// postsuper -e: the mark that the message is to go back to its sender at the next attempt; false when it has it.
+    pub fn force_expire(&self, state: State, id: &QueueId) -> io::Result<bool> {
+        let path = self.path(state.name(), id);
+        let mode = std::fs::metadata(&path)?.permissions().mode();
+        if mode & EXPIRED != 0 {
+            return Ok(false);
+        }
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode & 0o7777 | EXPIRED))?;
+        Ok(true)
     }
 
     /// Removes a message file; one that is gone is no error.

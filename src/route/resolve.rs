@@ -40,6 +40,11 @@ pub struct Router {
     relay_domains: MatchList,
     transports: Maps,
     relayhost: String,
+    sender_relayhosts: Maps,
+    sender_transports: Maps,
+    null_relayhost_key: String,
+    null_transport_key: String,
+    relocated: Maps,
     local_transport: String,
     virtual_transport: String,
     relay_transport: String,
@@ -68,6 +73,19 @@ impl Router {
             ),
             transports: Maps::open("transport_maps", &cf.transport_maps(), &options),
             relayhost: cf.relayhost(),
+            sender_relayhosts: Maps::open(
+                "sender_dependent_relayhost_maps",
+                &cf.sender_dependent_relayhost_maps(),
+                &options,
+            ),
+            sender_transports: Maps::open(
+                "sender_dependent_default_transport_maps",
+                &cf.sender_dependent_default_transport_maps(),
+                &options,
+            ),
+            null_relayhost_key: cf.empty_address_relayhost_maps_lookup_key(),
+            null_transport_key: cf.empty_address_default_transport_maps_lookup_key(),
+            relocated: Maps::open("relocated_maps", &cf.relocated_maps(), &options),
             local_transport: cf.local_transport(),
             virtual_transport: cf.virtual_transport(),
             relay_transport: cf.relay_transport(),
@@ -103,8 +121,17 @@ impl Router {
         })
     }
 
-    /// Resolves a rewritten address.
+    /// Resolves a rewritten address, whoever the sender.
     pub fn resolve(&self, recipient: &str) -> Result<Resolution, TableError> {
+        self.resolve_for(None, recipient)
+    }
+
+    /// Resolves a rewritten address for mail of this sender (sender_dependent_relayhost_maps and its like).
+    pub fn resolve_from(&self, sender: &str, recipient: &str) -> Result<Resolution, TableError> {
+        self.resolve_for(Some(sender), recipient)
+    }
+
+    fn resolve_for(&self, sender: Option<&str>, recipient: &str) -> Result<Resolution, TableError> {
         let mut address = recipient.to_owned();
         let mut routed = false;
         // user%there@here: "here" is us, so the mail is for user@there.
@@ -134,13 +161,20 @@ impl Router {
             Class::Local => split_transport(&self.local_transport, &self.myhostname),
             Class::VirtualAlias => ("error".to_owned(), "5.1.1 User unknown in virtual alias table".to_owned()),
             Class::VirtualMailbox => split_transport(&self.virtual_transport, &domain),
-            Class::Relay => self.remote(&self.relay_transport, &domain),
-            Class::Default => self.remote(&self.default_transport, &domain),
+            Class::Relay => split_transport(&self.relay_transport, &self.relay(sender, &domain)?),
+            Class::Default => {
+                let own = self.by_sender(&self.sender_transports, sender, &self.null_transport_key)?;
+                split_transport(own.as_deref().unwrap_or(&self.default_transport), &self.relay(sender, &domain)?)
+            }
         };
         let malformed = class != Class::Local && !is_domain(&domain);
         let mut resolution = Resolution { transport, nexthop, recipient: address, class, malformed, routed };
         if let Some(entry) = self.transport_entry(&resolution.recipient, &domain)? {
             apply_transport(&mut resolution, &entry, &domain);
+        }
+        if let Some(found) = self.find_address(&self.relocated, &resolution.recipient)? {
+            resolution.transport = "error".to_owned();
+            resolution.nexthop = format!("5.1.6 User has moved to {found}");
         }
         if malformed {
             resolution.transport = "error".to_owned();
@@ -149,8 +183,30 @@ impl Router {
         Ok(resolution)
     }
 
-    fn remote(&self, transport: &str, domain: &str) -> (String, String) {
-        split_transport(transport, if self.relayhost.is_empty() { domain } else { &self.relayhost })
+    /// Where mail for other machines goes: the sender's own relay host, everybody's, or the domain.
+    fn relay(&self, sender: Option<&str>, domain: &str) -> Result<String, TableError> {
+        let own = self.by_sender(&self.sender_relayhosts, sender, &self.null_relayhost_key)?;
+        let relayhost = Some(&self.relayhost).filter(|host| !host.is_empty());
+        Ok(own.or_else(|| relayhost.cloned()).unwrap_or_else(|| domain.to_owned()))
+    }
+
+    /// What a table says of a sender; "DUNNO" says nothing.
+    fn by_sender(&self, maps: &Maps, sender: Option<&str>, null_key: &str) -> Result<Option<String>, TableError> {
+        let found = match sender {
+            None => None,
+            Some("") => maps.find_text(null_key)?,
+            Some(sender) => self.find_address(maps, sender)?,
+        };
+        Ok(found.filter(|found| !found.eq_ignore_ascii_case("DUNNO")))
+    }
+
+    fn find_address(&self, maps: &Maps, address: &str) -> Result<Option<String>, TableError> {
+        if maps.is_empty() {
+            return Ok(None);
+        }
+        let is_local = |domain: &[u8]| self.is_local(&String::from_utf8_lossy(domain)).unwrap_or(false);
+        let found = maps.find_address(address.as_bytes(), self.delimiters.as_bytes(), &is_local)?;
+        Ok(found.map(|found| String::from_utf8_lossy(&found.value).into_owned()))
     }
 
     /// transport(5): the address with and without its extension, the domain, its parents with a dot, "*".
@@ -178,6 +234,17 @@ impl Router {
             rest = &rest[dot + 1..];
         }
         self.transports.find_text("*")
+    }
+}
+
+impl Resolution {
+    /// The same recipient by a content filter, "transport:nexthop", whose next hop may be left to the recipient.
+    pub fn through(mut self, filter: &str) -> Resolution {
+        if !filter.is_empty() {
+            let domain = envelope::domain(&self.recipient).to_owned();
+            (self.transport, self.nexthop) = split_transport(filter, &domain);
+        }
+        self
     }
 }
 

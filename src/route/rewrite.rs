@@ -28,6 +28,11 @@ impl Rewriter {
         }
     }
 
+    /// The same rules for strangers' headers (remote_header_rewrite_domain), which never get our own domain.
+    pub fn for_strangers(self, domain: &str) -> Rewriter {
+        Rewriter { origin: domain.to_owned(), domain: domain.to_owned(), append_at_myorigin: true, ..self }
+    }
+
     /// $myorigin.
     pub fn origin(&self) -> &str {
         &self.origin
@@ -53,7 +58,7 @@ impl Rewriter {
         let Some(domain) = domain else { return complete };
         let trimmed = domain.strip_suffix('.').unwrap_or(domain);
         let bare = !trimmed.is_empty() && !trimmed.contains('.') && !trimmed.starts_with('[');
-        if bare && self.append_dot_mydomain && !trimmed.eq_ignore_ascii_case("localhost") {
+        if bare && self.append_dot_mydomain {
             return format!("{local}@{trimmed}.{}", self.domain);
         }
         format!("{local}@{trimmed}")
@@ -91,7 +96,7 @@ mod tests {
         for (given, want) in [
             ("toto", "toto@virtualux.fr"),
             ("toto@srv", "toto@srv.virtualux.fr"),
-            ("toto@localhost", "toto@localhost"),
+            ("toto@localhost", "toto@localhost.virtualux.fr"),
             ("a!b", "b@a.virtualux.fr"),
             ("a%b.c", "a@b.c"),
             ("x!y@z.org", "x!y@z.org"),

@@ -107,6 +107,13 @@ pub fn umask() -> u32 {
     mask.bits()
 }
 
+/// Whether standard input can be read from any place.
+pub fn stdin_is_file() -> bool {
+    let stdin = io::stdin();
+    let own = std::os::fd::AsFd::as_fd(&stdin).try_clone_to_owned();
+    own.and_then(|fd| File::from(fd).metadata()).is_ok_and(|data| data.is_file())
+}
+
 /// The C library's words for an error, without Rust's "(os error N)": "No such file or directory".
 pub fn reason(error: &io::Error) -> String {
     let Some(number) = error.raw_os_error() else { return error.to_string() };

@@ -2,8 +2,12 @@
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 
-/// The name of an address, by getnameinfo(3). None: it has none, or nobody answered.
-pub fn name_of(address: IpAddr) -> Option<String> {
+/// Nobody answered: another time the answer may be another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoAnswer;
+
+/// The name of an address, by getnameinfo(3). None: it has none.
+pub fn name_of(address: IpAddr) -> Result<Option<String>, NoAnswer> {
     let socket = socket2::SockAddr::from(SocketAddr::new(address, 0));
     let mut host = [0 as libc::c_char; 1025];
     // SAFETY: the address comes from a valid SockAddr with its own length; the buffer's length is given; no service
@@ -19,16 +23,19 @@ pub fn name_of(address: IpAddr) -> Option<String> {
             libc::NI_NAMEREQD,
         )
     };
+    if status == libc::EAI_AGAIN {
+        return Err(NoAnswer);
+    }
     if status != 0 {
-        return None;
+        return Ok(None);
     }
     let bytes: Vec<u8> = host.iter().take_while(|&&c| c != 0).map(|&c| c as u8).collect();
-    let name = String::from_utf8(bytes).ok()?;
+    let Ok(name) = String::from_utf8(bytes) else { return Ok(None) };
     let name = name.trim_end_matches('.');
     // A PTR record is the client's to write: only what looks like a name is one.
     let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     let is_name = !name.is_empty() && name.len() <= 255 && name.chars().all(fine) && name.parse::<IpAddr>().is_err();
-    is_name.then(|| name.to_owned())
+    Ok(is_name.then(|| name.to_owned()))
 }
 
 /// Why a name has no addresses; `temporary`: it may have one tomorrow.

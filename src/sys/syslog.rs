@@ -55,6 +55,11 @@ impl Syslog {
         Syslog { socket: Mutex::new(connect().ok()) }
     }
 
+    /// Connects with the first line.
+    pub fn on_demand() -> Syslog {
+        Syslog { socket: Mutex::new(None) }
+    }
+
     /// Sends one line; `stamped` begins with the timestamp. A daemon that is away loses the line, never the mail.
     pub fn send(&self, facility: u8, severity: Severity, stamped: &[u8]) {
         let mut datagram = format!("<{}>", u32::from(facility) * 8 + severity as u32).into_bytes();

@@ -32,6 +32,7 @@ enum Pattern {
 
 /// A list of patterns.
 pub struct MatchList {
+    title: String,
     flavour: Flavour,
     patterns: Vec<(bool, Pattern)>,
 }
@@ -39,7 +40,7 @@ pub struct MatchList {
 impl MatchList {
     /// `title` is the parameter's name, for messages; `list` its expanded value.
     pub fn parse(title: &str, list: &str, flavour: Flavour, options: &Options) -> MatchList {
-        let mut made = MatchList { flavour, patterns: Vec::new() };
+        let mut made = MatchList { title: title.to_owned(), flavour, patterns: Vec::new() };
         made.add(title, list, true, options, 0);
         made
     }
@@ -118,6 +119,16 @@ impl MatchList {
     }
 
     fn decide(&self, name: Option<&str>, address: Option<IpAddr>) -> Result<bool, TableError> {
+        let found = self.first_match(name, address)?;
+        super::trace::step(|| {
+            let subject = [name.map(str::to_owned), address.map(|address| address.to_string())];
+            let subject = subject.into_iter().flatten().collect::<Vec<_>>().join(" ");
+            super::trace::Step::List { list: self.title.clone(), subject, found }
+        });
+        Ok(found)
+    }
+
+    fn first_match(&self, name: Option<&str>, address: Option<IpAddr>) -> Result<bool, TableError> {
         let name = name.map(str::to_lowercase);
         for (wanted, pattern) in &self.patterns {
             let by_name = match &name {

@@ -102,7 +102,7 @@ pub fn split_items(text: &str) -> Vec<String> {
 }
 
 /// The inside of an item that is written "{ ... }", braces inside it in pairs, or the item itself.
-pub(super) fn unbraced(item: &str) -> Result<&str, &'static str> {
+pub fn unbraced(item: &str) -> Result<&str, &'static str> {
     let Some(rest) = item.strip_prefix('{') else { return Ok(item) };
     let mut level = 1u32;
     let end = rest.bytes().position(|byte| {

@@ -54,6 +54,8 @@ pub mod sqlite;
 pub mod stream;
 /// tcp: a line to a server.
 pub mod tcp;
+/// What a decision looked at.
+pub mod trace;
 /// unix: the passwd and group files.
 pub mod unix;
 

@@ -267,7 +267,16 @@ impl Table for Utf8 {
             }
             return Ok(None);
         }
-        let found = self.table.lookup(key)?;
+        let found = self.table.lookup(key);
+        super::trace::step(|| {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let (value, error) = match &found {
+                Ok(value) => (value.as_deref().map(text), None),
+                Err(error) => (None, Some(error.reason.clone())),
+            };
+            super::trace::Step::Lookup { table: self.shown.clone(), key: text(key), value, error }
+        });
+        let found = found?;
         if let Some(value) = &found
             && std::str::from_utf8(value).is_err()
         {

@@ -229,10 +229,11 @@ impl Rebuild {
     pub fn commit(mut self, ownership: Ownership<'_>) -> Result<(), TableError> {
         let path = self.path.clone();
         let table = self.table.clone();
-        let failed = |error: std::io::Error| {
-            TableError::new(&table, format!("open database {}: {}", path.display(), reason(&error)))
-        };
         let old = std::fs::metadata(&path).ok();
+        // The reference opens a table that is there before it builds the new one, and says so.
+        let what = if old.is_some() { "open" } else { "open database" };
+        let failed =
+            |error: std::io::Error| TableError::new(&table, format!("{what} {}: {}", path.display(), reason(&error)));
         let mode = match (&old, ownership.source) {
             (Some(old), _) => old.mode() & 0o7777,
             (None, Some(source)) if ownership.inherit_mode && source.is_file() => {

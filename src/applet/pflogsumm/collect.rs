@@ -1,6 +1,9 @@
 //! One pass over the lines, in order: each line changes the [`Tallies`]. What counts and what does not follows the
 //! reference line for line, habits included; DIFFERENCES in the manual page names the exceptions.
 
+/// The rules of 1.3.0.
+pub mod v130;
+
 use super::fields::{
     Delivery, days_from_civil, decimal, domain_or_all, end_of_content, longest, old_failure, sender_and_size, truth,
     without_id,
@@ -22,6 +25,12 @@ pub struct Now {
     pub year: i64,
     /// From 0.
     pub month: i64,
+}
+
+impl Now {
+    pub fn of(time: &jiff::Zoned) -> Now {
+        Now { year: i64::from(time.year()), month: i64::from(time.month()) - 1 }
+    }
 }
 
 /// Reads lines.
@@ -69,7 +78,13 @@ impl<'o> Collector<'o> {
         let folding = Folding { ignore_case: options.ignore_case, uucp: options.uucp, verp: options.verp };
         Collector {
             options,
-            style: Style { folding, verbose: options.verbose, add_from: options.rej_add_from },
+            style: Style {
+                folding,
+                verbose: options.verbose,
+                add_from: options.rej_add_from,
+                add_to: options.newer.as_ref().is_some_and(|newer| newer.rej_add_to),
+                newer: options.newer.is_some(),
+            },
             now,
             wanted,
             tallies: Tallies {
@@ -156,8 +171,11 @@ impl<'o> Collector<'o> {
         }
     }
 
-    /// A month later than the current one is last year's, even for stamps that have a year.
+    /// A month later than the current one is last year's; in 1.1.5 even for stamps that have a year.
     fn year(&self, stamp: Stamp) -> i64 {
+        if let (Some(year), true) = (stamp.year, self.style.newer) {
+            return i64::from(year);
+        }
         if i64::from(stamp.month) > self.now.month { self.now.year - 1 } else { self.now.year }
     }
 
@@ -169,10 +187,15 @@ impl<'o> Collector<'o> {
     /// header_checks, body_checks and milters.
     fn cleanup(&mut self, stamp: Stamp, rest: &[u8]) -> bool {
         let Some((verdict, part, text)) = self.cleanup_verdict(rest) else { return false };
+        self.cleanup_counted(stamp, verdict, part, text, 64);
+        true
+    }
+
+    fn cleanup_counted(&mut self, stamp: Stamp, verdict: Verdict, part: &[u8], text: &[u8], room: usize) {
         let text = if self.options.verbose {
             Cow::Borrowed(text)
         } else {
-            text::cut(text.get(..end_of_content(text)).unwrap_or_default(), 64)
+            text::cut(text.get(..end_of_content(text)).unwrap_or_default(), room)
         };
         let (total, verdicts) = self.verdicts(verdict);
         *total += 1;
@@ -180,7 +203,6 @@ impl<'o> Collector<'o> {
             *verdicts.of(b"cleanup").of(part).of(&text) += 1;
         }
         self.count(stamp, Column::Rejected);
-        true
     }
 
     /// "/cleanup[N]: ... reject: header TEXT"
@@ -308,11 +330,19 @@ impl<'o> Collector<'o> {
         let Some(since) = self.connected.remove(&client.map(|(process, _)| process)) else { return };
         let client = client.map_or(b"".as_slice(), |(_, client)| client);
         let time = seconds - since;
-        let domain = client_domain(client).unwrap_or_default();
+        let domain = match self.style.newer {
+            true => text::client_organisation(client),
+            false => client_domain(client).unwrap_or_default(),
+        };
         self.tallies.session_hours[usize::from(stamp.hour)].add(time);
         self.tallies.days[self.today].sessions.add(time);
         self.tallies.session_domains.of(&domain).add(time);
         self.tallies.sessions.add(time);
+    }
+
+    /// The line without "[ID ...] ", when it has one.
+    fn cleaned(&self, rest: &[u8]) -> Option<Vec<u8>> {
+        self.ids.then(|| without_id(rest)).flatten()
     }
 
     /// Seconds on a scale of its own.
@@ -459,7 +489,7 @@ impl Lines for Collector<'_> {
         if !rest.starts_with(b"postfix") && !rest.starts_with(&self.options.syslog_name) {
             return;
         }
-        match self.ids.then(|| without_id(rest)).flatten() {
+        match self.cleaned(rest) {
             Some(cleaned) => self.postfix(stamp, &cleaned),
             None => self.postfix(stamp, rest),
         }

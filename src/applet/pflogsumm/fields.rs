@@ -29,6 +29,10 @@ pub fn sender_and_size(rest: &[u8]) -> Option<(&[u8], u64)> {
 
 /// The fields of a delivery's line that are counted.
 pub struct Delivery<'a> {
+    /// Only read for 1.3.0.
+    pub original_to: Option<&'a [u8]>,
+    /// Postfix 3.11's "tls=", only read for 1.3.0.
+    pub tls: Option<&'a [u8]>,
     pub to: &'a [u8],
     pub relay: &'a [u8],
     pub delay: &'a [u8],
@@ -54,7 +58,33 @@ impl<'a> Delivery<'a> {
         let rest = rest.strip_prefix(b"status=")?;
         let end = rest.iter().position(|&byte| is_space(byte)).unwrap_or(rest.len());
         let (status, after) = rest.split_at(end);
-        (!status.is_empty()).then_some(Delivery { to, relay, delay, status, after })
+        (!status.is_empty()).then_some(Delivery { original_to: None, tls: None, to, relay, delay, status, after })
+    }
+
+    /// As [`Delivery::read`], with the address that was asked for, and with "tls=" wherever it stands.
+    pub fn read_newer(rest: &'a [u8]) -> Option<Delivery<'a>> {
+        let end = memchr(b'>', rest)?;
+        let (to, rest) = (rest.get(..end)?, rest.get(end..)?.strip_prefix(b">, ")?);
+        let (original_to, mut rest) = match rest.strip_prefix(b"orig_to=<") {
+            Some(original) => {
+                let end = memchr(b'>', original)?;
+                (original.get(..end), original.get(end..)?.strip_prefix(b">, ")?)
+            }
+            None => (None, rest),
+        };
+        const FIELDS: [&[u8]; 6] = [b"relay=", b"conn_use=", b"tls=", b"delay=", b"delays=", b"dsn="];
+        let mut values: [Option<&[u8]>; 6] = [None; 6];
+        while let Some((slot, (value, after))) =
+            FIELDS.iter().enumerate().find_map(|(slot, name)| Some((slot, field(rest, name)?)))
+        {
+            values[slot] = Some(value);
+            rest = after;
+        }
+        let [relay, _, tls, delay, ..] = values;
+        let rest = rest.strip_prefix(b"status=")?;
+        let end = rest.iter().position(|&byte| is_space(byte)).unwrap_or(rest.len());
+        let (status, after) = rest.split_at(end);
+        (!status.is_empty()).then_some(Delivery { original_to, tls, to, relay: relay?, delay: delay?, status, after })
     }
 }
 
@@ -100,6 +130,42 @@ pub fn old_failure(rest: &[u8]) -> Option<(&[u8], &[u8])> {
                 (!why.is_empty()).then_some((tail.get(..open)?, why))
             })
         })
+}
+
+/// Host and reason of "connect to HOST[ADDRESS]:PORT: WHY".
+pub fn connect_failure(rest: &[u8]) -> Option<(&[u8], &[u8])> {
+    let tail = rest.get(memmem::find(rest, b" connect to ")? + b" connect to ".len()..)?;
+    let open = memchr(b'[', tail).filter(|&open| open > 0)?;
+    let close = memchr(b']', tail.get(open..)?)? + open;
+    let (host, after) = (tail.get(..open)?, tail.get(close + 1..)?);
+    if host.iter().any(|&byte| is_space(byte)) {
+        return None;
+    }
+    let port = after.strip_prefix(b":").map_or(0, |port| digits(port) + 1);
+    let why = after.get(port..)?.strip_prefix(b": ")?;
+    Some((host, why))
+}
+
+/// Hexadecimal, or in the alphabet of Postfix's long ids, which has no vowels.
+pub fn is_queue_id(word: &[u8]) -> bool {
+    let hexadecimal = |byte: &u8| byte.is_ascii_digit() || (b'A'..=b'F').contains(byte);
+    let long = |byte: &u8| {
+        byte.is_ascii_digit()
+            || byte.is_ascii_alphabetic() && !matches!(byte.to_ascii_lowercase(), b'a' | b'e' | b'i' | b'o' | b'u')
+    };
+    word.iter().all(hexadecimal) || word.iter().all(long)
+}
+
+/// Without RFC 5424's "<PRIORITY>VERSION ".
+pub fn without_priority(line: &[u8]) -> &[u8] {
+    let after = || {
+        let rest = line.strip_prefix(b"<")?;
+        let priority = digits(rest);
+        let rest = rest.get(priority..)?.strip_prefix(b">")?;
+        let version = digits(rest);
+        rest.get(version..)?.strip_prefix(b" ").filter(|_| priority > 0 && version > 0)
+    };
+    after().unwrap_or(line)
 }
 
 /// Where "; from=<...", with " from HOST" before it, cuts a cleanup verdict's text.
@@ -188,6 +254,28 @@ mod tests {
         assert_eq!((found.to, found.relay, found.delay), (&b"a@b.c"[..], &b"mx[1.2.3.4]:25"[..], &b"1.5"[..]));
         assert_eq!((found.status, found.after), (&b"sent"[..], &b" (ok)"[..]));
         assert!(Delivery::read(b"a@b.c>, relay=mx, tls=encrypt, delay=1, status=sent (ok)").is_none());
+    }
+
+    #[test]
+    fn queue_ids_and_priorities() {
+        for word in ["1A2B3C", "4b8vDv5pWbz2H2x", "PQRST22222"] {
+            assert!(is_queue_id(word.as_bytes()), "{word}");
+        }
+        for word in ["KLMNO11111", "connect", "NOQUEUE"] {
+            assert!(!is_queue_id(word.as_bytes()), "{word}");
+        }
+        assert_eq!(without_priority(b"<22>1 2026-11-24T"), b"2026-11-24T");
+        assert_eq!(without_priority(b"<22>x"), b"<22>x");
+    }
+
+    #[test]
+    fn newer_deliveries_have_more_fields() {
+        let line = b"a@b.c>, orig_to=<x>, relay=mx[1.2.3.4]:25, tls=verified, delay=1, status=sent (ok)";
+        let found = Delivery::read_newer(line).unwrap();
+        assert_eq!(
+            (found.original_to, found.tls, found.status),
+            (Some(&b"x"[..]), Some(&b"verified"[..]), &b"sent"[..])
+        );
     }
 
     #[test]

@@ -32,6 +32,28 @@ pub struct Parsed {
     pub errors: Vec<String>,
 }
 
+impl Parsed {
+    pub fn flag(&self, name: &str) -> bool {
+        self.given.iter().any(|given| matches!(given, Given::Flag(flag) if *flag == name))
+    }
+
+    /// The last value given.
+    pub fn number(&self, name: &str) -> Option<i64> {
+        self.given.iter().rev().find_map(|given| match given {
+            Given::Number(known, value) if *known == name => Some(*value),
+            _ => None,
+        })
+    }
+
+    /// The last value given.
+    pub fn text(&self, name: &str) -> Option<&[u8]> {
+        self.given.iter().rev().find_map(|given| match given {
+            Given::Text(known, value) if *known == name => Some(value.as_slice()),
+            _ => None,
+        })
+    }
+}
+
 /// Reads `args` by `table` (lower-case names).
 pub fn parse(table: &[(&'static str, Takes)], args: &[OsString]) -> Parsed {
     let mut parsed = Parsed::default();

@@ -1,7 +1,13 @@
 //! The command line of pflogsumm 1.1.5. What was typed ([`getopt`](super::getopt)) becomes [`Options`].
 
-use super::getopt::{self, Given, Takes};
+/// The dates of --date-range.
+mod dates;
+/// The command line of 1.3.0.
+pub mod v130;
+
+use super::getopt::{self, Takes};
 use std::ffi::OsString;
+pub use v130::Newer;
 
 /// Every option of 1.1.5.
 const TABLE: &[(&str, Takes)] = &[
@@ -37,6 +43,33 @@ const TABLE: &[(&str, Takes)] = &[
     ("version", Takes::Nothing),
     ("zero-fill", Takes::Nothing),
 ];
+
+/// Whose options, rules and report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// 1.1.5
+    Stable,
+    /// 1.3.0
+    Newer,
+}
+
+impl Version {
+    /// The version of this name, "1.1.5" or its beginning.
+    pub fn of(name: &str) -> Option<Version> {
+        match name {
+            "" | "1.1" | "1.1.5" => Some(Version::Stable),
+            "1.3" | "1.3.0" => Some(Version::Newer),
+            _ => None,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Version::Stable => "1.1.5",
+            Version::Newer => "1.3.0",
+        }
+    }
+}
 
 /// The day that a report is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +109,8 @@ impl Top {
 /// What the command line asks for.
 #[derive(Debug)]
 pub struct Options {
+    /// What only 1.3.0 knows; None makes the report that of 1.1.5.
+    pub newer: Option<Newer>,
     pub day: Option<Day>,
     pub hosts: Top,
     pub users: Top,
@@ -109,6 +144,8 @@ pub enum Request {
     Report(Box<Options>, Vec<String>),
     Help,
     Version,
+    /// A text for stdout instead of a report.
+    Say(String),
     /// The lines for stderr before the usage.
     Wrong(Vec<String>),
 }
@@ -119,19 +156,9 @@ pub fn parse(program: &str, args: &[OsString]) -> Request {
     if !parsed.errors.is_empty() {
         return Request::Wrong(parsed.errors);
     }
-    let flag = |name: &str| parsed.given.iter().any(|given| matches!(given, Given::Flag(flag) if *flag == name));
-    let number = |name: &str| {
-        parsed.given.iter().rev().find_map(|given| match given {
-            Given::Number(known, value) if *known == name => Some(*value),
-            _ => None,
-        })
-    };
-    let text = |name: &str| {
-        parsed.given.iter().rev().find_map(|given| match given {
-            Given::Text(known, value) if *known == name => Some(value.clone()),
-            _ => None,
-        })
-    };
+    let flag = |name: &str| parsed.flag(name);
+    let number = |name: &str| parsed.number(name);
+    let text = |name: &str| parsed.text(name).map(<[u8]>::to_vec);
     if flag("help") {
         return Request::Help;
     }
@@ -154,6 +181,7 @@ pub fn parse(program: &str, args: &[OsString]) -> Request {
         Top::of(number(name), number("detail"))
     };
     let options = Options {
+        newer: None,
         day,
         bounces: limit("bounce-detail", "bounce-detail", "bounce-detail"),
         deferrals: limit("deferral-detail", "deferral-detail", "deferral-detail"),
@@ -177,7 +205,7 @@ pub fn parse(program: &str, args: &[OsString]) -> Request {
         verbose: flag("verbose-msg-detail"),
         verp: number("verp-mung"),
         zero_fill: flag("zero-fill"),
-        files: parsed.files,
+        files: parsed.files.clone(),
     };
     Request::Report(Box::new(options), warnings)
 }

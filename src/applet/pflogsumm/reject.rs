@@ -1,7 +1,7 @@
 //! What smtpd or postscreen said when it turned a client away: kind of command, reason, and whom it is held against.
 //! The reasons are cut so that lines that differ only by an address count as one; the rules are the reference's.
 
-use super::text::{self, Folding, after_each, client_domain, find, split_once};
+use super::text::{self, Folding, after_each, client_domain, client_organisation, find, split_once};
 use crate::log::line::is_space;
 use memchr::{memchr, memchr_iter};
 use std::borrow::Cow;
@@ -24,12 +24,16 @@ pub struct Style {
     pub verbose: bool,
     /// --rej-add-from
     pub add_from: bool,
+    /// --rej-add-to (1.3.0)
+    pub add_to: bool,
+    /// By the rules of 1.3.0.
+    pub newer: bool,
 }
 
 /// Reads a line's text (everything after the host) that holds "reject: KIND from CLIENT: REASON".
 pub fn read<'a>(line: &'a [u8], style: &Style) -> Reject<'a> {
     let (kind, client, said) = parts(line).unwrap_or_default();
-    let mut reason = if style.verbose { Cow::Borrowed(said) } else { shorten(kind, said) };
+    let mut reason = if style.verbose { Cow::Borrowed(said) } else { shorten(kind, said, style.newer) };
     let sender = sender(said, style);
     let with_sender = |mut about: Vec<u8>| {
         if style.add_from {
@@ -39,9 +43,18 @@ pub fn read<'a>(line: &'a [u8], style: &Style) -> Reject<'a> {
         }
         about
     };
-    let by_client = || with_sender(client_domain(client).unwrap_or_default().into_owned());
+    let domain = if style.newer { client_organisation(client) } else { client_domain(client).unwrap_or_default() };
+    let by_client = || match style.add_to {
+        true => [&domain, b"  (".as_slice(), &parties(&sender, said, style), b")"].concat(),
+        false => with_sender(domain.to_vec()),
+    };
     let about = if reason.starts_with(b"Sender address rejected:") {
-        sender.clone().into_owned()
+        match (style.newer, style.add_from || style.add_to) {
+            (false, _) => sender.clone().into_owned(),
+            // The missing ">" is the reference's.
+            (true, false) => [&domain, b" (<".as_slice(), &sender, b")"].concat(),
+            (true, true) => [&domain, b" (".as_slice(), &parties(&sender, said, style), b")"].concat(),
+        }
     } else if reason.starts_with(b"Recipient address rejected:") || is_user_unknown(&reason) {
         with_sender(recipient(said, style).into_owned())
     } else if let Some(known) = coded(&reason, b"Improper use of SMTP command pipelining") {
@@ -59,6 +72,16 @@ pub fn read<'a>(line: &'a [u8], style: &Style) -> Reject<'a> {
         by_client()
     };
     Reject { kind, reason, about }
+}
+
+/// "sender -> recipient", or what --rej-add-from and --rej-add-to leave of it.
+fn parties(sender: &[u8], said: &[u8], style: &Style) -> Vec<u8> {
+    let to = || recipient(said, style);
+    match (style.add_from, style.add_to) {
+        (true, true) => [sender, b" -> ", &to()].concat(),
+        (false, true) => [b"-> ", to().as_ref()].concat(),
+        _ => sender.to_vec(),
+    }
 }
 
 /// The last " reject: KIND from CLIENT: REST" (or reject_warning, hold, discard) of a line.
@@ -159,8 +182,9 @@ fn lower<'a>(text: Cow<'a, [u8]>, style: &Style) -> Cow<'a, [u8]> {
 }
 
 /// The reason without what differs from client to client.
-fn shorten<'a>(kind: &[u8], said: &'a [u8]) -> Cow<'a, [u8]> {
+fn shorten<'a>(kind: &[u8], said: &'a [u8], newer: bool) -> Cow<'a, [u8]> {
     match kind {
+        b"BDAT" if newer => shorten_recipient(said),
         b"RCPT" | b"DATA" | b"CONNECT" => shorten_recipient(said),
         b"MAIL" => Cow::Borrowed(shorten_mail(said)),
         _ => Cow::Borrowed(shorten_other(said)),
@@ -278,8 +302,13 @@ fn shorten_other(said: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
 
-    const STYLE: Style =
-        Style { folding: Folding { ignore_case: false, uucp: false, verp: None }, verbose: false, add_from: false };
+    const STYLE: Style = Style {
+        folding: Folding { ignore_case: false, uucp: false, verp: None },
+        verbose: false,
+        add_from: false,
+        add_to: false,
+        newer: false,
+    };
 
     fn read_line(line: &str, style: &Style) -> (String, String, String) {
         let reject = read(line.as_bytes(), style);

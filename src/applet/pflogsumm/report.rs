@@ -1,5 +1,8 @@
 //! The report of pflogsumm 1.1.5, to the byte: programs cut it apart by its headings and columns.
 
+/// What is different in 1.3.0.
+pub mod v130;
+
 use super::options::{Options, Top};
 use super::sort;
 use super::tallies::{Counts, Day, Map, Row, Sessions, Tallies, Traffic, Verdicts};
@@ -39,12 +42,7 @@ pub fn write(out: &mut impl Write, tallies: &Tallies, options: &Options, day: Op
     report.users("Senders by message size", &senders, |of| of.bytes)?;
     report.users("Recipients by message size", &recipients, |of| of.bytes)?;
     drop((senders, recipients));
-    if !tallies.sizeless.is_empty() {
-        report.title("Messages with no size data")?;
-        for (queue_id, recipient) in sort::by_key(&tallies.sizeless) {
-            report.line(&[b" ", queue_id, b"  ", recipient])?;
-        }
-    }
+    report.sizeless("Messages with no size data")?;
     if !options.problems_first {
         report.problems()?;
     }
@@ -91,16 +89,9 @@ impl<W: Write> Report<'_, W> {
     fn totals(&mut self) -> io::Result<()> {
         let tallies = self.tallies;
         self.title("Grand Totals")?;
-        let all = tallies.delivered + tallies.rejected + tallies.discarded;
-        let percent = |part: u64| if all == 0 { 0 } else { ((part as f64 / all as f64) * 100.0) as u64 };
+        let percent = |part: u64| percent(tallies, part);
         writeln!(self.out, "messages\n")?;
-        let deferrals = match tallies.deferrals {
-            0 => String::new(),
-            deferrals => {
-                let (value, unit) = count(deferrals as f64);
-                format!("  ({value}{unit} deferrals)")
-            }
-        };
+        let deferrals = deferrals(tallies);
         let rows = [
             (tallies.received, "received".to_owned()),
             (tallies.delivered, "delivered".to_owned()),
@@ -116,6 +107,16 @@ impl<W: Write> Report<'_, W> {
             writeln!(self.out, " {}  {label}", Column(value))?;
         }
         writeln!(self.out)?;
+        self.sizes()?;
+        if self.options.smtpd_stats {
+            let hosts = tallies.session_domains.len() as u64;
+            self.connections("smtpd", &tallies.sessions, hosts, "hosts/domains")?;
+        }
+        writeln!(self.out)
+    }
+
+    fn sizes(&mut self) -> io::Result<()> {
+        let tallies = self.tallies;
         let recipient_domains = tallies.recipient_domains.values().filter(|domain| domain.messages > 0).count();
         let rows = [
             (tallies.bytes_received, "bytes received"),
@@ -128,15 +129,16 @@ impl<W: Write> Report<'_, W> {
         for (value, label) in rows {
             writeln!(self.out, " {}  {label}", Column(value))?;
         }
-        if self.options.smtpd_stats {
-            let sessions = &tallies.sessions;
-            writeln!(self.out, "\nsmtpd\n")?;
-            writeln!(self.out, "  {}  connections", Column(sessions.count))?;
-            writeln!(self.out, "  {}  hosts/domains", Column(tallies.session_domains.len() as u64))?;
-            writeln!(self.out, "  {:6}   avg. connect time (seconds)", average(sessions))?;
-            writeln!(self.out, " {}  total connect time", clock(sessions.seconds as f64))?;
-        }
-        writeln!(self.out)
+        Ok(())
+    }
+
+    /// smtpd's or postscreen's part of the totals.
+    fn connections(&mut self, who: &str, sessions: &Sessions, hosts: u64, what: &str) -> io::Result<()> {
+        writeln!(self.out, "\n{who}\n")?;
+        writeln!(self.out, "  {}  connections", Column(sessions.count))?;
+        writeln!(self.out, "  {}  {what}", Column(hosts))?;
+        writeln!(self.out, "  {:6}   avg. connect time (seconds)", average(sessions))?;
+        writeln!(self.out, " {}  total connect time", clock(sessions.seconds as f64))
     }
 
     /// The beginning of a day's row.
@@ -192,9 +194,10 @@ impl<W: Write> Report<'_, W> {
     }
 
     /// The head of a host table; false when it is not wanted.
-    fn hosts_title(&mut self, what: &str) -> io::Result<bool> {
+    fn hosts_title(&mut self, what: &str, length: usize) -> io::Result<bool> {
         let top = match self.options.hosts {
             Top::None => return Ok(false),
+            top if self.newer() => v130::shown(top, length, length as u64),
             Top::All => String::new(),
             Top::First(count) => format!("(top {count})"),
         };
@@ -203,10 +206,11 @@ impl<W: Write> Report<'_, W> {
     }
 
     fn recipient_domains(&mut self) -> io::Result<()> {
-        if !self.hosts_title("Message Delivery")? {
+        if !self.hosts_title("Message Delivery", self.tallies.recipient_domains.len())? {
             return Ok(());
         }
-        writeln!(self.out, " sent cnt  bytes   defers   avg dly max dly host/domain")?;
+        let counts = if self.newer() { " msg cnt   bytes" } else { " sent cnt  bytes" };
+        writeln!(self.out, "{counts}   defers   avg dly max dly host/domain")?;
         writeln!(self.out, " -------- -------  -------  ------- ------- -----------")?;
         let list = sort::by_count_then_size(&self.tallies.recipient_domains, |of| (of.messages, of.bytes));
         let mut line = Vec::new();
@@ -230,7 +234,7 @@ impl<W: Write> Report<'_, W> {
     }
 
     fn sender_domains(&mut self) -> io::Result<()> {
-        if !self.hosts_title("Messages Received")? {
+        if !self.hosts_title("Messages Received", self.tallies.sender_domains.len())? {
             return Ok(());
         }
         writeln!(self.out, " msg cnt   bytes   host/domain\n -------- -------  -----------")?;
@@ -287,7 +291,7 @@ impl<W: Write> Report<'_, W> {
     }
 
     fn session_domains(&mut self) -> io::Result<()> {
-        if !self.hosts_title("SMTPD Connections")? {
+        if !self.hosts_title("SMTPD Connections", self.tallies.session_domains.len())? {
             return Ok(());
         }
         writeln!(self.out, " connections  time conn.  avg./conn.  max. time  host/domain")?;
@@ -303,15 +307,36 @@ impl<W: Write> Report<'_, W> {
         Ok(())
     }
 
+    fn newer(&self) -> bool {
+        self.options.newer.is_some()
+    }
+
     fn users(&mut self, what: &str, users: &Users<'_>, value: impl Fn(&Traffic) -> u64) -> io::Result<()> {
         let top = match self.options.users {
             Top::None => return Ok(()),
+            top if self.newer() => return self.users_counted(what, users, top, value),
             Top::All => String::new(),
             Top::First(count) => format!("top {count} "),
         };
         if self.list_title(&format!("{top}{what}"), users.is_empty())? {
             let list = users.iter().map(|(user, of)| (value(of), *user)).collect();
             self.counts(sort::by_count(list), self.options.users.limit(), " ")?;
+        }
+        Ok(())
+    }
+
+    /// Texts by their counts.
+    fn ranked<'c>(&self, counts: &'c Counts) -> Vec<(u64, &'c [u8])> {
+        let list = if self.newer() { sort::by_name(counts) } else { sort::by_host(counts) };
+        sort::by_count(list.into_iter().map(|(text, count)| (*count, text)).collect())
+    }
+
+    fn sizeless(&mut self, title: &str) -> io::Result<()> {
+        if !self.tallies.sizeless.is_empty() {
+            self.title(title)?;
+            for (queue_id, recipient) in sort::by_key(&self.tallies.sizeless) {
+                self.line(&[b" ", queue_id, b"  ", recipient])?;
+            }
         }
         Ok(())
     }
@@ -343,7 +368,7 @@ impl<W: Write> Report<'_, W> {
         self.reasons("Fatal Errors", &tallies.fatals, Top::All)?;
         self.reasons("Panics", &tallies.panics, Top::All)?;
         if self.list_title("Master daemon messages", tallies.master.is_empty())? {
-            self.counts(ranked(&tallies.master), usize::MAX, " ")?;
+            self.counts(self.ranked(&tallies.master), usize::MAX, " ")?;
         }
         Ok(())
     }
@@ -356,12 +381,16 @@ impl<W: Write> Report<'_, W> {
     }
 
     fn verdicts(&mut self, title: &str, map: &Verdicts) -> io::Result<()> {
-        if self.options.rejects == Top::None || !self.list_title(title, map.is_empty())? {
+        self.nested(title, map, self.options.rejects)
+    }
+
+    fn nested(&mut self, title: &str, map: &Verdicts, top: Top) -> io::Result<()> {
+        if top == Top::None || !self.list_title(title, map.is_empty())? {
             return Ok(());
         }
         for (kind, reasons) in sort::by_key(map) {
             self.line(&[b"  ", kind])?;
-            self.groups(reasons, self.options.rejects, "    ")?;
+            self.groups(reasons, top, "    ")?;
         }
         Ok(())
     }
@@ -370,11 +399,16 @@ impl<W: Write> Report<'_, W> {
         for (group, counts) in sort::by_key(map) {
             self.out.write_all(indent.as_bytes())?;
             self.out.write_all(group)?;
-            if let Top::First(count) = top {
-                write!(self.out, " (top {count})")?;
+            let total = counts.values().sum::<u64>();
+            if self.newer() {
+                writeln!(self.out, " {}", v130::shown(top, counts.len(), total))?;
+            } else {
+                if let Top::First(count) = top {
+                    write!(self.out, " (top {count})")?;
+                }
+                writeln!(self.out, " (total: {total})")?;
             }
-            writeln!(self.out, " (total: {})", counts.values().sum::<u64>())?;
-            self.counts(ranked(counts), top.limit(), &format!("{indent}  "))?;
+            self.counts(self.ranked(counts), top.limit(), &format!("{indent}  "))?;
         }
         Ok(())
     }
@@ -401,9 +435,21 @@ impl<W: Write> Report<'_, W> {
     }
 }
 
-/// Texts by their counts.
-fn ranked(counts: &Counts) -> Vec<(u64, &[u8])> {
-    sort::by_count(sort::by_host(counts).into_iter().map(|(text, count)| (*count, text)).collect())
+/// A part of all deliveries and rejections.
+fn percent(tallies: &Tallies, part: u64) -> u64 {
+    let all = tallies.delivered + tallies.rejected + tallies.discarded;
+    if all == 0 { 0 } else { ((part as f64 / all as f64) * 100.0) as u64 }
+}
+
+/// "  (12  deferrals)" when there were any.
+fn deferrals(tallies: &Tallies) -> String {
+    match tallies.deferrals {
+        0 => String::new(),
+        deferrals => {
+            let (value, unit) = count(deferrals as f64);
+            format!("  ({value}{unit} deferrals)")
+        }
+    }
 }
 
 /// The mean time of a session in seconds, rounded.

@@ -24,6 +24,33 @@ pub fn by_host<V>(map: &Map<V>) -> Vec<(&[u8], &V)> {
     list.into_iter().map(|(_, _, key, value)| (key, value)).collect()
 }
 
+/// 1.3.0's order of ties: names from the right, then IPv4 addresses by their numbers, then what looks like an IPv6
+/// address, then by bytes.
+pub fn by_name<V>(map: &Map<V>) -> Vec<(&[u8], &V)> {
+    let mut list: Vec<_> = map.iter().map(|(key, value)| (name_order(key), key, value)).collect();
+    list.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.cmp(b.1)));
+    list.into_iter().map(|(_, key, value)| (key, value)).collect()
+}
+
+fn name_order(text: &[u8]) -> (u8, Vec<u8>) {
+    let word = text.split(|&byte| is_space(byte)).next().unwrap_or_default();
+    let class = if ipv4(word).is_some() {
+        1
+    } else if word.contains(&b':') && word.iter().all(|&byte| byte.is_ascii_hexdigit() || byte == b':') {
+        2
+    } else {
+        0
+    };
+    let mut order = Vec::new();
+    match std::str::from_utf8(word).ok().and_then(|word| word.parse::<std::net::Ipv6Addr>().ok()) {
+        Some(address) if class == 2 => {
+            order.extend(address.octets().iter().flat_map(|byte| format!("{byte:02x}").into_bytes()))
+        }
+        _ => host_order(text, &mut order),
+    }
+    (class, order)
+}
+
 /// Descending by count; ties keep their order.
 pub fn by_count(mut list: Vec<(u64, &[u8])>) -> Vec<(u64, &[u8])> {
     list.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
@@ -124,6 +151,17 @@ mod tests {
         assert!(order_of(b"9.0.0.1") < order_of(b"10.0.0.1"));
         assert!(order_of(b"127.0.0.1") < order_of(b"200.0.0.1"));
         assert_eq!(order_of(b""), b"");
+    }
+
+    #[test]
+    fn newer_ties_have_addresses_last() {
+        let mut map = Map::default();
+        for key in ["2001:db8::112f", "2001:db8::34a", "10.0.0.1", "9.0.0.1", "x.example", "a.example"] {
+            *map.of(key.as_bytes()) = 1;
+        }
+        let order: Vec<_> =
+            by_name(&map).into_iter().map(|(key, _)| String::from_utf8_lossy(key).into_owned()).collect();
+        assert_eq!(order, ["a.example", "x.example", "9.0.0.1", "10.0.0.1", "2001:db8::34a", "2001:db8::112f"]);
     }
 
     #[test]

@@ -32,7 +32,8 @@ impl<V: Default> Map<V> {
         &mut self.entries[at as usize].1
     }
 
-    fn place(&mut self, key: &[u8]) -> u32 {
+    /// The place of a key in the list, for [`Map::key`].
+    pub fn place(&mut self, key: &[u8]) -> u32 {
         let entries = &mut self.entries;
         *self.index.entry(Digest::of(key)).or_insert_with(|| {
             // More than 2^32 different texts do not fit into memory long before: the last one stands for the rest.
@@ -50,6 +51,10 @@ impl<V> Map<V> {
 
     pub fn len(&self) -> usize {
         self.entries.len()
+    }
+
+    pub fn key(&self, place: u32) -> Option<&[u8]> {
+        self.entries.get(place as usize).map(|(key, _)| key.as_ref())
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &V)> {
@@ -132,6 +137,25 @@ pub struct Day {
 /// smtpd's and cleanup's verdicts by program or command, reason, and whom they are about.
 pub type Verdicts = Map<Map<Counts>>;
 
+/// What only the report of 1.3.0 has.
+#[derive(Default)]
+pub struct NewerTallies {
+    /// Year, month from 0 and day of the first line, and of the last.
+    pub span: Option<[(i64, i64, i64); 2]>,
+    /// Messages that were taken in and then rejected, canceled or lost; "received" goes without them.
+    pub withdrawn: u64,
+    pub canceled: u64,
+    pub expired: u64,
+    pub expired_relays: Counts,
+    /// By program, host and reason.
+    pub deferrals: Verdicts,
+    pub screen_actions: Map<Counts>,
+    pub screen: Sessions,
+    pub screen_addresses: Map<()>,
+    pub tls_errors: Map<Counts>,
+    pub tls_levels: Map<Counts>,
+}
+
 /// Everything that a report needs.
 #[derive(Default)]
 pub struct Tallies {
@@ -173,6 +197,7 @@ pub struct Tallies {
     pub master: Counts,
     /// -e: sender and recipients of each message.
     pub details: Map<Vec<Key>>,
+    pub newer: NewerTallies,
 }
 
 /// Size of each message and whether it was deferred, by queue id.
@@ -246,7 +271,7 @@ impl Messages {
     /// The client of a message whose sender is seen for the first time.
     pub fn take_client(&mut self, message: Digest) -> Option<&[u8]> {
         let place = self.arrived.remove(&message)?;
-        self.clients.entries.get(place as usize).map(|(client, ())| client.as_ref())
+        self.clients.key(place)
     }
 }
 

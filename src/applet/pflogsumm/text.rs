@@ -193,7 +193,7 @@ pub fn domain_of(address: &[u8]) -> Option<&[u8]> {
 /// A client "name[address]" or "name/address" as the domain it is counted under: the last labels of its name, or
 /// the address when there is no name. None when it has neither form.
 pub fn client_domain(client: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let (name, address) = bracketed_ipv4(client).or_else(|| slashed(client)).or_else(|| enclosed(client))?;
+    let (name, address) = client_parts(client)?;
     if name.is_empty() || name == b"unknown" {
         return Some(Cow::Borrowed(address));
     }
@@ -202,6 +202,60 @@ pub fn client_domain(client: &[u8]) -> Option<Cow<'_, [u8]>> {
         Some(at) => Cow::Borrowed(&name[at..]),
         None => Cow::Borrowed(name),
     })
+}
+
+/// Name and address of "name[address]", "name/address", "[address]:port".
+pub fn client_parts(client: &[u8]) -> Option<(&[u8], &[u8])> {
+    bracketed_ipv4(client).or_else(|| slashed(client)).or_else(|| enclosed(client))
+}
+
+/// 1.3.0's idea of a peer "name[address]:port": its full name (one with a dot), else its address, else "unknown". What
+/// follows after a blank (smtpd's statistics) does not count.
+pub fn peer(client: &[u8]) -> &[u8] {
+    let end = client.iter().position(|&byte| crate::log::line::is_space(byte)).unwrap_or(client.len());
+    let (name, address) = client_parts(&client[..end]).unwrap_or_default();
+    if name.contains(&b'.') || name == b"localhost" {
+        name
+    } else if is_address(address) {
+        address
+    } else {
+        b"unknown"
+    }
+}
+
+/// Whether a text looks like an IP address.
+pub fn is_address(text: &[u8]) -> bool {
+    text.iter().any(|byte| matches!(byte, b'.' | b':'))
+        && text.iter().all(|&byte| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':'))
+}
+
+/// 1.3.0's idea of [`client_domain`]: the [`peer`], its name by [`organisation`].
+pub fn client_organisation(client: &[u8]) -> Cow<'_, [u8]> {
+    match peer(client) {
+        address if is_address(address) => Cow::Borrowed(address),
+        name => organisation(name),
+    }
+}
+
+/// A name without its machine, in lower case: two labels below the old generic domains, else one label less when
+/// there are more than three.
+pub fn organisation(name: &[u8]) -> Cow<'_, [u8]> {
+    const GENERIC: &[&[u8]] = &[b"com", b"net", b"org", b"gov", b"mil", b"edu"];
+    // "[192.0.2.1]" is no name.
+    if name.starts_with(b"[") {
+        return Cow::Borrowed(name);
+    }
+    let labels = memchr_iter(b'.', name).count() + 1;
+    let last = memrchr(b'.', name).map_or(name, |at| &name[at + 1..]);
+    let from = if GENERIC.iter().any(|known| last.eq_ignore_ascii_case(known)) {
+        memchr_iter(b'.', name).rev().nth(1)
+    } else if labels > 3 {
+        memchr(b'.', name)
+    } else {
+        None
+    };
+    let kept = from.map_or(name, |at| &name[at + 1..]);
+    if kept.iter().any(u8::is_ascii_uppercase) { Cow::Owned(kept.to_ascii_lowercase()) } else { Cow::Borrowed(kept) }
 }
 
 fn bracketed_ipv4(client: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -273,6 +327,23 @@ mod tests {
         ] {
             assert_eq!(shown(client_domain(client.as_bytes())), want, "{client}");
         }
+    }
+
+    #[test]
+    fn newer_rules_fold_by_the_top_level() {
+        for (client, want) in [
+            ("mail.sales.Example.com[192.0.2.1]", "example.com"),
+            ("a.b.example.co.uk[192.0.2.1]", "b.example.co.uk"),
+            ("mail.example.de[192.0.2.1]", "mail.example.de"),
+            ("dotless[192.0.2.1]", "192.0.2.1"),
+            ("localhost[127.0.0.1]", "localhost"),
+            ("unknown[2001:db8::1] ehlo=1 auth=0/1", "2001:db8::1"),
+            ("[192.0.2.1]:4711", "192.0.2.1"),
+            ("unknown[unknown]", "unknown"),
+        ] {
+            assert_eq!(String::from_utf8_lossy(&client_organisation(client.as_bytes())), want, "{client}");
+        }
+        assert_eq!(&*organisation(b"[192.0.2.1]"), b"[192.0.2.1]");
     }
 
     #[test]

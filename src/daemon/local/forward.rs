@@ -6,7 +6,7 @@ use crate::cleanup::envelope::Named;
 use crate::cleanup::{CleanupError, Envelope, Origin};
 use crate::conf::expand::expand;
 use crate::ipc::trigger;
-use crate::queue::file::Content;
+use crate::queue::file::{Content, notify};
 use crate::status::{Code, Report};
 use crate::sys::accounts::Account;
 use crate::sys::privilege::Borrowed;
@@ -125,6 +125,15 @@ pub fn send(delivery: &Delivery<'_>, members: &[String]) -> Report {
     }
 }
 
+/// The sender hears that a list was expanded, and no more of those on it than if they fail.
+fn without_success(bits: u32) -> u32 {
+    if bits & notify::SUCCESS == 0 {
+        return bits;
+    }
+    let rest = bits & !notify::SUCCESS;
+    if rest == 0 { notify::NEVER } else { rest }
+}
+
 fn queue(delivery: &Delivery<'_>, members: &[String]) -> Result<crate::queue::QueueId, CleanupError> {
     let Delivery { settings, request, target, .. } = delivery;
     let mut envelope = Envelope::new(Origin::Internal, delivery.sender.clone());
@@ -135,7 +144,7 @@ fn queue(delivery: &Delivery<'_>, members: &[String]) -> Result<crate::queue::Qu
             address: address.clone(),
             original: Some(original.clone()),
             dsn_original: Some(target.dsn_original.clone()),
-            notify: target.notify,
+            notify: if delivery.expanded { without_success(target.notify) } else { target.notify },
         })
         .collect();
     let mut intake = settings.cleanup.begin(settings.cleanup.reserve()?, &envelope)?;

@@ -43,6 +43,9 @@ pub fn to_user(delivery: &Delivery<'_>, account: &Account) -> Report {
     } else {
         (account.home.join(&settings.home_mailbox), settings.home_mailbox.ends_with('/'), false)
     };
+    if delivery.request.only_verifies() {
+        return Report::sent(if is_maildir { "delivers to maildir" } else { "delivers to mailbox" });
+    }
     let outcome = if is_maildir {
         as_user(account, || {
             deliver::maildir(&path, &settings.log, |out| write_message(delivery, Form::Maildir, &delivered, out))
@@ -102,6 +105,9 @@ pub fn to_file(delivery: &Delivery<'_>, path: &str, rights: &Option<Account>) ->
     let Some(account) = rights.clone().or_else(|| accounts::by_name(&settings.default_privs)) else {
         return Report::deferred(format!("unknown user in default_privs: {}", settings.default_privs));
     };
+    if delivery.request.only_verifies() {
+        return Report::sent(format!("delivers to file: {path}"));
+    }
     let delivered = delivered_to(delivery, "file");
     let place = Path::new(path);
     if path == "/dev/null" {

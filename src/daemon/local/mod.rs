@@ -52,22 +52,31 @@ fn deliver_one(
 ) -> Answer {
     let mut delivery = Delivery::new(settings, request, target, file);
     delivery.run();
+    let delivery_expanded = delivery.expanded;
     let results = delivery.into_results();
     let all_sent = results.iter().all(|booked| booked.report.verdict() == Verdict::Sent);
+    let traced = request.is_traced(target);
     let mut answer = Vec::new();
-    for Booked { address, report, logged } in &results {
-        let named = Target { address: address.clone(), ..target.clone() };
-        if all_sent {
+    for Booked { address, report, logged, relay: by, alone } in &results {
+        let mut named = Target { address: address.clone(), ..target.clone() };
+        if *alone {
+            (named.original, named.dsn_original) = (String::new(), String::new());
+        }
+        if all_sent && !traced {
             if !logged {
                 finisher.log_status(request, &named, report, relay);
             }
         } else {
             let mut outcome = if *logged {
-                Outcome::new(target.offset, report, false)
+                Outcome { relay: by.clone(), ..Outcome::new(target.offset, report, false) }
             } else {
                 finisher.report_only(request, &named, report, relay)
             };
             outcome.address = Some(address.clone());
+            if delivery_expanded && report.verdict() == Verdict::Sent && !request.only_verifies() {
+                // Of a list with an owner the sender hears that it was expanded; the rest is the owner's.
+                outcome.reason = "alias expanded".to_owned();
+            }
             answer.push(outcome);
         }
     }
@@ -75,7 +84,9 @@ fn deliver_one(
         if let Err(error) = finisher.mark_done(request, target) {
             settings.log.warning(format!("{}: cannot mark recipient done: {error}", request.queue_id));
         }
-        answer.push(Outcome::new(target.offset, &Report::sent("delivered"), false));
+        if !traced {
+            answer.push(Outcome::new(target.offset, &Report::sent("delivered"), false));
+        }
     }
     answer
 }

@@ -46,6 +46,10 @@ pub struct Booked {
     pub report: Report,
     /// Another agent delivered, and wrote the status line.
     pub logged: bool,
+    /// Who delivered.
+    pub relay: String,
+    /// It is named without the recipient that led to it.
+    pub alone: bool,
 }
 
 /// The delivery to one recipient of a request.
@@ -58,6 +62,10 @@ pub struct Delivery<'a> {
     pub current: String,
     /// The sender, or the owner of the list that is being expanded.
     pub sender: String,
+    /// A list with an owner was expanded.
+    pub expanded: bool,
+    /// The list that is being expanded has an owner.
+    owned: bool,
     results: Vec<Booked>,
     done: HashSet<Item>,
     mailboxes: HashSet<String>,
@@ -74,6 +82,8 @@ impl<'a> Delivery<'a> {
             file,
             current: target.address.clone(),
             sender: request.sender.clone(),
+            expanded: false,
+            owned: false,
             results: Vec::new(),
             done: HashSet::new(),
             mailboxes: HashSet::new(),
@@ -121,7 +131,13 @@ impl<'a> Delivery<'a> {
 
     /// Books what became of the address that is being delivered to.
     pub fn book(&mut self, report: Report) {
-        self.results.push(Booked { address: self.current.clone(), report, logged: false });
+        self.results.push(Booked {
+            address: self.current.clone(),
+            report,
+            logged: false,
+            relay: "local".to_owned(),
+            alone: false,
+        });
     }
 
     /// Delivers to an address of this machine.
@@ -174,9 +190,11 @@ impl<'a> Delivery<'a> {
         self.user(&user_folded, extension, true);
     }
 
+    /// The members of a list with an owner get a message of their own, from him: what becomes of it is his to know.
     fn alias(&mut self, name: &str, list: Vec<Item>, depth: usize) {
-        let sender = self.sender.clone();
+        let before = (self.sender.clone(), self.owned);
         if let Ok(Some(owner)) = self.settings.aliases.find_text(&format!("owner-{name}")) {
+            (self.expanded, self.owned) = (true, true);
             let expanded = targets(&owner);
             self.sender = match expanded.as_slice() {
                 [Item::Address(one)] if self.settings.expand_owner_alias => self.settings.router.rewriter.rewrite(one),
@@ -184,7 +202,7 @@ impl<'a> Delivery<'a> {
             };
         }
         self.list(list, Source::Alias, &None, depth);
-        self.sender = sender;
+        (self.sender, self.owned) = before;
     }
 
     /// Delivers to every target of a list.
@@ -242,7 +260,7 @@ impl<'a> Delivery<'a> {
             let (user, extension) = (user.to_owned(), extension.map(str::to_owned));
             return self.user(&user, extension.as_deref(), false);
         }
-        if source == Source::Alias && self.is_here(&complete) {
+        if source == Source::Alias && !self.owned && self.is_here(&complete) {
             return self.recipient(&complete, depth + 1);
         }
         if !self.forwards.iter().any(|(_, known)| known.eq_ignore_ascii_case(&complete)) {
@@ -316,6 +334,8 @@ impl<'a> Delivery<'a> {
                 address: outcome.address.clone().unwrap_or_else(|| target.address.clone()),
                 report: outcome.report(),
                 logged: true,
+                relay: outcome.relay.clone(),
+                alone: false,
             })),
             Ok(_) => self.book(Report::deferred("mail transport unavailable")),
             Err(error) => {
@@ -413,6 +433,16 @@ impl<'a> Delivery<'a> {
             let (members, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(|(from, _)| *from == sender);
             rest = others;
             let members: Vec<String> = members.into_iter().map(|(_, address)| address).collect();
+            if self.request.only_verifies() {
+                self.results.extend(members.into_iter().map(|address| Booked {
+                    report: Report::sent(format!("forwards to {}", envelope::quote(&address))),
+                    address,
+                    logged: false,
+                    relay: "local".to_owned(),
+                    alone: true,
+                }));
+                continue;
+            }
             let before = std::mem::replace(&mut self.sender, sender);
             let report = forward::send(self, &members);
             self.sender = before;

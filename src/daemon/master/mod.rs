@@ -12,7 +12,7 @@ use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use service::Running;
+use service::{Running, Start};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -171,9 +171,14 @@ impl Master {
                 Ok(_) => continue,
             };
             for service in &mut self.services {
-                if service.forget(pid.as_raw(), clean) && !clean {
-                    let command = &service.command;
-                    self.log.warning(format!("process {command} pid {pid} {what}"));
+                let Some(start) = service.forget(pid.as_raw(), clean) else { continue };
+                // The path that the reference's process would have: log readers know these lines.
+                let path = format!("{}/{}", self.cf.daemon_directory(), service.command);
+                if !clean {
+                    self.log.warning(format!("process {path} pid {pid} {what}"));
+                }
+                if start == Start::Bad {
+                    self.log.warning(format!("{path}: bad command startup -- throttling"));
                 }
             }
         }
@@ -242,8 +247,8 @@ impl Master {
     fn stop(&mut self) {
         for service in &mut self.services {
             service.close();
+            // Its socket stays: who calls learns that nobody answers, and not that there is no mail system here.
             service.retire(Signal::SIGTERM);
-            service.remove_socket();
         }
         let end = Instant::now() + STOP_PATIENCE;
         while self.services.iter().any(Running::has_processes) && Instant::now() < end {

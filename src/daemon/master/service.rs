@@ -30,6 +30,13 @@ struct Process {
     started: Instant,
 }
 
+/// What the end of a process says of how it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    Good,
+    Bad,
+}
+
 /// A service that is served.
 pub struct Running {
     line: Service,
@@ -84,6 +91,8 @@ impl Running {
     /// Takes over the settings of a line that was read again.
     pub fn adopt(&mut self, cf: &MainCf, line: &Service) {
         self.line = line.clone();
+        // Whoever reloads has mended what kept it from starting.
+        (self.failures, self.paused_until) = (0, None);
         let default = u32::try_from(cf.default_process_limit()).unwrap_or(100);
         let limit = match line.max_processes.unwrap_or(default) {
             0 => usize::MAX,
@@ -177,16 +186,16 @@ impl Running {
         }
     }
 
-    /// A process ended; true when it was ours. One that died young, and before it had brought any work to its end,
-    /// delays the next.
-    pub fn forget(&mut self, pid: i32, clean: bool) -> bool {
-        let Some(process) = self.processes.remove(&pid) else { return false };
+    /// A process ended; None when it was not ours. One that died young, and before it had brought any work to its
+    /// end, delays the next.
+    pub fn forget(&mut self, pid: i32, clean: bool) -> Option<Start> {
+        let process = self.processes.remove(&pid)?;
         if clean || process.worked || process.started.elapsed() > HEALTHY {
             self.failures = 0;
-        } else {
-            self.pause();
+            return Some(Start::Good);
         }
-        true
+        self.pause();
+        Some(Start::Bad)
     }
 
     /// At once after a first failure, then 1, 2, 4... seconds later.

@@ -6,12 +6,13 @@
 
 mod active;
 mod schedule;
+mod trace;
 
 use super::skeleton::Context;
 use crate::conf::MainCf;
 use crate::conf::typed::{Int, Time};
 use crate::ipc::delivery::{Answer, Request};
-use crate::ipc::wire;
+use crate::ipc::{trigger, wire};
 use crate::queue::walk::walk;
 use active::{Active, Work};
 use schedule::{Limits, Scheduler};
@@ -88,6 +89,7 @@ async fn serve(mut context: Context) -> Result<(), String> {
             () = tokio::time::sleep(Duration::from_secs(1)), if stuck => Wake::Retry,
         };
         match wake {
+            Wake::Triggered(codes) if codes.first() == Some(&trigger::ONE) => active.make_due(codes.get(1..)),
             Wake::Triggered(codes) => {
                 for code in codes {
                     match code {
@@ -228,7 +230,7 @@ async fn hear_triggers(listener: tokio::net::UnixListener, tell: mpsc::Unbounded
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let mut codes = [0u8; 16];
+        let mut codes = [0u8; 128];
         let read = tokio::time::timeout(Duration::from_secs(1), stream.read(&mut codes)).await;
         if let Ok(Ok(length)) = read {
             let _ = tell.send(Wake::Triggered(codes[..length].to_vec()));

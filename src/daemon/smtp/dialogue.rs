@@ -1,6 +1,7 @@
 //! The dialogue with one host, from connect to QUIT.
 
 use super::destination::{Peer, Unreachable};
+use super::dsn;
 use super::stream::Stream;
 use super::{Settings, said};
 use crate::delivery::{Finisher, Relay};
@@ -33,6 +34,9 @@ pub struct Dialogue<'a> {
     pipelining: bool,
     eight_bit: bool,
     size: bool,
+    dsn: bool,
+    /// What may be told of the client before.
+    xforward: Vec<String>,
     /// No other host is tried after this one.
     no_more: bool,
     /// What was said to recipients that another host is asked about.
@@ -73,6 +77,8 @@ impl<'a> Dialogue<'a> {
             pipelining: false,
             eight_bit: false,
             size: false,
+            dsn: false,
+            xforward: Vec::new(),
             no_more: false,
             postponed: None,
         };
@@ -132,6 +138,8 @@ impl<'a> Dialogue<'a> {
                 "PIPELINING" => self.pipelining = true,
                 "8BITMIME" => self.eight_bit = true,
                 "SIZE" => self.size = true,
+                "DSN" => self.dsn = true,
+                "XFORWARD" => self.xforward = line.split_whitespace().skip(1).map(str::to_owned).collect(),
                 _ => {}
             }
         }
@@ -196,10 +204,31 @@ impl<'a> Dialogue<'a> {
     ) -> Result<(), Unreachable> {
         let name = self.shown.clone();
         let patience = self.settings.command_timeout;
-        let mut commands = vec![self.mail_command(request)];
-        commands.extend(waiting.iter().map(|target| format!("RCPT TO:<{}>", envelope::quote(&target.address))));
+        let generic = |address: &str| {
+            self.settings.outgoing.address(address).map_err(|error| {
+                self.settings.log.warning(error.to_string());
+                Unreachable::temporary(Code::new(4, 3, 0), "address mapping failure")
+            })
+        };
+        if self.settings.send_xforward {
+            for command in super::xforward::commands(&self.xforward, request) {
+                let reply =
+                    self.ask(&command, patience).map_err(|broken| self.lost(broken, &name, "sending XFORWARD"))?;
+                if !reply.is_positive() {
+                    self.settings.log.warning(format!("host {name} said: {} (in reply to XFORWARD)", reply.text()));
+                }
+            }
+        }
+        let mut commands = vec![self.mail_command(request, &generic(&request.sender)?)];
+        for target in waiting {
+            let words = if self.dsn { dsn::recipient_words(target) } else { String::new() };
+            commands.push(format!("RCPT TO:<{}>{words}", envelope::quote(&generic(&target.address)?)));
+        }
+        let verifies = request.only_verifies();
         if self.pipelining {
-            commands.push("DATA".to_owned());
+            if !verifies {
+                commands.push("DATA".to_owned());
+            }
             let all = commands.join("\r\n");
             self.send(&all).map_err(|error| self.lost(error.into(), &name, "sending MAIL FROM"))?;
         }
@@ -227,6 +256,12 @@ impl<'a> Dialogue<'a> {
             }
         } else {
             self.refuse_all(request, finisher, waiting, relay, &mail, "MAIL FROM command", answer);
+        }
+        if verifies {
+            let fine = waiting.iter().zip(&replies).filter(|(_, reply)| mail_fine && reply.is_positive());
+            answer.extend(fine.map(|(target, reply)| finisher.finish(request, target, &agreed(reply, &name), relay)));
+            let _ = self.ask("RSET", patience);
+            return Ok(());
         }
         let nothing_to_send = !mail_fine || accepted.is_empty();
         if nothing_to_send && !self.pipelining {
@@ -263,10 +298,11 @@ impl<'a> Dialogue<'a> {
                 self.refuse_all(request, finisher, targets, relay, &end, "end of DATA command", answer);
                 continue;
             }
-            let code = end.lines.first().and_then(|line| Code::split(line)).map_or(Code::SENT, |(code, _)| code);
-            let code = if code.class() == 2 { code } else { Code::SENT };
+            let report = agreed(&end, &name);
             for target in targets {
-                answer.push(finisher.finish(request, target, &Report::new(code, end.text()), relay));
+                let mut told = finisher.finish(request, target, &report, relay);
+                told.promised = self.dsn;
+                answer.push(told);
             }
         }
         Ok(())
@@ -295,14 +331,18 @@ impl<'a> Dialogue<'a> {
         }
     }
 
-    fn mail_command(&self, request: &Request) -> String {
-        let mut command = format!("MAIL FROM:<{}>", envelope::quote_path(&request.sender));
+    fn mail_command(&self, request: &Request, sender: &str) -> String {
+        let mut command = format!("MAIL FROM:<{}>", envelope::quote_path(sender));
         if self.size {
             // As it is on the wire at least: line ends grow by one.
             command.push_str(&format!(" SIZE={}", request.size));
         }
         if self.eight_bit && request.attributes.get("encoding").is_some_and(|encoding| encoding == "8bit") {
             command.push_str(" BODY=8BITMIME");
+        }
+        if self.dsn {
+            let attribute = |name: &str| request.attributes.get(name).map_or("", String::as_str);
+            command.push_str(&dsn::mail_words(attribute("envelope_id"), attribute("ret_flags")));
         }
         command
     }
@@ -312,14 +352,21 @@ impl<'a> Dialogue<'a> {
         let file = finisher.open(request)?;
         let mut encoder = Encoder::default();
         let mut buffer = Vec::with_capacity(64 * 1024);
+        let settings = self.settings;
+        let fault = |error: &dyn std::fmt::Display| io::Error::other(error.to_string());
+        let mut outgoing = super::outgoing::Content::new(&settings.outgoing, &request.queue_id, &settings.log);
         for piece in Content::open(&file, request.data_offset)? {
-            let piece = piece.map_err(|error| io::Error::other(error.to_string()))?;
-            encoder.line(&piece.data, piece.newline, self.settings.line_limit, &mut buffer);
+            let piece = piece.map_err(|error| fault(&error))?;
+            let mut encode = |line: &[u8], newline| encoder.line(line, newline, settings.line_limit, &mut buffer);
+            outgoing.line(&piece.data, piece.newline, &mut encode).map_err(|error| fault(&error))?;
             if buffer.len() > 48 * 1024 {
                 self.output.write_all(&buffer)?;
                 buffer.clear();
             }
         }
+        outgoing
+            .end(&mut |line: &[u8], newline| encoder.line(line, newline, settings.line_limit, &mut buffer))
+            .map_err(|error| fault(&error))?;
         encoder.end(&mut buffer);
         self.output.write_all(&buffer)
     }
@@ -351,4 +398,12 @@ impl<'a> Dialogue<'a> {
             }
         }
     }
+}
+
+/// The report of a host's reply that says yes.
+fn agreed(reply: &Reply, host: &str) -> Report {
+    let code = reply.lines.first().and_then(|line| Code::split(line)).map_or(Code::SENT, |(code, _)| code);
+    let code = if code.class() == 2 { code } else { Code::SENT };
+    let mta = host.split('[').next().unwrap_or(host).to_owned();
+    Report { mta: Some(mta), diagnostic: Some(reply.text()), ..Report::new(code, reply.text()) }
 }

@@ -4,8 +4,11 @@
 mod destination;
 mod dialogue;
 pub mod dns;
+mod dsn;
 mod hosts;
+mod outgoing;
 mod stream;
+mod xforward;
 
 use super::agent;
 use super::skeleton::Context;
@@ -49,6 +52,8 @@ pub struct Settings {
     skip_5xx_greeting: bool,
     fallback: Vec<String>,
     bind_address: String,
+    outgoing: outgoing::Outgoing,
+    send_xforward: bool,
     always_ehlo: bool,
     port: u16,
     /// LHLO, sockets as next hops, no MX, a reply for each recipient after the data.
@@ -86,6 +91,8 @@ impl Settings {
             skip_5xx_greeting: cf.smtp_skip_5xx_greeting(),
             fallback: MainCf::list(&cf.smtp_fallback_relay()),
             bind_address: cf.smtp_bind_address(),
+            outgoing: outgoing::Outgoing::smtp(cf),
+            send_xforward: cf.smtp_send_xforward_command(),
             always_ehlo: cf.smtp_always_send_ehlo(),
             port: 25,
             lmtp: false,
@@ -113,6 +120,8 @@ impl Settings {
             balance: cf.lmtp_balance_inet_protocols(),
             fallback: MainCf::list(&cf.lmtp_fallback_relay()),
             bind_address: cf.lmtp_bind_address(),
+            outgoing: outgoing::Outgoing::lmtp(cf),
+            send_xforward: cf.lmtp_send_xforward_command(),
             port: cf.lmtp_tcp_port().parse().unwrap_or(24),
             lmtp: true,
             ..Settings::new(context)

@@ -1,114 +1,216 @@
-//! DATA: the content of a message, from the wire into the queue file.
+//! The content of a message, from the wire into the queue file: DATA, and what BDAT has in common with it.
 
-use super::session::{Session, Transaction};
+use super::session::{Next, Session};
 use super::sink::Message;
 use super::stream::Duplex;
+use super::transaction::Transaction;
 use crate::cleanup::{CleanupError, Envelope, Origin};
+use crate::log::Log;
+use crate::log::event::Event as LogEvent;
 use crate::proto::dot::{Decoder, Event, Mode};
 use crate::proto::smtp_command::Verb;
 use std::io;
 
-/// How the content ended.
-enum Received {
-    Whole,
-    Refused(String),
-    Lost { bytes: u64, timeout: bool },
+/// A content that is coming in.
+pub struct Opened {
+    message: Option<Message>,
+    /// Why it will be refused; the rest is read all the same, so that it is never taken for commands.
+    pub refused: Option<String>,
+    queue_id: String,
+    /// As the reference counts: a line end is two bytes.
+    pub size: u64,
 }
 
-/// Serves a DATA command; false when the session ends.
-pub async fn receive<S: Duplex>(session: &mut Session<S>, rest: &str) -> bool {
-    if !rest.is_empty() {
-        session.error(Verb::Data, "501 5.5.4 Syntax: DATA").await;
-        return true;
+impl Opened {
+    pub fn refused(reply: &str) -> Opened {
+        Opened { message: None, refused: Some(reply.to_owned()), queue_id: String::new(), size: 0 }
+    }
+
+    pub fn line(&mut self, log: &Log, line: &[u8], newline: bool, first: bool) {
+        self.size += line.len() as u64 + 2 * u64::from(newline);
+        let mut line = std::borrow::Cow::Borrowed(line);
+        if first && line.iter().skip_while(|&&byte| byte == b'>').take(5).eq(b"From ") {
+            line.to_mut().splice(0..0, *b"X-Mailbox-Line: ");
+        }
+        if let Some(message) = &mut self.message
+            && let Err(error) = message.line(&line, newline)
+        {
+            self.fail(log, &error);
+        }
+    }
+
+    fn fail(&mut self, log: &Log, error: &CleanupError) {
+        match error {
+            CleanupError::Write(cause) => log.warning(format!("{}: queue file write error: {cause}", self.queue_id)),
+            CleanupError::TooBig => log.warning(format!("{}: queue file size limit exceeded", self.queue_id)),
+            _ => {}
+        }
+        self.refused.get_or_insert_with(|| error.reply());
+        self.message = None;
+    }
+}
+
+/// The reply to content for nobody.
+pub fn no_recipients<S: Duplex>(session: &Session<S>) -> String {
+    if session.transaction.sender.is_some() {
+        "554 5.5.1 Error: no valid recipients".to_owned()
+    } else {
+        "503 5.5.1 Error: need RCPT command".to_owned()
+    }
+}
+
+/// Serves a DATA command.
+pub async fn receive<S: Duplex>(session: &mut Session<S>, rest: &str) -> Next {
+    let verb = Verb::Data;
+    if session.transaction.chunks.is_some() {
+        session.error(verb, "503 5.5.1 Error: DATA after BDAT").await;
+        return Next::Continue;
     }
     if session.transaction.recipients.is_empty() {
-        let reply = if session.transaction.sender.is_some() {
-            "554 5.5.1 Error: no valid recipients"
-        } else {
-            "503 5.5.1 Error: need RCPT command"
-        };
-        session.error(Verb::Data, reply).await;
-        return true;
+        let reply = no_recipients(session);
+        session.error(verb, &reply).await;
+        return Next::Continue;
     }
-    let settings = session.settings.clone();
-    let sender = session.transaction.sender.clone().unwrap_or_default();
-    if let Err(reply) = session.ask_lists(&[&settings.restrictions.data], Some(&sender), None, "DATA") {
-        session.error(Verb::Data, &reply).await;
-        session.transaction = Transaction::default();
-        return true;
+    if !rest.is_empty() {
+        session.error(verb, "501 5.5.4 Syntax: DATA").await;
+        return Next::Continue;
     }
-    // From here on the transaction is used up, whatever happens: no path leaves half of it behind.
-    let transaction = std::mem::take(&mut session.transaction);
-    let envelope = envelope_of(session, &transaction);
-    let queue_id = transaction.queue_id();
-    let hold = transaction.hold;
-    let discard = transaction.discard;
-    let opened = session.sink.begin(transaction.file, &envelope);
-    let (message, refused) = match opened {
-        Ok(message) => (Some(message), None),
-        Err(error) => {
-            session.log.warning(format!("{queue_id}: {error}"));
-            (None, Some(error.reply()))
+    if let Err(reply) = session.check_data("DATA").await {
+        session.error(verb, &reply).await;
+        return Next::Continue;
+    }
+    let mut opened = open(session);
+    session.say("354 End data with <CR><LF>.<CR><LF>").await;
+    if let Some((bytes, timeout)) = content(session, &mut opened).await {
+        session.last = format!("DATA ({bytes} bytes)");
+        session.count(verb, false);
+        if timeout {
+            let host = session.settings.myhostname.clone();
+            session.say(&format!("421 4.4.2 {host} Error: timeout exceeded")).await;
         }
-    };
-    session.stream.reply("354 End data with <CR><LF>.<CR><LF>");
-    let (received, message) = content(session, message, refused).await;
-    match received {
-        Received::Lost { bytes, timeout } => {
-            session.set_last(format!("DATA ({bytes} bytes)"));
-            session.count_lost();
-            session.note_lost(timeout);
-            return false;
-        }
-        Received::Refused(reply) => {
-            session.log_refusal("END-OF-MESSAGE", &reply, Some(&sender), None);
-            session.error(Verb::Data, &reply).await;
-            return true;
-        }
-        Received::Whole => {}
+        session.note_lost(timeout);
+        return Next::Close;
     }
-    let end = session.ask_lists(&[&settings.restrictions.end_of_data], Some(&sender), None, "END-OF-MESSAGE");
-    if let Err(reply) = end {
-        session.error(Verb::Data, &reply).await;
-        return true;
-    }
-    if discard {
-        session.good(Verb::Data, &format!("250 2.0.0 Ok: queued as {queue_id}")).await;
-        return true;
-    }
-    let Some(message) = message else {
-        session.error(Verb::Data, "451 4.3.0 Error: queue file write error").await;
-        return true;
-    };
-    match session.sink.finish(message, hold).await {
-        Ok(id) => session.good(Verb::Data, &format!("250 2.0.0 Ok: queued as {id}")).await,
-        Err(error) => {
-            session.log.warning(format!("{queue_id}: {error}"));
-            session.error(Verb::Data, &error.reply()).await;
-        }
-    }
-    true
+    finish(session, verb, opened, |id| format!("250 2.0.0 Ok: queued as {id}")).await;
+    Next::Continue
 }
 
-fn envelope_of<S: Duplex>(session: &Session<S>, transaction: &Transaction) -> Envelope {
+/// Opens the content in the transaction's file.
+pub fn open<S: Duplex>(session: &mut Session<S>) -> Opened {
+    let queue_id = session.transaction.queue_id();
+    if session.transaction.effects.discard {
+        return Opened { message: None, refused: None, queue_id, size: 0 };
+    }
+    let envelope = envelope_of(session);
+    match session.shared.sink.begin(session.transaction.file.take(), &envelope) {
+        Ok(message) => Opened { message: Some(message), refused: None, queue_id, size: 0 },
+        Err(error) => {
+            match &error {
+                CleanupError::Write(cause) => session.log.warning(format!("{queue_id}: {cause}")),
+                CleanupError::Table(fault) => {
+                    let table = &fault.table;
+                    let words = format!(
+                        "{queue_id}: {table} map lookup problem ({fault}) -- message not accepted, try again later"
+                    );
+                    session.log.event_as("cleanup", &LogEvent::Warning(words.into_bytes().into()));
+                }
+                // Said already, or the client's own.
+                _ => {}
+            }
+            Opened { message: None, refused: Some(error.reply()), queue_id, size: 0 }
+        }
+    }
+}
+
+/// Everything after the last line: the transaction is used up, whatever happens.
+pub async fn finish<S: Duplex>(
+    session: &mut Session<S>,
+    verb: Verb,
+    opened: Opened,
+    accepted: impl Fn(&str) -> String,
+) {
+    let Opened { message, refused, queue_id, size } = opened;
+    session.transaction.size = size;
+    let mut reply = refused;
+    if reply.is_none()
+        && let Err(refused) = session.check_end_of_data().await
+    {
+        reply = Some(refused);
+    }
+    let discard = session.transaction.effects.discard;
+    session.transaction = Transaction::default();
+    if let Some(reply) = reply {
+        return session.error(verb, &reply).await;
+    }
+    session.junk = 0;
+    if discard {
+        return session.good(verb, &accepted(&queue_id)).await;
+    }
+    let Some(message) = message else {
+        return session.error(verb, "451 4.3.0 Error: queue file write error").await;
+    };
+    match session.shared.sink.finish(message).await {
+        Ok(id) => session.good(verb, &accepted(&id)).await,
+        Err(error) => {
+            if let CleanupError::Write(cause) = &error {
+                session.log.warning(format!("{queue_id}: {cause}"));
+            }
+            session.error(verb, &error.reply()).await;
+        }
+    }
+}
+
+fn envelope_of<S: Duplex>(session: &Session<S>) -> Envelope {
+    let transaction = &session.transaction;
     let mut envelope =
         Envelope::new(Origin::Smtp(Box::new(session.client())), transaction.sender.clone().unwrap_or_default());
     envelope.recipients = transaction.recipients.clone();
     envelope.rewrite_headers = session.peer.is_local_client(&session.settings);
-    if transaction.eight_bit {
-        envelope.attributes.push(("encoding".into(), "8bit".into()));
+    let mut add = |name: &str, value: &str| envelope.attributes.push((name.to_owned(), value.to_owned()));
+    if let Some(id) = &transaction.envelope_id {
+        add("envelope_id", id);
     }
+    if transaction.ret != 0 {
+        add("ret_flags", &transaction.ret.to_string());
+    }
+    if let Some(encoding) = transaction.encoding {
+        add("encoding", encoding);
+    }
+    if let Some(forwarded) = &session.forwarded {
+        let pairs = [
+            ("log_client_name", &forwarded.name),
+            ("log_client_address", &forwarded.address),
+            ("log_client_port", &forwarded.port),
+            ("log_helo_name", &forwarded.helo),
+            ("log_protocol_name", &forwarded.protocol),
+            ("log_ident", &forwarded.identity),
+        ];
+        for (name, value) in pairs {
+            if let Some(value) = value {
+                add(name, value);
+            }
+        }
+    }
+    envelope.filter = transaction
+        .effects
+        .filter
+        .clone()
+        .or_else(|| Some(session.settings.content_filter.clone()).filter(|filter| !filter.is_empty()));
+    envelope.utf8 = transaction.utf8;
+    envelope.hold = transaction.effects.hold;
+    envelope.no_mappings = session.settings.overrides.iter().any(|word| word == "no_address_mappings");
+    envelope.no_checks = session.settings.overrides.iter().any(|word| word == "no_header_body_checks");
+    envelope.redirect.clone_from(&transaction.effects.redirect);
+    envelope.copies.clone_from(&transaction.effects.bcc);
+    envelope.prepend.clone_from(&transaction.effects.prepend);
     envelope
 }
 
-/// Reads to the end of data. A message that is refused on the way is read to its end all the same, so that its rest
-/// is never taken for commands.
-async fn content<S: Duplex>(
-    session: &mut Session<S>,
-    mut message: Option<Message>,
-    mut refused: Option<String>,
-) -> (Received, Option<Message>) {
+/// Reads to the end of data. Gives how much came, and whether time ran out, when the end did not.
+async fn content<S: Duplex>(session: &mut Session<S>, opened: &mut Opened) -> Option<(u64, bool)> {
     let mut decoder = Decoder::new(mode(session));
+    let bare_lf =
+        format!("{} 5.5.2 {} Error: bare <LF> received", session.settings.bare_lf_code, session.settings.myhostname);
     let mut bytes = 0u64;
     let mut first = true;
     loop {
@@ -118,31 +220,14 @@ async fn content<S: Duplex>(
             bytes += used as u64;
             match event {
                 None => {}
-                Some(Event::Line { mut data, newline }) => {
-                    if std::mem::take(&mut first) && data.iter().skip_while(|&&byte| byte == b'>').take(5).eq(b"From ")
-                    {
-                        data.splice(0..0, *b"Mail-From: ");
-                    }
-                    if let Some(intake) = &mut message
-                        && let Err(error) = intake.line(&data, newline)
-                    {
-                        if let CleanupError::Write(cause) = &error {
-                            session.log.warning(format!("queue file write error: {cause}"));
-                        }
-                        refused.get_or_insert(error.reply());
-                        message = None;
-                    }
+                Some(Event::Line { data, newline }) => {
+                    opened.line(&session.log, &data, newline, std::mem::take(&mut first));
                 }
                 Some(Event::BareLf) => {
-                    refused.get_or_insert_with(|| "550 5.5.2 Error: bare <LF> received".to_owned());
-                    message = None;
+                    opened.refused.get_or_insert_with(|| bare_lf.clone());
+                    opened.message = None;
                 }
-                Some(Event::End) => {
-                    return match refused {
-                        Some(reply) => (Received::Refused(reply), None),
-                        None => (Received::Whole, message),
-                    };
-                }
+                Some(Event::End) => return None,
             }
         }
         let more = match session.stream.flush().await {
@@ -151,16 +236,15 @@ async fn content<S: Duplex>(
         };
         match more {
             Ok(true) => {}
-            Ok(false) => return (Received::Lost { bytes, timeout: false }, None),
-            Err(error) => return (Received::Lost { bytes, timeout: error.kind() == io::ErrorKind::TimedOut }, None),
+            Ok(false) => return Some((bytes, false)),
+            Err(error) => return Some((bytes, error.kind() == io::ErrorKind::TimedOut)),
         }
     }
 }
 
 fn mode<S: Duplex>(session: &Session<S>) -> Mode {
     let settings = &session.settings;
-    let peer = &session.peer;
-    let excluded = settings.bare_lf_excluded.contains_client(Some(&peer.name), peer.address).unwrap_or(false);
+    let excluded = session.peer.is_in(&settings.bare_lf_excluded);
     if excluded && session.only_bare_lf {
         Mode::Lenient
     } else if settings.reject_bare_lf && !excluded {

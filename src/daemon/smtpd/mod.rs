@@ -1,29 +1,56 @@
 //! smtpd(8): receives mail by SMTP. One process serves all sessions of a service; a session that panics ends alone.
 
+/// Restriction lists.
 mod access;
+/// How much each client does.
+mod anvil;
+/// BDAT.
+mod bdat;
+/// Which word leads where.
+mod commands;
+/// DATA, and what content has in common.
 mod data;
+/// One recipient without a session.
+pub mod dry;
+/// Refusals on their way out.
+mod footer;
+/// Which lists are asked when.
+mod gate;
+/// The client.
 mod peer;
+/// Who a proxy says the client is.
+mod proxy;
+/// Whether an address exists.
 mod recipient;
+/// One session.
 mod session;
+/// The configuration.
 mod settings;
+/// Where received mail goes.
 mod sink;
+/// Lines in, replies out.
 mod stream;
+/// MAIL and RCPT.
+mod transaction;
+/// A trusted client speaks for another.
+mod xclient;
 
 use super::skeleton::Context;
 use crate::cleanup::Cleanup;
 use crate::conf::MainCf;
+use crate::dns::Dns;
 use crate::log::Log;
+use anvil::Anvil;
 use peer::Peer;
-use session::Session;
+use session::{Session, Shared};
 use settings::Settings;
 use sink::Sink;
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use stream::Stream;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -52,26 +79,19 @@ pub fn run(context: Context) -> Result<(), String> {
     tokio::task::LocalSet::new().block_on(&runtime()?, serve(context))
 }
 
-/// What all sessions share.
+/// The process.
 struct Server {
-    settings: Arc<Settings>,
-    sink: Sink,
-    log: Arc<Log>,
-    /// Sessions by client address, against smtpd_client_connection_count_limit.
-    clients: RefCell<HashMap<IpAddr, usize>>,
+    shared: Rc<Shared>,
     open: RefCell<usize>,
     ended: Notify,
 }
 
 async fn serve(mut context: Context) -> Result<(), String> {
-    let settings = Arc::new(Settings::new(&context.cf)?);
     let cleanup = Cleanup::new(&context.cf, context.log.clone()).map_err(|error| error.to_string())?;
     let qmgr = cleanup.queue.directory().join("public/qmgr");
+    let sink = Sink::Queue { cleanup, qmgr };
     let server = Rc::new(Server {
-        settings,
-        sink: Sink::Queue { cleanup, qmgr },
-        log: context.log.clone(),
-        clients: RefCell::default(),
+        shared: Rc::new(shared(&context.cf, sink, context.log.clone(), &context.service)?),
         open: RefCell::new(0),
         ended: Notify::new(),
     });
@@ -89,6 +109,13 @@ async fn serve(mut context: Context) -> Result<(), String> {
         server.ended.notified().await;
     }
     Ok(())
+}
+
+fn shared(cf: &MainCf, sink: Sink, log: Arc<Log>, service: &str) -> Result<Shared, String> {
+    let settings = Arc::new(Settings::new(cf)?);
+    let anvil = RefCell::new(Anvil::new(settings.limits.rate_unit));
+    let dns = Dns::new(cf.disable_dns_lookups());
+    Ok(Shared { settings, sink, log, dns, anvil, service: service.to_owned() })
 }
 
 /// SIGHUP, SIGTERM, or the end of master.
@@ -116,16 +143,15 @@ async fn accept(listener: TcpListener, server: Rc<Server>, sessions: Arc<Semapho
             Ok((socket, client)) => {
                 let server = server.clone();
                 *server.open.borrow_mut() += 1;
-                *server.clients.borrow_mut().entry(client.ip()).or_default() += 1;
                 tokio::task::spawn_local(async move {
-                    let guard = SessionGuard { server: server.clone(), client: client.ip() };
-                    one_session(&server, socket, client).await;
-                    drop((guard, permit));
+                    let mut place = SessionPlace { server: server.clone(), client: None };
+                    one_session(&mut place, socket, client).await;
+                    drop((place, permit));
                 });
             }
             // Out of descriptors or memory: let sessions end, then go on.
             Err(error) => {
-                server.log.warning(format!("accept: {error}"));
+                server.shared.log.warning(format!("accept: {error}"));
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
@@ -133,56 +159,63 @@ async fn accept(listener: TcpListener, server: Rc<Server>, sessions: Arc<Semapho
 }
 
 /// Gives a session's place back, also when it panics.
-struct SessionGuard {
+struct SessionPlace {
     server: Rc<Server>,
-    client: IpAddr,
+    /// As whose it counts, once that is known.
+    client: Option<IpAddr>,
 }
 
-impl Drop for SessionGuard {
+impl SessionPlace {
+    /// How many sessions the client has, and how many it began in this unit of time.
+    fn count(&mut self, client: IpAddr) -> (u64, u64) {
+        self.client = Some(client);
+        let mut anvil = self.server.shared.anvil.borrow_mut();
+        let now = Instant::now();
+        (anvil.enter(client, now), anvil.count(client, anvil::Event::Connection, now))
+    }
+}
+
+impl Drop for SessionPlace {
     fn drop(&mut self) {
-        let mut clients = self.server.clients.borrow_mut();
-        if let Some(count) = clients.get_mut(&self.client) {
-            *count -= 1;
-            if *count == 0 {
-                clients.remove(&self.client);
-            }
+        if let Some(client) = self.client {
+            self.server.shared.anvil.borrow_mut().leave(client);
         }
         *self.server.open.borrow_mut() -= 1;
         self.server.ended.notify_one();
     }
 }
 
-async fn one_session(server: &Rc<Server>, socket: TcpStream, client: std::net::SocketAddr) {
-    let Ok(local) = socket.local_addr() else { return };
+async fn one_session(place: &mut SessionPlace, socket: TcpStream, mut client: SocketAddr) {
+    let Ok(mut local) = socket.local_addr() else { return };
     let _ = socket.set_nodelay(true);
-    let settings = server.settings.clone();
+    let shared = place.server.shared.clone();
+    let settings = &shared.settings;
+    let mut stream = Stream::new(socket, settings.timeout);
+    if let Some(patience) = settings.proxy_patience {
+        match proxy::read(&mut stream, patience).await {
+            Ok(ends) => (client, local) = ends.unwrap_or((client, local)),
+            Err(reason) => return shared.log.warning(format!("haproxy header from {client}: {reason}")),
+        }
+    }
+    let counts = place.count(client.ip().to_canonical());
     let lookup = settings.peername_lookup;
     let looked_up = tokio::task::spawn_blocking(move || Peer::look_up(client, local, lookup));
-    let peer = match tokio::time::timeout(LOOKUP_PATIENCE, looked_up).await {
+    let mut peer = match tokio::time::timeout(LOOKUP_PATIENCE, looked_up).await {
         Ok(Ok(peer)) => peer,
-        _ => Peer::look_up(client, local, false),
+        _ => Peer { name_failed: lookup, reverse_failed: lookup, ..Peer::look_up(client, local, false) },
     };
-    let mut stream = Stream::new(socket, settings.timeout);
-    let count = server.clients.borrow().get(&client.ip()).copied().unwrap_or(0);
-    let limit = settings.client_connections;
-    if limit > 0 && count > limit && !peer.is_trusted(&settings) {
-        let shown = peer.shown();
-        server.log.warning(format!("Connection concurrency limit exceeded: {count} from {shown} for service smtp"));
-        stream.reply(&format!("421 4.7.0 {} Error: too many connections from {}", settings.myhostname, peer.address));
-        stream.close().await;
-        return;
-    }
-    Session::new(settings, server.sink.clone(), server.log.clone(), stream, peer).run().await;
+    peer.anvil = counts;
+    Session::new(shared.clone(), stream, peer).run().await;
 }
 
 /// sendmail -bs: a session on standard input and output, whose mail goes through `submit`.
 pub fn on_standard_streams(cf: &MainCf, log: Arc<Log>, submit: Submit) -> Result<(), String> {
-    let settings = Arc::new(Settings::new(cf)?);
     let sink = Sink::Maildrop { submit, limit: cf.message_limit() };
     tokio::task::LocalSet::new().block_on(&runtime()?, async {
+        let shared = Rc::new(shared(cf, sink, log, "smtp")?);
         let streams = tokio::io::join(tokio::io::stdin(), tokio::io::stdout());
-        let stream = Stream::new(streams, settings.timeout);
-        Session::new(settings, sink, log, stream, Peer::user()).run().await;
+        let stream = Stream::new(streams, shared.settings.timeout);
+        Session::new(shared, stream, Peer::user()).run().await;
         Ok(())
     })
 }

@@ -1,8 +1,9 @@
 //! The client of a session: its address, its names, how far it is trusted.
 
-use super::settings::Settings;
+use super::settings::{LocalRewrite, Settings};
 use super::stream::{Duplex, Stream};
 use crate::sys::resolve;
+use crate::table::MatchList;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -15,31 +16,56 @@ pub struct Peer {
     pub name: String,
     /// What the address's PTR record says, verified or not.
     pub reverse: String,
+    /// Whether there may be a name and nobody answered for it.
+    pub name_failed: bool,
+    pub reverse_failed: bool,
+    /// What is odd about its names, for the log.
+    pub oddities: Vec<String>,
     pub address: IpAddr,
     pub port: u16,
     pub server_address: String,
     pub server_port: u16,
     /// sendmail -bs: a user of this machine.
     pub is_user: bool,
+    /// Sessions and connection rate at the start.
+    pub anvil: (u64, u64),
+    /// Who truly is connected, when XCLIENT spoke for somebody else.
+    pub origin: Option<Box<Peer>>,
 }
 
 impl Peer {
     /// Looks the names of a client up. Blocking.
     pub fn look_up(client: SocketAddr, server: SocketAddr, lookup: bool) -> Peer {
         let address = client.ip().to_canonical();
-        let reverse = if lookup { resolve::name_of(address) } else { None };
-        // A name that does not lead back to the address is not the client's to use.
-        let verified =
-            reverse.as_ref().filter(|name| resolve::addresses(name).is_ok_and(|found| found.contains(&address)));
-        Peer {
-            name: verified.cloned().unwrap_or_else(|| "unknown".into()),
-            reverse: reverse.clone().unwrap_or_else(|| "unknown".into()),
+        let reverse = if lookup { resolve::name_of(address) } else { Ok(None) };
+        let mut peer = Peer {
+            name: "unknown".into(),
+            reverse: "unknown".into(),
+            name_failed: reverse.is_err(),
+            reverse_failed: reverse.is_err(),
+            oddities: Vec::new(),
             address,
             port: client.port(),
             server_address: server.ip().to_canonical().to_string(),
             server_port: server.port(),
             is_user: false,
+            anvil: (0, 0),
+            origin: None,
+        };
+        if let Ok(Some(name)) = reverse {
+            // A name that does not lead back to the address is not the client's to use.
+            match resolve::addresses(&name) {
+                Ok(found) if found.contains(&address) => peer.name.clone_from(&name),
+                Ok(_) => peer.oddities.push(format!("hostname {name} does not resolve to address {address}")),
+                Err(error) => {
+                    peer.name_failed = error.temporary;
+                    let reason = error.reason;
+                    peer.oddities.push(format!("hostname {name} does not resolve to address {address}: {reason}"));
+                }
+            }
+            peer.reverse = name;
         }
+        peer
     }
 
     /// The user behind sendmail -bs.
@@ -48,11 +74,16 @@ impl Peer {
         Peer {
             name: "localhost".into(),
             reverse: "localhost".into(),
+            name_failed: false,
+            reverse_failed: false,
+            oddities: Vec::new(),
             address,
             port: 0,
             server_address: address.to_string(),
             server_port: 0,
             is_user: true,
+            anvil: (0, 0),
+            origin: None,
         }
     }
 
@@ -66,18 +97,35 @@ impl Peer {
         if self.address.is_ipv6() { format!("IPv6:{}", self.address) } else { self.address.to_string() }
     }
 
+    /// The verified name, if there is one.
+    pub fn known_name(&self) -> Option<&str> {
+        Some(self.name.as_str()).filter(|name| *name != "unknown")
+    }
+
+    /// In a list of clients; a list that cannot be asked has nobody.
+    pub fn is_in(&self, list: &MatchList) -> bool {
+        list.contains_client(self.known_name(), self.address).unwrap_or(false)
+    }
+
     /// In mynetworks.
     pub fn is_trusted(&self, settings: &Settings) -> bool {
-        let name = Some(self.name.as_str()).filter(|name| *name != "unknown");
-        self.is_user || settings.mynetworks.contains_client(name, self.address).unwrap_or(false)
+        self.is_user || self.is_in(&settings.mynetworks)
     }
 
     /// local_header_rewrite_clients: its incomplete headers are completed by our rules.
     pub fn is_local_client(&self, settings: &Settings) -> bool {
-        let rules = &settings.local_rewrite;
         self.is_user
-            || (rules.inet_interfaces && settings.own_addresses.contains(&self.address))
-            || (rules.mynetworks && self.is_trusted(settings))
+            || settings.local_rewrite.iter().any(|rule| match rule {
+                LocalRewrite::InetInterfaces => settings.own_addresses.contains(&self.address),
+                LocalRewrite::Mynetworks => self.is_trusted(settings),
+                LocalRewrite::Table(maps) => {
+                    let address = self.address.to_string();
+                    let named = self
+                        .known_name()
+                        .is_some_and(|name| matches!(maps.find_domain(name.as_bytes(), true), Ok(Some(_))));
+                    named || matches!(maps.find_text(&address), Ok(Some(_)))
+                }
+            })
     }
 
     /// Whether the client speaks before the greeting.

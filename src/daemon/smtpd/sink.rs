@@ -2,10 +2,9 @@
 
 use crate::cleanup::{Cleanup, CleanupError, Envelope, Intake};
 use crate::ipc::trigger;
+use crate::queue::QueueId;
 use crate::queue::create::NewFile;
 use crate::queue::record::{self, Type};
-use crate::queue::state::By;
-use crate::queue::{QueueId, State};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -74,10 +73,10 @@ impl Sink {
     }
 
     /// Makes the message durable; its id is what the client is told.
-    pub async fn finish(&self, message: Message, hold: bool) -> Result<String, CleanupError> {
+    pub async fn finish(&self, message: Message) -> Result<String, CleanupError> {
         match (self, message) {
-            (Sink::Queue { cleanup, qmgr }, Message::Queue(intake)) => {
-                let id = finish_in_queue(cleanup, *intake, hold).await?;
+            (Sink::Queue { qmgr, .. }, Message::Queue(intake)) => {
+                let id = finish_in_queue(*intake).await?;
                 let _ = trigger::send(qmgr, trigger::INCOMING);
                 Ok(id.to_string())
             }
@@ -93,16 +92,8 @@ impl Sink {
 }
 
 /// fsync waits for the disk: in a thread of its own, so that other sessions go on.
-async fn finish_in_queue(cleanup: &Arc<Cleanup>, intake: Intake, hold: bool) -> Result<QueueId, CleanupError> {
-    let queue = cleanup.queue.clone();
-    let work = move || {
-        let id = intake.finish()?;
-        if hold {
-            queue.shift(&id, State::Incoming, State::Hold, By::Cleanup).map_err(CleanupError::Write)?;
-        }
-        Ok(id)
-    };
-    tokio::task::spawn_blocking(work)
+async fn finish_in_queue(intake: Intake) -> Result<QueueId, CleanupError> {
+    tokio::task::spawn_blocking(move || intake.finish())
         .await
         .unwrap_or_else(|error| Err(CleanupError::Write(std::io::Error::other(error))))
 }

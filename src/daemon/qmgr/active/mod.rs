@@ -1,16 +1,18 @@
-//! The messages in active/: which of their recipients are under way, what became of the others, and how each
-//! message ends.
+//! The messages in active/: which of their recipients are under way, and what became of the others.
+
+mod ending;
 
 use super::schedule::Job;
+use super::trace::{self, Told, Wanted};
 use crate::cleanup::Cleanup;
 use crate::conf::MainCf;
 use crate::conf::typed::Int;
-use crate::daemon::bounce::{Bouncer, Kind};
+use crate::daemon::bounce::Bouncer;
 use crate::ipc::delivery::{Answer, Outcome, Request, Target};
 use crate::log::Log;
 use crate::log::event::{Event, text};
 use crate::message::envelope;
-use crate::queue::bounce_log::{self, Entry};
+use crate::queue::bounce_log::{self, Action, Entry};
 use crate::queue::file::{self, Message, QueueFileError, Recipient, notify};
 use crate::queue::state::By;
 use crate::queue::walk::walk;
@@ -126,6 +128,20 @@ impl Active {
         }
     }
 
+    /// postqueue -i: the message is due now, if it waits in deferred/.
+    pub fn make_due(&self, id: Option<&[u8]>) {
+        let id = id.and_then(|id| std::str::from_utf8(id).ok()).and_then(QueueId::parse);
+        if let Some(id) = id.filter(|id| self.queue().path("deferred", id).exists()) {
+            let due = self
+                .queue()
+                .shift(&id, State::Deferred, State::Active, By::Qmgr)
+                .and_then(|()| self.queue().shift(&id, State::Active, State::Incoming, By::Qmgr));
+            if let Err(error) = due {
+                self.log.warning(format!("{id}: cannot be tried now: {error}"));
+            }
+        }
+    }
+
     /// Moves a message to active/ and makes the jobs for its recipients. A file that is not complete yet, or gone,
     /// makes none.
     pub fn activate(&mut self, id: &QueueId, from: State) -> io::Result<Vec<Job<Work>>> {
@@ -189,7 +205,12 @@ impl Active {
         let mut groups: Vec<((String, String, String), Vec<Recipient>)> = Vec::new();
         let mut index: HashMap<(String, String, String), usize> = HashMap::new();
         for recipient in &message.recipients {
-            let (mut transport, mut nexthop, address) = match self.settings.router.resolve(&recipient.address) {
+            let (mut transport, mut nexthop, address) = match self
+                .settings
+                .router
+                .resolve_from(&message.sender, &recipient.address)
+                .map(|found| found.through(&message.filter))
+            {
                 Ok(found) => (found.transport, found.nexthop, found.recipient),
                 Err(error) => {
                     self.log.warning(format!("{id}: {error}"));
@@ -264,13 +285,20 @@ impl Active {
             if let Some(outcome) = told.iter().find(|outcome| outcome.destination_down) {
                 down = Some(outcome.reason.clone());
             }
-            let mut reports: Vec<(Recipient, Report)> =
-                told.iter().map(|outcome| (named(recipient, outcome), outcome.report())).collect();
+            let mut reports: Vec<Told> = told
+                .iter()
+                .map(|outcome| Told {
+                    recipient: named(recipient, outcome),
+                    report: outcome.report(),
+                    relay: outcome.relay.clone(),
+                    promised: outcome.promised,
+                })
+                .collect();
             if reports.is_empty() {
                 let report = Report::deferred("mail transport unavailable");
                 self.log_here(&work.id, recipient, &report);
                 down = fault.as_ref().map(|_| format!("mail transport unavailable ({transport})"));
-                reports.push((recipient.clone(), report));
+                reports.push(Told { recipient: recipient.clone(), report, relay: String::new(), promised: false });
             }
             self.settle(&work.id, recipient.offset, reports);
         }
@@ -283,7 +311,9 @@ impl Active {
         let report = Report::new(Code::new(4, 4, 1), format!("delivery temporarily suspended: {reason}"));
         for recipient in &work.recipients {
             self.log_here(&work.id, recipient, &report);
-            self.settle(&work.id, recipient.offset, vec![(recipient.clone(), report.clone())]);
+            let told =
+                Told { recipient: recipient.clone(), report: report.clone(), relay: String::new(), promised: false };
+            self.settle(&work.id, recipient.offset, vec![told]);
         }
     }
 
@@ -313,22 +343,34 @@ impl Active {
 
     /// Books what became of one recipient; the message ends with its last one. As long as one of the addresses that
     /// it led to is only deferred, the recipient is tried again as a whole and nothing is returned yet.
-    fn settle(&mut self, id: &QueueId, offset: u64, reports: Vec<(Recipient, Report)>) {
+    fn settle(&mut self, id: &QueueId, offset: u64, reports: Vec<Told>) {
         let Some(taken) = self.taken.get_mut(id) else { return };
         let queue = &self.settings.cleanup.queue;
-        let any = |verdict| reports.iter().any(|(_, report)| report.verdict() == verdict);
-        if any(Verdict::Deferred) {
+        let wanted = Wanted::of(&taken.message);
+        let noted = wanted.note(queue, id, &reports);
+        let any = |verdict| reports.iter().any(|told| told.report.verdict() == verdict);
+        if wanted == Wanted::Verify {
+            // The answer is all that was asked for, whatever it is.
+            if let Err(error) = noted.and_then(|()| trace::mark_verified(queue, id, offset)) {
+                self.log.warning(format!("{id}: cannot write trace log: {error}"));
+                taken.deferred = true;
+            }
+        } else if any(Verdict::Deferred) {
             taken.deferred = true;
-            for (recipient, report) in reports.into_iter().filter(|(_, report)| report.verdict() == Verdict::Deferred) {
-                let entry = Entry { recipient, report };
+            for Told { recipient, report, .. } in
+                reports.into_iter().filter(|told| told.report.verdict() == Verdict::Deferred)
+            {
+                let entry = Entry { recipient, report, action: Action::Delayed };
                 if let Err(error) = bounce_log::append(queue, "defer", id, &entry) {
                     self.log.warning(format!("{id}: cannot write defer log: {error}"));
                 }
                 taken.reasons.push(entry);
             }
         } else if any(Verdict::Bounced) {
-            let failed = reports.into_iter().filter(|(_, report)| report.verdict() == Verdict::Bounced);
-            let entries: Vec<Entry> = failed.map(|(recipient, report)| Entry { recipient, report }).collect();
+            let failed = reports.into_iter().filter(|told| told.report.verdict() == Verdict::Bounced);
+            let entries: Vec<Entry> = failed
+                .map(|Told { recipient, report, .. }| Entry { recipient, report, action: Action::Failed })
+                .collect();
             match log_and_mark(queue, id, offset, &entries) {
                 Ok(()) => taken.bounced = true,
                 Err(error) => {
@@ -340,116 +382,6 @@ impl Active {
         taken.outstanding = taken.outstanding.saturating_sub(1);
         if taken.outstanding == 0 {
             self.end(id);
-        }
-    }
-
-    /// All recipients have an outcome.
-    fn end(&mut self, id: &QueueId) {
-        let Some(mut taken) = self.taken.remove(id) else { return };
-        let path = self.queue().path("active", id);
-        let file = match File::options().read(true).write(true).open(&path) {
-            Ok(file) => file,
-            // postsuper took it away meanwhile: what it does with it is its affair.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
-            Err(error) => return self.defer(id, &taken, &format!("open: {error}")),
-        };
-        if taken.deferred && self.is_expired(&taken.message) {
-            let sender = envelope::quote_path(&taken.message.sender);
-            self.log.event(&Event::Expired { queue_id: text(id.as_str()), from: text(&sender) });
-            for entry in std::mem::take(&mut taken.reasons) {
-                let report = Report { code: entry.report.code.hardened(), ..entry.report };
-                let entry = Entry { report, ..entry };
-                let done = bounce_log::append(self.queue(), "bounce", id, &entry)
-                    .and_then(|()| file::mark_done(&file, entry.recipient.offset));
-                if let Err(error) = done {
-                    return self.defer(id, &taken, &format!("cannot write bounce log: {error}"));
-                }
-            }
-            taken.deferred = false;
-            taken.bounced = true;
-        }
-        // A bounce log may be there from an earlier life of the message.
-        let bounced = taken.bounced || self.queue().path("bounce", id).exists();
-        if bounced && let Err(fault) = self.send_notice(id, &taken, &file) {
-            return self.defer(id, &taken, &fault);
-        }
-        if taken.deferred {
-            self.warn_of_delay(id, &taken, &file);
-            return self.defer(id, &taken, "");
-        }
-        let removed = ["defer", "trace", "active"].into_iter().try_for_each(|name| self.queue().remove(name, id));
-        match removed {
-            Ok(()) => self.log.event(&Event::Removed { queue_id: text(id.as_str()) }),
-            Err(error) => self.log.warning(format!("{id}: cannot remove: {error}")),
-        }
-    }
-
-    fn send_notice(&self, id: &QueueId, taken: &Taken, file: &File) -> Result<(), String> {
-        let settings = &self.settings;
-        let entries = bounce_log::read(self.queue(), "bounce", id).map_err(|error| error.to_string())?;
-        settings
-            .bouncer
-            .notify(&settings.cleanup, &self.log, Kind::Failure, id, &taken.message, file, &entries)
-            .map_err(|error| format!("cannot send notice: {error}"))?;
-        self.wake_for_notice();
-        self.queue().remove("bounce", id).map_err(|error| error.to_string())
-    }
-
-    /// delay_warning_time: one notice that the mail is late, if the sender is to have one.
-    fn warn_of_delay(&self, id: &QueueId, taken: &Taken, file: &File) {
-        let due = self.settings.delay_warning;
-        let age = SystemTime::now().duration_since(taken.message.arrival).unwrap_or_default();
-        // It is due at the first attempt after the time; the attempt before was at most maximal_backoff_time ago.
-        let marker = self.queue().path("trace", id);
-        if due.is_zero() || age < due || taken.message.sender.is_empty() || marker.exists() {
-            return;
-        }
-        let settings = &self.settings;
-        let told = settings.bouncer.notify(
-            &settings.cleanup,
-            &self.log,
-            Kind::Delay,
-            id,
-            &taken.message,
-            file,
-            &taken.reasons,
-        );
-        match told {
-            Ok(()) => {
-                let _ = self.queue().with_subdirectory(&marker, |path| File::create(path));
-                self.wake_for_notice();
-            }
-            Err(error) => self.log.warning(format!("{id}: cannot send delay warning: {error}")),
-        }
-    }
-
-    /// Our own notices are in incoming/: the caller's next scan finds them.
-    fn wake_for_notice(&self) {
-        let _ = crate::ipc::trigger::send(&self.queue().directory().join("public/qmgr"), crate::ipc::trigger::INCOMING);
-    }
-
-    fn is_expired(&self, message: &Message) -> bool {
-        let limit = if message.sender.is_empty() { self.settings.bounce_lifetime } else { self.settings.lifetime };
-        let age = SystemTime::now().duration_since(message.arrival).unwrap_or_default();
-        age >= limit
-    }
-
-    /// Back to deferred/, due again after as long as the message is old, within the back-off limits.
-    fn defer(&self, id: &QueueId, taken: &Taken, fault: &str) {
-        if !fault.is_empty() {
-            self.log.warning(format!("{id}: {fault}; will try again later"));
-        }
-        let age = SystemTime::now().duration_since(taken.message.arrival).unwrap_or_default();
-        let delay =
-            age.clamp(self.settings.minimal_backoff, self.settings.maximal_backoff.max(self.settings.minimal_backoff));
-        let due = SystemTime::now() + delay;
-        let path = self.queue().path("active", id);
-        let set = File::options().write(true).open(&path).and_then(|file| file.set_modified(due));
-        let moved = set.and_then(|()| self.queue().shift(id, State::Active, State::Deferred, By::Qmgr));
-        if let Err(error) = moved
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            self.log.warning(format!("{id}: cannot defer: {error}"));
         }
     }
 }

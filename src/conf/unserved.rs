@@ -1,0 +1,84 @@
+//! Why a parameter is accepted and has no effect here: what it is for, and what stands in for it. One row for each
+//! family of names; the longest prefix decides.
+
+const REASONS: &[(&str, &str)] = &[
+    ("address_verify_", "addresses are not verified by probes"),
+    ("anvil_status_", "smtpd counts its clients itself and logs no statistics"),
+    ("application_event_", "there is no tlsproxy"),
+    ("berkeley_db_", "Berkeley DB files are read without Berkeley DB"),
+    ("allow_min_user", "an address that begins with \"-\" is refused, whatever command it would reach"),
+    ("biff", "there is no comsat to tell"),
+    ("bounce_service_name", "bounce is no process here"),
+    ("default_delivery_status_filter", "delivery status is not filtered"),
+    ("defer_service_name", "bounce is no process here"),
+    ("flush_service_name", "there is no flush service: ETRN is refused"),
+    ("lmtp_delivery_status_filter", "delivery status is not filtered"),
+    ("lmtp_use_tls", "there is no TLS"),
+    ("lmtp_enforce_tls", "there is no TLS"),
+    ("local_delivery_status_filter", "delivery status is not filtered"),
+    ("mailq_path", "pillarbox install knows where the commands are"),
+    ("manpage_directory", "pillarbox install knows where the pages are"),
+    ("newaliases_path", "pillarbox install knows where the commands are"),
+    ("pipe_delivery_status_filter", "delivery status is not filtered"),
+    ("queue_service_name", "there is one queue manager"),
+    ("sample_directory", "there are no sample files"),
+    ("sendmail_path", "pillarbox install knows where the commands are"),
+    ("smtp_delivery_status_filter", "delivery status is not filtered"),
+    ("trace_service_name", "bounce is no process here"),
+    ("virtual_delivery_status_filter", "delivery status is not filtered"),
+    ("broken_sasl_", "there is no SASL"),
+    ("cleanup_service_name", "cleanup is no process here"),
+    ("connection_cache_", "connections are not kept"),
+    ("cyrus_sasl_", "there is no SASL"),
+    ("debug", "there is no debug logging by peer"),
+    ("dnsblog_", "there is no postscreen"),
+    ("fast_flush_", "there is no flush service: ETRN is refused"),
+    ("html_directory", "there is no HTML documentation"),
+    ("lmtp_sasl_", "there is no SASL"),
+    ("lmtp_tls_", "there is no TLS"),
+    ("milter_", "there are no milters"),
+    ("non_smtpd_milters", "there are no milters"),
+    ("postmulti_", "instances are managed by hand"),
+    ("multi_instance_", "instances are managed by hand"),
+    ("openssl_path", "there is no TLS"),
+    ("postscreen_", "there is no postscreen: smtpd itself refuses early talkers"),
+    ("proxy_", "tables are opened by the programs that ask them"),
+    ("qmqpd_", "there is no QMQP"),
+    ("readme_directory", "the documentation is elsewhere"),
+    ("rewrite_service_name", "rewriting is no process here"),
+    ("send_cyrus_sasl_", "there is no SASL"),
+    ("smtp_sasl_", "there is no SASL"),
+    ("smtp_tls_", "there is no TLS"),
+    ("smtp_use_tls", "there is no TLS"),
+    ("smtp_enforce_tls", "there is no TLS"),
+    ("smtpd_milter", "there are no milters"),
+    ("smtpd_proxy_", "there are no before-queue filters"),
+    ("smtpd_sasl_", "there is no SASL"),
+    ("smtpd_tls_", "there is no TLS"),
+    ("smtpd_use_tls", "there is no TLS"),
+    ("smtpd_enforce_tls", "there is no TLS"),
+    ("tls_", "there is no TLS"),
+    ("tlsproxy_", "there is no TLS"),
+    ("unverified_", "addresses are not verified by probes"),
+];
+
+/// The reason for one name; a general one for names of no family.
+pub fn reason(name: &str) -> &'static str {
+    let longest = REASONS.iter().filter(|(prefix, _)| name.starts_with(prefix)).max_by_key(|(prefix, _)| prefix.len());
+    longest.map_or("no code here reads it", |(_, reason)| reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conf::params::PARAMS;
+
+    #[test]
+    fn every_family_has_members_and_none_is_obeyed_as_a_whole() {
+        for (prefix, _) in REASONS {
+            let members = PARAMS.iter().filter(|row| row.name.starts_with(prefix));
+            assert!(members.clone().any(|row| !row.honoured), "{prefix}: nothing of it is ignored");
+        }
+        assert_eq!(reason("smtpd_tls_cert_file"), "there is no TLS");
+    }
+}

@@ -1,0 +1,246 @@
+//! Sender and recipient addresses: not complete, unknown domain, unknown user, relayed, not the sender's own.
+
+use super::check::{Check, Status, Step};
+use super::client::is_host;
+use super::restriction::Plain;
+use crate::daemon::smtpd::recipient;
+use crate::dns::Answer;
+use crate::message::envelope;
+use crate::route::{Class, Resolution};
+
+impl Check<'_> {
+    pub async fn address_check(&mut self, plain: Plain) -> Step {
+        let settings = self.settings;
+        let recipient = self.recipient.map(str::to_owned);
+        let sender = self.sender.filter(|sender| !sender.is_empty()).map(str::to_owned);
+        Ok(match (plain, recipient, sender) {
+            (Plain::PermitAuthDestination, Some(recipient), _) => {
+                let resolution = self.resolve(&recipient)?;
+                self.permit_if(is_authorized(&resolution, settings.untrusted_routing))
+            }
+            (Plain::UnauthDestination | Plain::DeferUnauthDestination, Some(recipient), _) => {
+                let resolution = self.resolve(&recipient)?;
+                if is_authorized(&resolution, settings.untrusted_routing) {
+                    return Ok(Status::Dunno);
+                }
+                let code = settings.codes.relay;
+                let text = format!("<{recipient}>: Relay access denied");
+                if plain == Plain::UnauthDestination {
+                    self.reject(code, "5.7.1", &text)
+                } else {
+                    self.reject(code - 100, "4.7.1", &text)
+                }
+            }
+            (Plain::PermitMxBackup, Some(recipient), _) => self.mx_backup(&recipient).await?,
+            (Plain::NonFqdnSender, _, Some(sender)) => self.incomplete(&sender, "Sender address"),
+            // RFC 2821 section 3.6: postmaster needs no domain.
+            (Plain::NonFqdnRecipient, Some(recipient), _) if !recipient.eq_ignore_ascii_case("postmaster") => {
+                self.incomplete(&recipient, "Recipient address")
+            }
+            (Plain::UnknownSender, _, Some(sender)) => self.unknown_domain(&sender, "Sender address").await?,
+            (Plain::UnknownRecipient, Some(recipient), _) => {
+                self.unknown_domain(&recipient, "Recipient address").await?
+            }
+            (Plain::UnlistedRecipient, Some(_), _) => self.unlisted_recipient()?,
+            (Plain::UnlistedSender, _, Some(_)) => self.unlisted_sender()?,
+            (Plain::MultiRecipientBounce, recipient, None) if self.sender == Some("") => {
+                // At RCPT the recipient at hand comes on top of those before.
+                let most = usize::from(self.stage != "RCPT");
+                if self.recipients <= most {
+                    return Ok(Status::Dunno);
+                }
+                let (name, class) = match (recipient, self.stage) {
+                    (Some(recipient), "RCPT") => (recipient, "Recipient address"),
+                    (_, "DATA") => ("DATA".to_owned(), "Data command"),
+                    _ => ("END-OF-MESSAGE".to_owned(), "End-of-data"),
+                };
+                let text = format!("<{name}>: {class} rejected: Multi-recipient bounce");
+                self.reject(settings.codes.multi_recipient_bounce, "5.5.3", &text)
+            }
+            (
+                Plain::SenderLoginMismatch
+                | Plain::UnauthenticatedLoginMismatch
+                | Plain::AuthenticatedLoginMismatch
+                | Plain::KnownLoginMismatch,
+                _,
+                sender,
+            ) => self.login_mismatch(plain, sender.as_deref())?,
+            (Plain::UnverifiedSender, _, Some(sender)) => self.unverified(&sender, "Sender address"),
+            (Plain::UnverifiedRecipient, Some(recipient), _) => self.unverified(&recipient, "Recipient address"),
+            _ => Status::Dunno,
+        })
+    }
+
+    fn incomplete(&mut self, address: &str, class: &str) -> Status {
+        let domain = envelope::domain(address);
+        let literal = domain.starts_with('[') && domain.ends_with(']');
+        if literal || (is_host(domain) && domain.trim_end_matches('.').contains('.')) {
+            return Status::Dunno;
+        }
+        self.reject(
+            self.settings.codes.non_fqdn,
+            "5.5.2",
+            &format!("<{address}>: {class} rejected: need fully-qualified address"),
+        )
+    }
+
+    async fn unknown_domain(&mut self, address: &str, class: &str) -> Step {
+        let resolution = self.resolve(address)?;
+        let domain = envelope::domain(&resolution.recipient).to_owned();
+        let ours = matches!(resolution.class, Class::Local | Class::VirtualAlias | Class::VirtualMailbox);
+        if ours || domain.is_empty() || (domain.starts_with('[') && domain.ends_with(']')) {
+            return Ok(Status::Dunno);
+        }
+        let sender = class == "Sender address";
+        let dsn = if sender { "4.1.8" } else { "4.1.2" };
+        let text = format!("<{address}>: {class} rejected: Domain not found");
+        let exchangers = self.dns.mx(&domain).await;
+        if let Answer::Found(found) = &exchangers {
+            if found.iter().all(|(_, host)| host.is_empty()) {
+                let (code, dsn) = if sender { (550, "5.7.27") } else { (556, "5.1.10") };
+                let text = format!("<{address}>: {class} rejected: Domain {domain} does not accept mail (nullMX)");
+                return Ok(self.reject(code, dsn, &text));
+            }
+            return Ok(Status::Dunno);
+        }
+        let addresses = self.dns.addresses(&domain).await;
+        Ok(match addresses {
+            Answer::Found(_) => Status::Dunno,
+            _ if addresses.is_failure() || exchangers.is_failure() => {
+                let action = self.settings.unknown_address_trouble.clone();
+                self.passing_trouble(&action, 450, dsn, &text)
+            }
+            _ => self.reject(self.settings.codes.unknown_address, dsn, &text),
+        })
+    }
+
+    pub fn unlisted_recipient(&mut self) -> Step {
+        let Some(named) = self.recipient else { return Ok(Status::Dunno) };
+        if std::mem::replace(&mut self.recipient_checked, true) {
+            return Ok(Status::Dunno);
+        }
+        self.unlisted(named, "Recipient address")
+    }
+
+    pub fn unlisted_sender(&mut self) -> Step {
+        let Some(named) = self.sender.filter(|sender| !sender.is_empty()) else { return Ok(Status::Dunno) };
+        if std::mem::replace(&mut self.sender_checked, true) {
+            return Ok(Status::Dunno);
+        }
+        self.unlisted(named, "Sender address")
+    }
+
+    fn unlisted(&mut self, named: &str, class: &str) -> Step {
+        let resolution = self.resolve(named)?;
+        let found = recipient::unlisted(self.settings, &resolution, class == "Sender address");
+        let found = self.asked(found, named)?;
+        Ok(match found {
+            Some(unknown) => {
+                let text = format!("<{named}>: {class} rejected: {}", unknown.text);
+                self.reject(unknown.code, &unknown.dsn, &text)
+            }
+            None => Status::Dunno,
+        })
+    }
+
+    /// smtpd_sender_login_maps: an address with an owner is not for clients that did not log in, which here is all.
+    fn login_mismatch(&mut self, plain: Plain, sender: Option<&str>) -> Step {
+        let settings = self.settings;
+        let words: &[&str] = match plain {
+            Plain::AuthenticatedLoginMismatch => &["reject_authenticated_sender_login_mismatch"],
+            Plain::UnauthenticatedLoginMismatch => &["reject_unauthenticated_sender_login_mismatch"],
+            Plain::KnownLoginMismatch => &["reject_known_sender_login_mismatch"],
+            _ => &["reject_authenticated_sender_login_mismatch", "reject_unauthenticated_sender_login_mismatch"],
+        };
+        if !settings.sasl_wanted {
+            for word in words {
+                self.log.warning(format!("restriction `{word}' ignored: no SASL support"));
+            }
+            return Ok(Status::Dunno);
+        }
+        let Some(sender) = sender.filter(|_| plain != Plain::AuthenticatedLoginMismatch) else {
+            return Ok(Status::Dunno);
+        };
+        let resolution = self.resolve(sender)?;
+        let found = recipient::find(settings, &settings.sender_logins, &resolution.recipient, resolution.class);
+        if self.asked(found, sender)?.is_none() {
+            return Ok(Status::Dunno);
+        }
+        Ok(self.reject(553, "5.7.1", &format!("<{sender}>: Sender address rejected: not logged in")))
+    }
+
+    /// There is no verify service here: nobody is let in or kept out for good by a probe that was not made.
+    fn unverified(&mut self, address: &str, class: &str) -> Status {
+        let settings = self.settings;
+        let (code, action) = if class == "Sender address" {
+            (settings.codes.unverified_sender_defer, settings.unverified_sender_trouble.clone())
+        } else {
+            (settings.codes.unverified_recipient_defer, settings.unverified_recipient_trouble.clone())
+        };
+        let dsn = if class == "Sender address" { "4.1.7" } else { "4.1.1" };
+        self.passing_trouble(
+            &action,
+            code,
+            dsn,
+            &format!("<{address}>: {class} rejected: address verification problem"),
+        )
+    }
+
+    /// permit_mx_backup: we are a mail exchanger of the recipient's domain, and the best ones are in
+    /// permit_mx_backup_networks where that is set.
+    async fn mx_backup(&mut self, recipient: &str) -> Step {
+        let settings = self.settings;
+        let resolution = self.resolve(recipient)?;
+        if resolution.routed && !settings.untrusted_routing {
+            return Ok(Status::Dunno);
+        }
+        if matches!(resolution.class, Class::Local | Class::VirtualAlias | Class::VirtualMailbox) {
+            return Ok(Status::Permit);
+        }
+        let domain = envelope::domain(&resolution.recipient).to_owned();
+        if domain.starts_with('[') {
+            return Ok(Status::Dunno);
+        }
+        let exchangers = match self.dns.mx(&domain).await {
+            Answer::Found(found) => found,
+            answer @ Answer::Failed => {
+                let text = format!(
+                    "<{recipient}>: Recipient address rejected: Unable to look up mail exchanger information: {}",
+                    answer.reason()
+                );
+                return Ok(self.defer_if_reject(450, "4.4.4", &text));
+            }
+            _ => return Ok(Status::Dunno),
+        };
+        let mut is_ours = false;
+        for (_, host) in &exchangers {
+            let addresses = self.dns.addresses(host).await.found().unwrap_or_default();
+            is_ours |= host.eq_ignore_ascii_case(&settings.myhostname)
+                || addresses.iter().any(|address| settings.own_addresses.contains(address));
+        }
+        if !is_ours {
+            return Ok(Status::Dunno);
+        }
+        if !settings.backup_networks.is_empty() {
+            let best = exchangers.iter().map(|(preference, _)| *preference).min().unwrap_or_default();
+            for (_, host) in exchangers.iter().filter(|(preference, _)| *preference == best) {
+                let addresses = self.dns.addresses(host).await.found().unwrap_or_default();
+                let inside = addresses
+                    .iter()
+                    .any(|address| settings.backup_networks.contains_client(None, *address).unwrap_or(false));
+                if !inside {
+                    return Ok(Status::Dunno);
+                }
+            }
+        }
+        Ok(Status::Permit)
+    }
+}
+
+/// Mail for here, or for a domain that we relay to; never with another route inside the address.
+fn is_authorized(resolution: &Resolution, untrusted_routing: bool) -> bool {
+    if envelope::domain(&resolution.recipient).is_empty() {
+        return true;
+    }
+    (untrusted_routing || !resolution.routed) && resolution.class != Class::Default
+}

@@ -1,0 +1,339 @@
+//! A mail transaction: MAIL and RCPT with their parameters (RFC 5321, 1870, 3461, 6152, 6531).
+
+use super::access::{Deferral, Effects};
+use super::anvil;
+use super::session::{Next, Session};
+use super::stream::Duplex;
+use crate::cleanup::envelope::Named;
+use crate::log::event::{Event, text};
+use crate::proto::smtp_command::{self, Path, PathError, Verb};
+use crate::proto::xtext;
+use crate::queue::create::NewFile;
+use crate::queue::file::notify;
+use std::time::Instant;
+
+/// From MAIL to the end of DATA or RSET.
+#[derive(Default)]
+pub struct Transaction {
+    /// Internal form, as it was named. None: no MAIL yet.
+    pub sender: Option<String>,
+    pub recipients: Vec<Named>,
+    /// Made at the first accepted recipient: it gives the queue id.
+    pub file: Option<NewFile>,
+    /// That id.
+    id: String,
+    /// "7bit" or "8bit", as BODY= said.
+    pub encoding: Option<&'static str>,
+    pub utf8: bool,
+    pub envelope_id: Option<String>,
+    /// RET: 1 for the whole message, 2 for its header.
+    pub ret: u32,
+    /// What SIZE= said, then what came.
+    pub size: u64,
+    pub effects: Effects,
+    pub deferral: Option<Deferral>,
+    pub sender_checked: bool,
+    /// Recipients beyond the limit.
+    pub overshoot: usize,
+    /// Names the transaction for policy servers.
+    pub instance: String,
+    /// The content that BDAT brings.
+    pub chunks: Option<super::bdat::Chunks>,
+}
+
+impl Transaction {
+    pub fn queue_id(&self) -> String {
+        if self.id.is_empty() { "NOQUEUE".to_owned() } else { self.id.clone() }
+    }
+
+    /// What access tables asked for, on top of what they asked for before.
+    pub fn apply(&mut self, effects: Effects) {
+        let all = &mut self.effects;
+        all.hold |= effects.hold;
+        all.discard |= effects.discard;
+        all.filter = effects.filter.or(all.filter.take());
+        all.redirect = effects.redirect.or(all.redirect.take());
+        all.bcc.extend(effects.bcc);
+        all.prepend.extend(effects.prepend);
+    }
+}
+
+impl<S: Duplex> Session<S> {
+    pub async fn mail(&mut self, rest: &str) {
+        let verb = Verb::Mail;
+        if self.settings.helo_required && self.helo.is_none() {
+            return self.error(verb, "503 5.5.1 Error: send HELO/EHLO first").await;
+        }
+        if self.transaction.sender.is_some() {
+            return self.error(verb, "503 5.5.1 Error: nested MAIL command").await;
+        }
+        if matches!(smtp_command::path(rest, "FROM"), Err(PathError::Syntax)) {
+            return self.error(verb, "501 5.5.4 Syntax: MAIL FROM:<address>").await;
+        }
+        let settings = self.settings.clone();
+        if self.is_over(anvil::Event::Message, settings.limits.message_rate, "Message delivery request") {
+            let reply = format!("450 4.7.1 Error: too much mail from {}", self.peer.address);
+            return self.error(verb, &reply).await;
+        }
+        let Some(path) = self.read_path(rest, "FROM") else {
+            return self.error(verb, "501 5.1.7 Bad sender address syntax").await;
+        };
+        let mut transaction = match self.sender_parameters(&path) {
+            Ok(transaction) => transaction,
+            Err(reply) => return self.error(verb, &reply).await,
+        };
+        if !path.address.is_ascii() && settings.utf8 && settings.strict_utf8 && !transaction.utf8 {
+            return self.error(verb, "553 5.6.7 Must declare SMTPUTF8 to send unicode address").await;
+        }
+        self.transactions += 1;
+        let since = self.started.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        transaction.instance =
+            format!("{:x}.{:x}.{:x}.{}", std::process::id(), since.as_secs(), since.subsec_micros(), self.transactions);
+        let size = transaction.size;
+        self.transaction = transaction;
+        let mut refused = None;
+        if let Err(reply) = self.room_for(size) {
+            self.log_refusal("MAIL", &reply);
+            refused = Some(reply);
+        }
+        if refused.is_none() && !settings.delay_reject && !self.peer.is_user {
+            refused = self.check_mail().await.err();
+        }
+        match refused {
+            Some(reply) => {
+                self.transaction = Transaction::default();
+                self.error(verb, &reply).await;
+            }
+            None => self.good(verb, "250 2.1.0 Ok").await,
+        }
+    }
+
+    fn sender_parameters(&self, path: &Path<'_>) -> Result<Transaction, String> {
+        let mut made = Transaction { sender: Some(path.address.clone()), ..Transaction::default() };
+        let unsupported = |parameter: &str| Err(format!("555 5.5.4 Unsupported option: {parameter}"));
+        for parameter in &path.parameters {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let has_value = parameter.contains('=');
+            match name.to_ascii_uppercase().as_str() {
+                "SIZE" if has_value => {
+                    made.size = value.parse().map_err(|_| "501 5.5.4 Bad message size syntax".to_owned())?;
+                }
+                "BODY" if value.eq_ignore_ascii_case("8BITMIME") => made.encoding = Some("8bit"),
+                "BODY" if value.eq_ignore_ascii_case("7BIT") => made.encoding = Some("7bit"),
+                "SMTPUTF8" if !has_value && self.settings.utf8 => made.utf8 = true,
+                // Nobody logs in here, so who first sent it says nothing.
+                "AUTH" if has_value => {}
+                "RET" | "ENVID" if has_value && self.discards("dsn") => {
+                    return Err("501 5.7.1 DSN support is disabled".into());
+                }
+                "RET" if has_value => {
+                    let bad = || "501 5.5.4 Bad RET parameter syntax".to_owned();
+                    made.ret = match value.to_ascii_uppercase().as_str() {
+                        _ if made.ret != 0 => return Err(bad()),
+                        "FULL" => 1,
+                        "HDRS" => 2,
+                        _ => return Err(bad()),
+                    };
+                }
+                "ENVID" if has_value => {
+                    // It ends up in a notice, decoded: no controls.
+                    let id = xtext::decode(value).filter(|id| !id.is_empty() && !id.chars().any(char::is_control));
+                    if made.envelope_id.is_some() || id.is_none() {
+                        return Err("501 5.5.4 Bad ENVID parameter syntax".into());
+                    }
+                    made.envelope_id = id;
+                }
+                _ => return unsupported(parameter),
+            }
+        }
+        Ok(made)
+    }
+
+    /// Room for a message of this size, by message_size_limit, queue_minfree and the disk.
+    fn room_for(&self, size: u64) -> Result<(), String> {
+        let limit = self.settings.message_size_limit;
+        if limit > 0 && size > limit {
+            return Err("552 5.3.4 Message size exceeds fixed limit".into());
+        }
+        let needed = self.settings.queue_minfree.max(limit.saturating_mul(3) / 2).max(size);
+        match crate::sys::files::free_space(std::path::Path::new(".")) {
+            Ok((bytes, inodes)) if bytes < needed || inodes < 1 => {
+                self.log
+                    .warning(format!("not enough free space in mail queue: {bytes} bytes < 1.5*message size limit"));
+                Err("452 4.3.1 Insufficient system storage".into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub async fn rcpt(&mut self, rest: &str) -> Next {
+        let verb = Verb::Rcpt;
+        if let Err((reply, counts)) = self.recipient(rest).await {
+            if self.hang_up && reply.is_empty() {
+                self.count(verb, false);
+                return Next::Close;
+            }
+            if counts {
+                self.error(verb, &reply).await;
+            } else {
+                self.good(verb, &reply).await;
+            }
+        } else {
+            self.good(verb, "250 2.1.5 Ok").await;
+        }
+        Next::Continue
+    }
+
+    /// Takes a recipient. The error is the reply, and whether it is the client's fault.
+    async fn recipient(&mut self, rest: &str) -> Result<(), (String, bool)> {
+        let fault = |reply: &str| (reply.to_owned(), true);
+        if self.transaction.sender.is_none() {
+            return Err(fault("503 5.5.1 Error: need MAIL command"));
+        }
+        if self.transaction.chunks.is_some() {
+            return Err(fault("503 5.5.1 Error: RCPT after BDAT"));
+        }
+        if matches!(smtp_command::path(rest, "TO"), Err(PathError::Syntax)) {
+            return Err(fault("501 5.5.4 Syntax: RCPT TO:<address>"));
+        }
+        let settings = self.settings.clone();
+        if self.is_over(anvil::Event::Recipient, settings.limits.recipient_rate, "Recipient address") {
+            return Err((format!("450 4.7.1 Error: too many recipients from {}", self.peer.address), true));
+        }
+        let path = self.read_path(rest, "TO");
+        if path.as_ref().is_some_and(|path| path.address.is_empty()) {
+            self.warn_of_address("TO", "<>");
+        }
+        let Some(path) = path.filter(|path| !path.address.is_empty()) else {
+            return Err(fault("501 5.1.3 Bad recipient address syntax"));
+        };
+        let named = self.recipient_parameters(&path).map_err(|reply| (reply, true))?;
+        if !path.address.is_ascii() && settings.utf8 && settings.strict_utf8 && !self.transaction.utf8 {
+            return Err(fault("553 5.6.7 Must declare SMTPUTF8 to send unicode address"));
+        }
+        if self.transaction.recipients.len() >= settings.limits.recipients {
+            // A client that sends the rest in another transaction makes no mistake; one that goes on and on does.
+            self.transaction.overshoot += 1;
+            let counts = self.transaction.overshoot > settings.limits.recipient_overshoot;
+            return Err(("452 4.5.3 Error: too many recipients".to_owned(), counts));
+        }
+        self.check_recipient(&path.address, "RCPT").await.map_err(|reply| (reply, true))?;
+        if self.transaction.file.is_none() {
+            match self.shared.sink.reserve() {
+                Ok(file) => {
+                    if let Some(file) = &file {
+                        self.transaction.id = file.id().to_string();
+                        let client = self.shown();
+                        self.log.event(&Event::Client { queue_id: text(file.id().as_str()), client: text(&client) });
+                    }
+                    self.transaction.file = file;
+                }
+                Err(error) => {
+                    self.log.warning(format!("cannot create queue file: {error}"));
+                    return Err((error.reply(), true));
+                }
+            }
+        }
+        self.transaction.recipients.push(named);
+        Ok(())
+    }
+
+    /// RCPT parameters (RFC 3461 section 4).
+    fn recipient_parameters(&self, path: &Path<'_>) -> Result<Named, String> {
+        let mut named =
+            Named { address: path.address.clone(), original: Some(path.address.clone()), ..Named::default() };
+        named.dsn_original = Some(format!("rfc822;{}", path.written));
+        let mut has_original = false;
+        for parameter in &path.parameters {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let is_dsn = name.eq_ignore_ascii_case("NOTIFY") || name.eq_ignore_ascii_case("ORCPT");
+            if !is_dsn || !parameter.contains('=') {
+                return Err(format!("555 5.5.4 Unsupported option: {parameter}"));
+            }
+            if self.discards("dsn") {
+                return Err("501 5.7.1 DSN support is disabled".into());
+            }
+            if name.eq_ignore_ascii_case("NOTIFY") {
+                if named.notify != 0 {
+                    return Err("501 5.5.4 Error: Bad NOTIFY parameter syntax".into());
+                }
+                named.notify = notify_bits(value).map_err(|word| {
+                    if !word.is_empty() {
+                        self.log.warning(format!("unknown DSN NOTIFY command value \"{word}\" in \"{value}\""));
+                    }
+                    "501 5.5.4 Error: Bad NOTIFY parameter syntax".to_owned()
+                })?;
+            } else {
+                // What xtext decodes to ends up in a notice: no controls (faults.md A40).
+                let decoded = xtext::decode(value).filter(|text| {
+                    let parts = text.split_once(';');
+                    !has_original
+                        && !text.chars().any(char::is_control)
+                        && parts.is_some_and(|(kind, address)| !kind.is_empty() && !address.is_empty())
+                });
+                let decoded = decoded.ok_or_else(|| "501 5.5.4 Error: Bad ORCPT parameter syntax".to_owned())?;
+                has_original = true;
+                named.dsn_original = Some(decoded);
+            }
+        }
+        Ok(named)
+    }
+
+    /// The path of MAIL or RCPT; None, with a warning, for an address that is none.
+    fn read_path<'r>(&self, rest: &'r str, keyword: &str) -> Option<Path<'r>> {
+        let written = rest.split_once(':').map_or(rest, |(_, path)| path).trim();
+        if self.settings.strict_envelopes && !written.starts_with('<') {
+            self.warn_of_address(keyword, written);
+            return None;
+        }
+        match smtp_command::path(rest, keyword) {
+            Ok(path) => Some(path),
+            Err(_) => {
+                self.warn_of_address(keyword, written);
+                None
+            }
+        }
+    }
+
+    pub fn warn_of_address(&self, keyword: &str, written: &str) {
+        // A path that never ends is no address that could be shown.
+        if written.starts_with('<') && !written.contains('>') {
+            return;
+        }
+        let command = match keyword {
+            "FROM" => "MAIL",
+            "TO" => "RCPT",
+            other => other,
+        };
+        self.log.warning(format!("Illegal address syntax from {} in {command} command: {written}", self.shown()));
+    }
+
+    /// Counts an event; whether there are too many of it.
+    pub fn is_over(&mut self, event: anvil::Event, limit: u64, what: &str) -> bool {
+        if limit == 0 || self.peer.is_user || self.peer.is_in(&self.settings.limits.exceptions) {
+            return false;
+        }
+        let rate = self.shared.anvil.borrow_mut().count(self.peer.address, event, Instant::now());
+        if rate <= limit {
+            return false;
+        }
+        let service = &self.shared.service;
+        self.log.warning(format!("{what} rate limit exceeded: {rate} from {} for service {service}", self.shown()));
+        true
+    }
+}
+
+/// "NEVER" alone, or any of the others. The error is the word that is none of them, if that is the trouble.
+fn notify_bits(value: &str) -> Result<u32, String> {
+    let mut bits = 0;
+    for word in value.split(',') {
+        bits |= match word.to_ascii_uppercase().as_str() {
+            "NEVER" => notify::NEVER,
+            "SUCCESS" => notify::SUCCESS,
+            "FAILURE" => notify::FAILURE,
+            "DELAY" => notify::DELAY,
+            _ => return Err(word.to_owned()),
+        };
+    }
+    if bits & notify::NEVER == 0 || bits == notify::NEVER { Ok(bits) } else { Err(String::new()) }
+}

@@ -1,0 +1,148 @@
+//! The DNS, asked one question at a time, with the three answers that mail must tell apart: found, there is none, and
+//! nobody answered (which never returns or refuses mail for good).
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// What the DNS said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer<T> {
+    Found(Vec<T>),
+    /// The name exists and has no such record.
+    NoData,
+    NoName,
+    /// SERVFAIL, no server, no answer.
+    Failed,
+    /// No name that could be asked for.
+    Invalid,
+}
+
+impl<T> Answer<T> {
+    pub fn found(self) -> Option<Vec<T>> {
+        match self {
+            Answer::Found(all) => Some(all),
+            _ => None,
+        }
+    }
+
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Answer::Failed)
+    }
+
+    /// As the reference words it.
+    pub fn reason(&self) -> &str {
+        match self {
+            Answer::Found(_) => "",
+            Answer::NoData => "Host found but no data record of requested type",
+            Answer::NoName | Answer::Invalid => "Host not found",
+            Answer::Failed => "Host not found, try again",
+        }
+    }
+}
+
+/// The resolver of one process, by /etc/resolv.conf.
+#[derive(Clone)]
+pub struct Dns {
+    resolver: Option<TokioResolver>,
+}
+
+impl Dns {
+    /// Call it inside of the tokio runtime that will ask. `disabled` is disable_dns_lookups.
+    pub fn new(disabled: bool) -> Dns {
+        if disabled {
+            return Dns { resolver: None };
+        }
+        // Without a resolv.conf the C library asks this machine, and so do we.
+        let mut builder = TokioResolver::builder_tokio().unwrap_or_else(|_| {
+            let here = NameServerConfig::udp_and_tcp(IpAddr::V4(Ipv4Addr::LOCALHOST));
+            let config = ResolverConfig::from_parts(None, Vec::new(), vec![here]);
+            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+        });
+        // /etc/hosts is no part of the DNS.
+        builder.options_mut().use_hosts_file = ResolveHosts::Never;
+        Dns { resolver: builder.build().ok() }
+    }
+
+    async fn ask<T>(&self, name: &str, kind: RecordType, pick: impl Fn(&RData) -> Option<T>) -> Answer<T> {
+        let Some(resolver) = &self.resolver else { return Answer::Failed };
+        let query = format!("{}.", name.trim_end_matches('.'));
+        // The strict reading of names, for those beyond ASCII, knows no "under_score".
+        let query = if query.is_ascii() { Name::from_ascii(&query) } else { Name::from_utf8(&query) };
+        let Some(query) = query.ok().filter(|_| !name.contains(':')) else { return Answer::Invalid };
+        match resolver.lookup(query, kind).await {
+            Ok(lookup) => {
+                let found: Vec<T> = lookup.answers().iter().filter_map(|record| pick(&record.data)).collect();
+                if found.is_empty() { Answer::NoData } else { Answer::Found(found) }
+            }
+            Err(error) if error.is_nx_domain() => Answer::NoName,
+            Err(error) if error.is_no_records_found() => Answer::NoData,
+            Err(_) => Answer::Failed,
+        }
+    }
+
+    /// Mail exchangers: preference and name; "" is the null MX of RFC 7505.
+    pub async fn mx(&self, name: &str) -> Answer<(u16, String)> {
+        self.ask(name, RecordType::MX, |data| match data {
+            RData::MX(mx) => Some((mx.preference, host(&mx.exchange))),
+            _ => None,
+        })
+        .await
+    }
+
+    pub async fn ns(&self, name: &str) -> Answer<String> {
+        self.ask(name, RecordType::NS, |data| match data {
+            RData::NS(ns) => Some(host(&ns.0)),
+            _ => None,
+        })
+        .await
+    }
+
+    pub async fn txt(&self, name: &str) -> Answer<String> {
+        self.ask(name, RecordType::TXT, |data| match data {
+            RData::TXT(txt) => {
+                let bytes: Vec<u8> = txt.txt_data.iter().flat_map(|part| part.iter().copied()).collect();
+                Some(String::from_utf8_lossy(&bytes).into_owned())
+            }
+            _ => None,
+        })
+        .await
+    }
+
+    pub async fn a(&self, name: &str) -> Answer<IpAddr> {
+        self.ask(name, RecordType::A, |data| match data {
+            RData::A(a) => Some(IpAddr::V4(a.0)),
+            _ => None,
+        })
+        .await
+    }
+
+    pub async fn aaaa(&self, name: &str) -> Answer<IpAddr> {
+        self.ask(name, RecordType::AAAA, |data| match data {
+            RData::AAAA(a) => Some(IpAddr::V6(a.0)),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Addresses of both kinds. One kind that nobody answers for does not hide the other.
+    pub async fn addresses(&self, name: &str) -> Answer<IpAddr> {
+        match (self.a(name).await, self.aaaa(name).await) {
+            (Answer::Found(mut all), Answer::Found(more)) => {
+                all.extend(more);
+                Answer::Found(all)
+            }
+            (Answer::Found(all), _) | (_, Answer::Found(all)) => Answer::Found(all),
+            (Answer::Failed, _) | (_, Answer::Failed) => Answer::Failed,
+            (Answer::NoName, _) => Answer::NoName,
+            (Answer::Invalid, _) => Answer::Invalid,
+            _ => Answer::NoData,
+        }
+    }
+}
+
+fn host(name: &Name) -> String {
+    name.to_utf8().trim_end_matches('.').to_owned()
+}
