@@ -3,26 +3,40 @@
 //! miscounts are miscounted alike. Where the reference's output is random (ties follow its hash tables) the keys' bytes
 //! decide; it behaves as under LC_ALL=C.
 
-/// From lines to tallies.
-mod collect;
 /// 1.3.0's shorter reasons.
 mod condense;
+/// Threads.
+mod engine;
+/// What a line says.
+mod fact;
 /// Parts of a line.
 mod fields;
 /// Getopt::Long's habits.
 mod getopt;
 /// Lines from files.
 mod input;
+/// Values by text.
+mod map;
+/// Sizes by queue id.
+mod messages;
 /// The command line.
 mod options;
+/// Our own options.
+mod ours;
+/// From lines to facts.
+mod read;
 /// smtpd's verdicts.
 mod reject;
 /// The text report.
 mod report;
 /// Orders of lists.
 mod sort;
+/// From facts to tallies.
+mod state;
 /// What is counted.
 mod tallies;
+/// Facts as bytes.
+mod tape;
 /// Addresses and reasons.
 mod text;
 /// Numbers in columns.
@@ -32,11 +46,12 @@ use super::{Applet, Invocation, Purpose};
 use crate::exit::{Exit, Failure};
 use crate::log::line::MONTHS;
 use crate::sys::files::reason;
-use collect::v130::NewerCollector;
-use collect::{Collector, Now};
-use input::Lines;
+use input::Feed;
 use options::{Day, Newer, Options, Request, Version};
-use std::ffi::OsString;
+use ours::Ours;
+use read::v130::NewerReader;
+use read::{Now, Reader};
+use state::State;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
@@ -57,12 +72,8 @@ const DIED: Exit = Exit(255);
 
 fn run(call: &Invocation) -> Result<Exit, Failure> {
     let mut errors = std::io::stderr();
-    let (wanted, args) = compatibility(&call.args);
-    let name = wanted.unwrap_or_default();
-    let Some(version) = Version::of(&name) else {
-        let text = format!("fatal: the report of version {name} is not known here, only those of 1.1.5 and 1.3.0");
-        return Err(Failure::new(Exit::UNAVAILABLE, text));
-    };
+    let (ours, args) = Ours::parse(&call.args)?;
+    let version = ours.version;
     let now = clock();
     let request = match version {
         Version::Stable => options::parse(&call.program, &args),
@@ -98,7 +109,7 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
         let _ = writeln!(errors, "{warning}");
     }
     if let Some(newer) = &options.newer {
-        return summarise_newer(&options, newer, &now, &mut errors);
+        return summarise_newer(&options, newer, &ours, &now);
     }
     let day = options.day.map(|day| match day {
         Day::Today => now.clone(),
@@ -109,38 +120,53 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
     let wanted = day.as_ref().map(|day| {
         [format!("{} ", month_and_day(day)).into_bytes(), day.strftime("%Y-%m-%dT").to_string().into_bytes()]
     });
-    let mut collector = Collector::new(&options, Now::of(&now), wanted);
-    read_all(&options.files, &mut collector, &mut errors);
+    let mut state = State::new(&options, None);
+    let reader = Reader::new(&options, Now::of(&now), wanted);
+    engine::read(Feed::new(&options.files), || reader.clone(), &mut state, threads(&ours, &options), engine::PIECE);
+    state.finish()?;
     let mut out = BufWriter::with_capacity(64 * 1024, std::io::stdout().lock());
-    report::write(&mut out, &collector.tallies, &options, day_name.as_deref())?;
+    report::write(&mut out, &state.tallies, &options, day_name.as_deref())?;
     finish(&mut out, &options)?;
     // The process ends here; taking millions of table entries apart first would cost a tenth of the run.
-    std::mem::forget(collector);
+    std::mem::forget(state);
     Ok(Exit::OK)
 }
 
+/// How many threads read. What is read in a moment is not worth starting any.
+fn threads(ours: &Ours, options: &Options) -> usize {
+    const SMALL: u64 = 4 << 20;
+    if let Some(threads) = ours.threads {
+        return threads;
+    }
+    let size = |name| std::fs::metadata(name).map_or(0, |file| if file.is_file() { file.len() } else { SMALL });
+    if !options.files.is_empty() && options.files.iter().map(size).sum::<u64>() < SMALL {
+        return 1;
+    }
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// The report of 1.3.0.
-fn summarise_newer(
-    options: &Options,
-    newer: &Newer,
-    now: &jiff::Zoned,
-    errors: &mut impl Write,
-) -> Result<Exit, Failure> {
-    let create = |path: &Option<PathBuf>| -> Result<Option<Box<dyn Write>>, Failure> {
+fn summarise_newer(options: &Options, newer: &Newer, ours: &Ours, now: &jiff::Zoned) -> Result<Exit, Failure> {
+    let create = |path: &Option<PathBuf>| -> Result<Option<Box<dyn Write + Send>>, Failure> {
         let Some(path) = path else { return Ok(None) };
         let file = File::create(path).map_err(|error| {
             Failure::new(DIED, format!("fatal: cannot write {}: {}", path.display(), reason(&error)))
         })?;
         Ok(Some(Box::new(BufWriter::new(file))))
     };
-    let mut collector = NewerCollector::new(options, newer, Now::of(now));
-    collector.side_outputs(create(&newer.unprocessed)?, create(&newer.debug)?);
-    read_all(&options.files, &mut collector, errors);
-    collector.finish()?;
+    let mut state = State::new(options, create(&newer.debug)?.map(|debug| debug as Box<dyn Write>));
+    let feed = Feed::new(&options.files);
+    let reader = |unprocessed| NewerReader::new(options, newer, Now::of(now), unprocessed);
+    match create(&newer.unprocessed)? {
+        // Those lines are written in their order.
+        Some(unprocessed) => engine::read_alone(feed, reader(Some(unprocessed)), &mut state, engine::PIECE),
+        None => engine::read(feed, || reader(None), &mut state, threads(ours, options), engine::PIECE),
+    }
+    state.finish()?;
     let mut out = BufWriter::with_capacity(64 * 1024, std::io::stdout().lock());
-    report::v130::write(&mut out, &collector.common.tallies, options, newer)?;
+    report::v130::write(&mut out, &state.tallies, options, newer)?;
     finish(&mut out, options)?;
-    std::mem::forget(collector);
+    std::mem::forget(state);
     Ok(Exit::OK)
 }
 
@@ -153,43 +179,6 @@ fn finish(out: &mut impl Write, options: &Options) -> Result<(), Failure> {
     }
     out.flush()?;
     Ok(())
-}
-
-/// Which version's report is asked for, by `--compat VERSION` (ours, so only in its full spelling) or
-/// PFLOGSUMM_COMPAT, and the arguments without it.
-fn compatibility(args: &[OsString]) -> (Option<String>, Vec<OsString>) {
-    let mut wanted = std::env::var("PFLOGSUMM_COMPAT").ok();
-    let mut rest = Vec::with_capacity(args.len());
-    let mut args = args.iter();
-    while let Some(arg) = args.next() {
-        if arg == "--" {
-            rest.push(arg.clone());
-            break;
-        } else if arg == "--compat" {
-            wanted = Some(args.next().map(|version| version.to_string_lossy().into_owned()).unwrap_or_default());
-        } else if let Some(version) = arg.to_string_lossy().strip_prefix("--compat=") {
-            wanted = Some(version.to_owned());
-        } else {
-            rest.push(arg.clone());
-        }
-    }
-    rest.extend(args.cloned());
-    (wanted, rest)
-}
-
-/// The files in their order, or standard input. One that cannot be read is named, and the next is taken.
-fn read_all(files: &[OsString], collector: &mut impl Lines, errors: &mut impl Write) {
-    let standard_input = [OsString::from("-")];
-    for name in if files.is_empty() { standard_input.as_slice() } else { files } {
-        let done = if name == "-" {
-            input::lines(std::io::stdin().lock(), collector)
-        } else {
-            File::open(name).and_then(|file| input::lines(file, collector))
-        };
-        if let Err(error) = done {
-            let _ = writeln!(errors, "Can't open {}: {}.", name.to_string_lossy(), reason(&error));
-        }
-    }
 }
 
 /// The time now; SOURCE_DATE_EPOCH fixes it.
