@@ -17,7 +17,7 @@ const _: () = assert!(PIECE > LONGEST);
 /// any size of pieces.
 pub fn read<L: Lines>(feed: Feed, reader: impl Fn() -> L + Sync, sink: &mut impl Sink, threads: usize, size: usize) {
     if threads < 2 {
-        return read_alone(feed, reader(), sink, size);
+        return read_alone(feed, &mut reader(), sink, size);
     }
     // As many pieces are under way as there are tapes: whoever has none waits, so memory is bounded.
     let (give_back, spare) = sync_channel(threads * 2);
@@ -52,10 +52,10 @@ pub fn read<L: Lines>(feed: Feed, reader: impl Fn() -> L + Sync, sink: &mut impl
 }
 
 /// Reads all logs into `sink` in this thread.
-pub fn read_alone(mut feed: Feed, mut reader: impl Lines, sink: &mut impl Sink, size: usize) {
-    let mut piece = Vec::new();
-    while feed.fill(&mut piece, size) {
-        reader.piece(&piece, sink);
+pub fn read_alone(mut feed: Feed, reader: &mut impl Lines, sink: &mut impl Sink, size: usize) {
+    let mut piece = vec![0; size];
+    while let Some(length) = feed.fill(&mut piece) {
+        reader.piece(&piece[..length], sink);
     }
 }
 
@@ -67,24 +67,22 @@ fn work<L: Lines>(
     done: &SyncSender<(u64, std::thread::Result<Tape>)>,
     size: usize,
 ) {
-    let mut piece = Vec::new();
+    let mut piece = vec![0; size];
     loop {
         // First the tape, then the piece: whoever has a piece can always go on.
         let Ok(mut tape) = spare.lock().unwrap_or_else(PoisonError::into_inner).recv() else { return };
-        let number = {
+        let (number, length) = {
             let mut feed = feed.lock().unwrap_or_else(PoisonError::into_inner);
             let (feed, next) = &mut *feed;
-            if !feed.fill(&mut piece, size) {
-                return;
-            }
+            let Some(length) = feed.fill(&mut piece) else { return };
             let number = *next;
             *next += 1;
-            number
+            (number, length)
         };
         let facts = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             tape.clear();
             reader.begin();
-            reader.piece(&piece, &mut tape);
+            reader.piece(&piece[..length], &mut tape);
             tape
         }));
         let failed = facts.is_err();

@@ -64,7 +64,7 @@ impl Feed {
         Feed { names, current: None, rest: Vec::new(), passing: false }
     }
 
-    /// A source of its own, for tests and for what is no file.
+    /// A source of its own, for what is no file.
     pub fn of(source: Box<dyn Read + Send>) -> Feed {
         let mut feed = Feed::new(&[]);
         feed.names.clear();
@@ -72,21 +72,20 @@ impl Feed {
         feed
     }
 
-    /// Fills `piece` with whole lines, about as many bytes as it has room for (`size`, more than [`LONGEST`]). False at
-    /// the end of all logs.
-    pub fn fill(&mut self, piece: &mut Vec<u8>, size: usize) -> bool {
-        piece.clear();
-        piece.append(&mut self.rest);
-        let mut filled = piece.len();
-        piece.resize(size.max(filled + 1), 0);
+    /// Fills `piece` (longer than [`LONGEST`], and always the same) with whole lines and gives their length; None at the
+    /// end of all logs.
+    pub fn fill(&mut self, piece: &mut [u8]) -> Option<usize> {
+        // It was behind a line's end in a piece of the same length.
+        let mut filled = self.rest.len().min(piece.len());
+        piece[..filled].copy_from_slice(&self.rest[..filled]);
+        self.rest.clear();
         loop {
             let Some((name, source)) = &mut self.current else {
                 if filled > 0 {
                     break;
                 }
                 let Some(name) = self.names.pop_front() else {
-                    piece.clear();
-                    return false;
+                    return None;
                 };
                 match open(&name) {
                     Ok(source) => self.current = Some((name, source)),
@@ -135,8 +134,7 @@ impl Feed {
             }
             break;
         }
-        piece.truncate(filled);
-        true
+        Some(filled)
     }
 }
 
@@ -163,10 +161,9 @@ mod tests {
                 self.0.push(line.to_vec());
             }
         }
-        let (mut found, mut feed, mut piece) = (Found(Vec::new()), Feed::of(Box::new(source)), Vec::new());
-        while feed.fill(&mut piece, LONGEST * 2) {
-            assert!(piece.len() <= LONGEST * 2);
-            found.piece(&piece, &mut super::super::tape::Tape::default());
+        let (mut found, mut feed, mut piece) = (Found(Vec::new()), Feed::of(Box::new(source)), vec![0; LONGEST * 2]);
+        while let Some(length) = feed.fill(&mut piece) {
+            found.piece(&piece[..length], &mut super::super::tape::Tape::default());
         }
         found.0
     }

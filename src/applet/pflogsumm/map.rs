@@ -112,6 +112,10 @@ impl<V> Map<V> {
         self.entries.get(place as usize).map(|entry| self.text(entry))
     }
 
+    pub fn entry(&self, place: u32) -> Option<(&[u8], &V)> {
+        self.entries.get(place as usize).map(|entry| (self.text(entry), &entry.value))
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &V)> {
         self.entries.iter().map(|entry| (self.text(entry), &entry.value))
     }

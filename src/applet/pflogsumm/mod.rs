@@ -23,6 +23,8 @@ mod messages;
 mod options;
 /// Our own options.
 mod ours;
+/// A shard's facts in a file.
+mod partial;
 /// From lines to facts.
 mod read;
 /// smtpd's verdicts.
@@ -33,6 +35,8 @@ mod report;
 mod sort;
 /// From facts to tallies.
 mod state;
+/// From logs to a report.
+mod summary;
 /// What is counted.
 mod tallies;
 /// Facts as bytes.
@@ -44,17 +48,10 @@ mod units;
 
 use super::{Applet, Invocation, Purpose};
 use crate::exit::{Exit, Failure};
-use crate::log::line::MONTHS;
-use crate::sys::files::reason;
-use input::Feed;
-use options::{Day, Newer, Options, Request, Version};
+use options::{Options, Request, Version};
 use ours::Ours;
-use read::v130::NewerReader;
-use read::{Now, Reader};
-use state::State;
-use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use summary::Job;
 
 pub const APPLET: Applet = Applet {
     name: "pflogsumm",
@@ -108,64 +105,16 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
     for warning in warnings {
         let _ = writeln!(errors, "{warning}");
     }
-    if let Some(newer) = &options.newer {
-        return summarise_newer(&options, newer, &ours, &now);
+    let job = Job { options: &options, ours: &ours, now: &now };
+    if let Some(to) = &ours.partial {
+        job.write_partial(to)?;
+        return Ok(Exit::OK);
     }
-    let day = options.day.map(|day| match day {
-        Day::Today => now.clone(),
-        // Two hours before the last midnight, as the reference steps back.
-        Day::Yesterday => now.saturating_sub(jiff::Span::new().hours(i64::from(now.hour()) + 2)),
-    });
-    let day_name = day.as_ref().map(month_and_day);
-    let wanted = day.as_ref().map(|day| {
-        [format!("{} ", month_and_day(day)).into_bytes(), day.strftime("%Y-%m-%dT").to_string().into_bytes()]
-    });
-    let mut state = State::new(&options, None);
-    let reader = Reader::new(&options, Now::of(&now), wanted);
-    engine::read(Feed::new(&options.files), || reader.clone(), &mut state, threads(&ours, &options), engine::PIECE);
-    state.finish()?;
+    let state = if ours.merge { job.merge()? } else { job.count()? };
     let mut out = BufWriter::with_capacity(64 * 1024, std::io::stdout().lock());
-    report::write(&mut out, &state.tallies, &options, day_name.as_deref())?;
+    job.report(&mut out, &state)?;
     finish(&mut out, &options)?;
     // The process ends here; taking millions of table entries apart first would cost a tenth of the run.
-    std::mem::forget(state);
-    Ok(Exit::OK)
-}
-
-/// How many threads read. What is read in a moment is not worth starting any.
-fn threads(ours: &Ours, options: &Options) -> usize {
-    const SMALL: u64 = 4 << 20;
-    if let Some(threads) = ours.threads {
-        return threads;
-    }
-    let size = |name| std::fs::metadata(name).map_or(0, |file| if file.is_file() { file.len() } else { SMALL });
-    if !options.files.is_empty() && options.files.iter().map(size).sum::<u64>() < SMALL {
-        return 1;
-    }
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// The report of 1.3.0.
-fn summarise_newer(options: &Options, newer: &Newer, ours: &Ours, now: &jiff::Zoned) -> Result<Exit, Failure> {
-    let create = |path: &Option<PathBuf>| -> Result<Option<Box<dyn Write + Send>>, Failure> {
-        let Some(path) = path else { return Ok(None) };
-        let file = File::create(path).map_err(|error| {
-            Failure::new(DIED, format!("fatal: cannot write {}: {}", path.display(), reason(&error)))
-        })?;
-        Ok(Some(Box::new(BufWriter::new(file))))
-    };
-    let mut state = State::new(options, create(&newer.debug)?.map(|debug| debug as Box<dyn Write>));
-    let feed = Feed::new(&options.files);
-    let reader = |unprocessed| NewerReader::new(options, newer, Now::of(now), unprocessed);
-    match create(&newer.unprocessed)? {
-        // Those lines are written in their order.
-        Some(unprocessed) => engine::read_alone(feed, reader(Some(unprocessed)), &mut state, engine::PIECE),
-        None => engine::read(feed, || reader(None), &mut state, threads(ours, options), engine::PIECE),
-    }
-    state.finish()?;
-    let mut out = BufWriter::with_capacity(64 * 1024, std::io::stdout().lock());
-    report::v130::write(&mut out, &state.tallies, options, newer)?;
-    finish(&mut out, options)?;
     std::mem::forget(state);
     Ok(Exit::OK)
 }
@@ -188,10 +137,4 @@ fn clock() -> jiff::Zoned {
         Some(time) => time.to_zoned(jiff::tz::TimeZone::system()),
         None => jiff::Zoned::now(),
     }
-}
-
-/// "Nov 24", "Nov  4"
-fn month_and_day(day: &jiff::Zoned) -> String {
-    let month = usize::try_from(day.month()).ok().and_then(|month| MONTHS.get(month - 1)).unwrap_or(&"");
-    format!("{month} {:2}", day.day())
 }

@@ -45,9 +45,10 @@ const TABLE: &[(&str, Takes)] = &[
 ];
 
 /// Whose options, rules and report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Version {
     /// 1.1.5
+    #[default]
     Stable,
     /// 1.3.0
     Newer,
@@ -136,6 +137,13 @@ pub struct Options {
     pub verp: Option<i64>,
     pub zero_fill: bool,
     pub files: Vec<OsString>,
+}
+
+impl Options {
+    /// Whose rules lines are read by.
+    pub fn rules(&self) -> &'static str {
+        if self.newer.is_some() { Version::Newer.name() } else { Version::Stable.name() }
+    }
 }
 
 /// What to do.

@@ -4,14 +4,19 @@
 use super::options::Version;
 use crate::exit::{Exit, Failure};
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
 /// What is asked for beyond the reference.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Ours {
     /// --compat, or PFLOGSUMM_COMPAT: whose report.
     pub version: Version,
     /// --threads
     pub threads: Option<usize>,
+    /// --partial: where the facts go instead of a report.
+    pub partial: Option<PathBuf>,
+    /// --merge: the files are such partials.
+    pub merge: bool,
 }
 
 /// More than any machine has cores.
@@ -20,7 +25,7 @@ const MOST_THREADS: usize = 1024;
 impl Ours {
     /// Takes our options out of the arguments.
     pub fn parse(args: &[OsString]) -> Result<(Ours, Vec<OsString>), Failure> {
-        let mut ours = Ours { version: Version::Stable, threads: None };
+        let mut ours = Ours::default();
         let mut version = std::env::var("PFLOGSUMM_COMPAT").unwrap_or_default();
         let mut rest = Vec::with_capacity(args.len());
         let mut args = args.iter();
@@ -44,6 +49,8 @@ impl Ours {
                     let number = number.filter(|number| (1..=MOST_THREADS).contains(number));
                     ours.threads = Some(number.ok_or_else(|| wrong(name, &text, "a number of threads"))?);
                 }
+                "--partial" => ours.partial = Some(value(name)?.into()),
+                "--merge" if glued.is_none() => ours.merge = true,
                 _ => rest.push(arg.clone()),
             }
         }

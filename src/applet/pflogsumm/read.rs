@@ -43,6 +43,9 @@ pub struct Reader<'o> {
     last_day: Option<u8>,
     /// Whether the lines at hand may have "[ID ...] " in them.
     ids: bool,
+    /// How the line before began, and its stamp: many lines are of the same second and host.
+    before: Vec<u8>,
+    stamp: Stamp,
 }
 
 impl<'o> Reader<'o> {
@@ -62,7 +65,29 @@ impl<'o> Reader<'o> {
             wanted,
             last_day: None,
             ids: true,
+            before: Vec::new(),
+            stamp: Stamp::default(),
         }
+    }
+
+    /// Stamp and text of a line.
+    #[inline]
+    fn split<'a>(&mut self, bytes: &'a [u8]) -> Option<(Stamp, &'a [u8])> {
+        // The second differs first.
+        let known = self.before.len();
+        if bytes.get(14) == self.before.get(14)
+            && let Some((before, rest)) = bytes.split_at_checked(known)
+            && known > 0
+            && before == self.before
+            && !rest.is_empty()
+        {
+            return Some((self.stamp, rest));
+        }
+        let Line { stamp, rest, .. } = Line::parse(bytes)?;
+        self.before.clear();
+        self.before.extend_from_slice(&bytes[..bytes.len() - rest.len()]);
+        self.stamp = stamp;
+        Some((stamp, rest))
     }
 
     fn postfix(&mut self, stamp: Stamp, rest: &[u8], sink: &mut impl Sink) {
@@ -81,7 +106,7 @@ impl<'o> Reader<'o> {
         }
         match service {
             b"master" => sink.take(Fact::Master(text::after_last(rest, b": ").unwrap_or_default())),
-            b"smtpd" | b"postscreen" => self.server(stamp, word, rest, sink),
+            b"smtpd" | b"postscreen" => self.server(stamp, &line, rest, sink),
             _ => self.message(stamp, service, word, rest, sink),
         }
     }
@@ -181,31 +206,39 @@ impl<'o> Reader<'o> {
         sink.take(Fact::Verdict { hour, verdict, why });
     }
 
-    /// smtpd and postscreen: a message's client, a verdict, the sessions.
-    fn server(&self, stamp: Stamp, word: &[u8], rest: &[u8], sink: &mut impl Sink) {
+    /// smtpd and postscreen: a message's client, a verdict, the sessions. The client stands, like a verdict, behind any
+    /// "[NUMBER]: ID: "; nearly always that is the beginning of the content.
+    fn server(&self, stamp: Stamp, line: &Postfix<'_>, rest: &[u8], sink: &mut impl Sink) {
         let mut verdict = None;
-        for at in memchr_iter(b']', rest) {
-            let Some([b':', b' ', content @ ..]) = rest.get(at + 1..) else { continue };
-            let before = rest.get(..at).unwrap_or_default();
-            let number = before.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-            if number == 0 || before.get(before.len().wrapping_sub(number + 1)) != Some(&b'[') {
-                continue;
-            }
-            let id = content.iter().position(|&byte| !text::is_word(byte)).unwrap_or(content.len());
-            let Some(said) = content.get(id..).and_then(|tail| tail.strip_prefix(b": ")).filter(|_| id > 0) else {
-                continue;
-            };
+        let mut look = |content: &[u8], sink: &mut _| {
+            let Some(said) = said(content) else { return false };
             if let Some(client) = said.strip_prefix(b"client=").filter(|client| !client.is_empty()) {
-                // At least one byte, then up to a comma.
-                let end = memchr(b',', client.get(1..).unwrap_or_default()).map_or(client.len(), |comma| comma + 1);
-                let domain = client_domain(client.get(..end).unwrap_or_default()).filter(|domain| truth(domain));
-                sink.take(Fact::Arrive { hour: stamp.hour, id: word, client: domain.as_deref(), process: None });
-                return;
+                self.client(stamp, line.word, client, sink);
+                return true;
             }
             if verdict.is_none()
                 && let Some(end) = memchr(b':', said).filter(|&end| said.get(end + 1) == Some(&b' '))
             {
                 verdict = Verdict::of(said.get(..end).unwrap_or_default());
+            }
+            false
+        };
+        let begin = if line.regular {
+            if look(line.content, sink) {
+                return;
+            }
+            rest.len() - line.content.len()
+        } else {
+            0
+        };
+        let tail = rest.get(begin..).unwrap_or_default();
+        for at in memchr_iter(b']', tail) {
+            let Some([b':', b' ', content @ ..]) = tail.get(at + 1..) else { continue };
+            let before = rest.get(..begin + at).unwrap_or_default();
+            let number = before.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+            let tag = number > 0 && before.get(before.len().wrapping_sub(number + 1)) == Some(&b'[');
+            if tag && look(content, sink) {
+                return;
             }
         }
         if let Some(verdict) = verdict {
@@ -213,6 +246,14 @@ impl<'o> Reader<'o> {
         } else if self.options.smtpd_stats {
             self.session(stamp, rest, sink);
         }
+    }
+
+    /// "NAME[ADDRESS], sasl_method=...": a message's client.
+    fn client(&self, stamp: Stamp, id: &[u8], client: &[u8], sink: &mut impl Sink) {
+        // At least one byte, then up to a comma.
+        let end = memchr(b',', client.get(1..).unwrap_or_default()).map_or(client.len(), |comma| comma + 1);
+        let domain = client_domain(client.get(..end).unwrap_or_default()).filter(|domain| truth(domain));
+        sink.take(Fact::Arrive { hour: stamp.hour, id, client: domain.as_deref(), process: None });
     }
 
     /// "connect from" and "disconnect from".
@@ -332,6 +373,12 @@ impl<'o> Reader<'o> {
     }
 }
 
+/// What follows "ID: ".
+fn said(content: &[u8]) -> Option<&[u8]> {
+    let id = content.iter().position(|&byte| !text::is_word(byte)).filter(|&id| id > 0)?;
+    content.get(id..)?.strip_prefix(b": ")
+}
+
 /// "/cleanup[N]: ... reject: header TEXT"
 fn cleanup_verdict(rest: &[u8]) -> Option<(Verdict, &'static [u8], &[u8])> {
     const PARTS: [&[u8]; 3] = [b"header", b"body", b"END-OF-MESSAGE"];
@@ -374,7 +421,7 @@ impl Lines for Reader<'_> {
         {
             return;
         }
-        let Some(Line { stamp, rest, .. }) = Line::parse(bytes) else { return };
+        let Some((stamp, rest)) = self.split(bytes) else { return };
         if !rest.starts_with(b"postfix") && !rest.starts_with(&self.options.syslog_name) {
             return;
         }

@@ -3,7 +3,7 @@
 
 use super::text::{self, Folding, after_each, client_domain, client_organisation, find, split_once};
 use crate::log::line::is_space;
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr_iter, memchr2, memchr2_iter, memrchr2};
 use std::borrow::Cow;
 
 /// One verdict as it is counted.
@@ -34,26 +34,26 @@ pub struct Style {
 pub fn read<'a>(line: &'a [u8], style: &Style) -> Reject<'a> {
     let (kind, client, said) = parts(line).unwrap_or_default();
     let mut reason = if style.verbose { Cow::Borrowed(said) } else { shorten(kind, said, style.newer) };
-    let sender = sender(said, style);
+    let sender = || sender(said, style);
     let with_sender = |mut about: Vec<u8>| {
         if style.add_from {
             about.extend_from_slice(b"  (");
-            about.extend_from_slice(&sender);
+            about.extend_from_slice(&sender());
             about.push(b')');
         }
         about
     };
     let domain = if style.newer { client_organisation(client) } else { client_domain(client).unwrap_or_default() };
     let by_client = || match style.add_to {
-        true => [&domain, b"  (".as_slice(), &parties(&sender, said, style), b")"].concat(),
+        true => [&domain, b"  (".as_slice(), &parties(&sender(), said, style), b")"].concat(),
         false => with_sender(domain.to_vec()),
     };
     let about = if reason.starts_with(b"Sender address rejected:") {
         match (style.newer, style.add_from || style.add_to) {
-            (false, _) => sender.clone().into_owned(),
+            (false, _) => sender().into_owned(),
             // The missing ">" is the reference's.
-            (true, false) => [&domain, b" (<".as_slice(), &sender, b")"].concat(),
-            (true, true) => [&domain, b" (".as_slice(), &parties(&sender, said, style), b")"].concat(),
+            (true, false) => [&domain, b" (<".as_slice(), &sender(), b")"].concat(),
+            (true, true) => [&domain, b" (".as_slice(), &parties(&sender(), said, style), b")"].concat(),
         }
     } else if reason.starts_with(b"Recipient address rejected:") || is_user_unknown(&reason) {
         with_sender(recipient(said, style).into_owned())
@@ -233,20 +233,19 @@ fn slice(text: Cow<'_, [u8]>, from: usize, to: usize) -> Cow<'_, [u8]> {
 /// The first clause after a ": " or "; " (and a "[...] ") that ends in ";" or ",".
 fn clause(reason: &[u8]) -> Option<(usize, usize)> {
     let ends = |from: usize| {
-        let length = reason.get(from..)?.iter().position(|byte| matches!(byte, b';' | b','))?;
+        let length = memchr2(b';', b',', reason.get(from..)?)?;
         (length > 0).then_some((from, from + length))
     };
     // Without any ";" or "," no place can match; one look keeps this linear.
-    let last_end = reason.iter().rposition(|byte| matches!(byte, b';' | b','))?;
-    memchr_iter(b' ', &reason[..last_end]).filter(|&at| at > 0 && matches!(reason[at - 1], b':' | b';')).find_map(
-        |at| {
-            let from = at + 1;
-            let bracket = reason.get(from) == Some(&b'[');
-            let inner = bracket.then(|| memchr(b']', &reason[from..])).flatten().filter(|&length| length > 1);
-            let after = inner.map(|length| from + length + 1).filter(|&after| reason.get(after) == Some(&b' '));
-            after.and_then(|after| ends(after + 1)).or_else(|| ends(from))
-        },
-    )
+    let last_end = memrchr2(b';', b',', reason)?;
+    memchr2_iter(b':', b';', &reason[..last_end]).find_map(|at| {
+        let from = at + 2;
+        (at + 1 < last_end && reason[at + 1] == b' ').then_some(())?;
+        let bracket = reason.get(from) == Some(&b'[');
+        let inner = bracket.then(|| memchr(b']', &reason[from..])).flatten().filter(|&length| length > 1);
+        let after = inner.map(|length| from + length + 1).filter(|&after| reason.get(after) == Some(&b' '));
+        after.and_then(|after| ends(after + 1)).or_else(|| ends(from))
+    })
 }
 
 /// "client X blocked", "Client host X blocked", "Sender address X blocked" lose all before "blocked".

@@ -20,6 +20,10 @@ impl Tape {
         &self.bytes.0
     }
 
+    pub fn append(&mut self, other: &Tape) {
+        self.bytes.0.extend_from_slice(other.bytes());
+    }
+
     pub fn clear(&mut self) {
         self.bytes.0.clear();
     }

@@ -46,6 +46,11 @@ impl<'o> NewerReader<'o> {
         }
     }
 
+    /// The end of the input.
+    pub fn finish(&mut self) -> std::io::Result<()> {
+        self.unprocessed.as_mut().map_or(Ok(()), |out| out.flush())
+    }
+
     /// The longest text behind a report line's count.
     fn room(&self) -> usize {
         self.newer.width.map_or(usize::MAX, |width| width.saturating_sub(14).max(4))
@@ -68,7 +73,8 @@ impl<'o> NewerReader<'o> {
 
     /// Whether a rule knows the line.
     fn postfix(&mut self, stamp: Stamp, rest: &[u8], sink: &mut impl Sink) -> bool {
-        let Some(Postfix { service, word, content }) = Postfix::parse(rest, &self.common.options.syslog_name) else {
+        let Some(Postfix { service, word, content, .. }) = Postfix::parse(rest, &self.common.options.syslog_name)
+        else {
             return false;
         };
         self.common.follow_calendar(stamp, sink);
