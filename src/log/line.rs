@@ -156,7 +156,7 @@ fn word(content: &[u8]) -> &[u8] {
     let mut at = 0;
     for chunk in chunks {
         let bytes = u64::from_le_bytes(*chunk);
-        let ends = equal(bytes, b':') | (bytes.wrapping_sub(EACH * 0x21) & !bytes & EACH * 0x80);
+        let ends = equal(bytes, b':') | (bytes.wrapping_sub(EACH * 0x21) & !bytes & (EACH * 0x80));
         if ends != 0 {
             at += ends.trailing_zeros() as usize / 8;
             if matches!(content.get(at), Some(b':' | b' ')) {
@@ -178,7 +178,7 @@ const EACH: u64 = 0x0101_0101_0101_0101;
 /// The highest bit of the lowest byte that is `byte`; those above it may be wrong.
 fn equal(bytes: u64, byte: u8) -> u64 {
     let differ = bytes ^ (EACH * u64::from(byte));
-    differ.wrapping_sub(EACH) & !differ & EACH * 0x80
+    differ.wrapping_sub(EACH) & !differ & (EACH * 0x80)
 }
 
 /// Where the first of two bytes stands, or the length; for texts too short for memchr to pay.

@@ -169,6 +169,10 @@ pub enum Fact<'a> {
         host: &'a [u8],
         level: &'a [u8],
     },
+    /// Lines of another hour than before; hours of the wall clock since 1970 (--accurate).
+    Hour(i64),
+    /// A line that is looked for (--trace).
+    Line(&'a [u8]),
 }
 
 impl<'a> Fact<'a> {
@@ -223,6 +227,8 @@ impl<'a> Fact<'a> {
             Fact::ScreenAction { action, address } => to.tag(24).text(action).text(address),
             Fact::TlsError { what, host } => to.tag(25).text(what).text(host),
             Fact::TlsLevel { host, level } => to.tag(26).text(host).text(level),
+            Fact::Hour(hour) => to.tag(27).signed(hour),
+            Fact::Line(line) => to.tag(28).text(line),
         };
     }
 
@@ -304,6 +310,8 @@ impl<'a> Fact<'a> {
             24 => Fact::ScreenAction { action: from.text()?, address: from.text()? },
             25 => Fact::TlsError { what: from.text()?, host: from.text()? },
             26 => Fact::TlsLevel { host: from.text()?, level: from.text()? },
+            27 => Fact::Hour(from.signed()?),
+            28 => Fact::Line(from.text()?),
             _ => return None,
         })
     }

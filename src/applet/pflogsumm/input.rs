@@ -2,16 +2,26 @@
 //! the rest passed over, so that memory is bounded whatever comes in. Files are read, not mapped: a rotation that
 //! truncates one ends the reading and kills nobody.
 
+/// What journalctl gives.
+mod journal;
+/// Rotated logs.
+mod order;
 /// What a file is packed in.
 mod packed;
+/// How far the reading is.
+mod progress;
+
+pub use order::in_order;
 
 use super::fact::Sink;
 use crate::sys::files::reason;
 use memchr::{memchr, memchr_iter, memrchr};
+use progress::Progress;
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::process::{Command, Stdio};
 
 /// Bytes of a line that are looked at.
 pub const LONGEST: usize = 64 * 1024;
@@ -52,6 +62,7 @@ pub struct Feed {
     rest: Vec<u8>,
     /// Whether the line's beginning was handed over already, because it was too long.
     passing: bool,
+    progress: Progress,
 }
 
 impl Feed {
@@ -61,7 +72,23 @@ impl Feed {
         if names.is_empty() {
             names.push_back("-".into());
         }
-        Feed { names, current: None, rest: Vec::new(), passing: false }
+        Feed { names, current: None, rest: Vec::new(), passing: false, progress: Progress::default() }
+    }
+
+    /// The mail lines of the systemd journal, from this second on if one is given.
+    pub fn journal(since: Option<&str>) -> io::Result<Feed> {
+        let mut command = Command::new("journalctl");
+        command.args(["--quiet", "--no-pager", "--output=export", "SYSLOG_FACILITY=2"]);
+        command.args(since.map(|since| format!("--since={since}")));
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        let out = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        Ok(Feed::of(packed::unpacked(out)?))
+    }
+
+    /// Shows on a terminal how far the reading is.
+    pub fn with_progress(mut self) -> Feed {
+        self.progress = Progress::of(&self.names);
+        self
     }
 
     /// A source of its own, for what is no file.
@@ -85,6 +112,7 @@ impl Feed {
                     break;
                 }
                 let Some(name) = self.names.pop_front() else {
+                    self.progress.end();
                     return None;
                 };
                 match open(&name) {
@@ -134,6 +162,7 @@ impl Feed {
             }
             break;
         }
+        self.progress.add(filled);
         Some(filled)
     }
 }

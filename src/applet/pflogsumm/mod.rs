@@ -3,10 +3,14 @@
 //! miscounts are miscounted alike. Where the reference's output is random (ties follow its hash tables) the keys' bytes
 //! decide; it behaves as under LC_ALL=C.
 
+/// Messages from run to run.
+mod carried;
 /// 1.3.0's shorter reasons.
 mod condense;
 /// Threads.
 mod engine;
+/// What only the accurate outputs tell.
+mod extras;
 /// What a line says.
 mod fact;
 /// Parts of a line.
@@ -23,8 +27,12 @@ mod messages;
 mod options;
 /// Our own options.
 mod ours;
+/// What the numbers are written as.
+mod output;
 /// A shard's facts in a file.
 mod partial;
+/// Parts of the time.
+mod range;
 /// From lines to facts.
 mod read;
 /// smtpd's verdicts.
@@ -49,7 +57,7 @@ mod units;
 use super::{Applet, Invocation, Purpose};
 use crate::exit::{Exit, Failure};
 use options::{Options, Request, Version};
-use ours::Ours;
+use ours::{Ours, Output};
 use std::io::{BufWriter, Write};
 use summary::Job;
 
@@ -69,9 +77,9 @@ const DIED: Exit = Exit(255);
 
 fn run(call: &Invocation) -> Result<Exit, Failure> {
     let mut errors = std::io::stderr();
-    let (ours, args) = Ours::parse(&call.args)?;
-    let version = ours.version;
     let now = clock();
+    let (ours, args) = Ours::parse(&call.args, &now)?;
+    let version = ours.version;
     let request = match version {
         Version::Stable => options::parse(&call.program, &args),
         Version::Newer => options::v130::parse(&call.program, &args, now.date()),
@@ -80,7 +88,7 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
         Version::Stable => options::usage(&call.program),
         Version::Newer => options::v130::usage(&call.program),
     };
-    let (options, warnings) = match request {
+    let (mut options, warnings) = match request {
         Request::Report(options, warnings) => (options, warnings),
         Request::Help => {
             writeln!(std::io::stdout(), "{}", usage())?;
@@ -105,17 +113,31 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
     for warning in warnings {
         let _ = writeln!(errors, "{warning}");
     }
+    options.accurate = ours.accurate;
     let job = Job { options: &options, ours: &ours, now: &now };
+    let mut out = BufWriter::with_capacity(64 * 1024, std::io::stdout().lock());
     if let Some(to) = &ours.partial {
         job.write_partial(to)?;
-        return Ok(Exit::OK);
+    } else if let Some(term) = &ours.trace {
+        return job.trace(&mut out, term);
+    } else if ours.output == Output::Events {
+        job.events(&mut out)?;
+    } else if ours.output == Output::Differences {
+        job.differences(&mut out)?;
+    } else {
+        let state = if ours.merge { job.merge()? } else { job.count()? };
+        if options.accurate {
+            job.outputs(&mut out, &state)?;
+        } else {
+            job.report(&mut out, &state)?;
+        }
+        if ours.output == Output::Text && ours.html.is_none() {
+            finish(&mut out, &options)?;
+        }
+        // The process ends here; taking millions of table entries apart first would cost a tenth of the run.
+        std::mem::forget(state);
     }
-    let state = if ours.merge { job.merge()? } else { job.count()? };
-    let mut out = BufWriter::with_capacity(64 * 1024, std::io::stdout().lock());
-    job.report(&mut out, &state)?;
-    finish(&mut out, &options)?;
-    // The process ends here; taking millions of table entries apart first would cost a tenth of the run.
-    std::mem::forget(state);
+    out.flush()?;
     Ok(Exit::OK)
 }
 
@@ -126,7 +148,6 @@ fn finish(out: &mut impl Write, options: &Options) -> Result<(), Failure> {
         out.flush()?;
         let _ = std::process::Command::new("mailq").status();
     }
-    out.flush()?;
     Ok(())
 }
 

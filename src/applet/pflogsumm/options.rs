@@ -108,10 +108,12 @@ impl Top {
 }
 
 /// What the command line asks for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// What only 1.3.0 knows; None makes the report that of 1.1.5.
     pub newer: Option<Newer>,
+    /// Count right; never together with `newer`.
+    pub accurate: bool,
     pub day: Option<Day>,
     pub hosts: Top,
     pub users: Top,
@@ -142,7 +144,11 @@ pub struct Options {
 impl Options {
     /// Whose rules lines are read by.
     pub fn rules(&self) -> &'static str {
-        if self.newer.is_some() { Version::Newer.name() } else { Version::Stable.name() }
+        match self.newer {
+            _ if self.accurate => "accurate",
+            Some(_) => Version::Newer.name(),
+            None => Version::Stable.name(),
+        }
     }
 }
 
@@ -190,6 +196,7 @@ pub fn parse(program: &str, args: &[OsString]) -> Request {
     };
     let options = Options {
         newer: None,
+        accurate: false,
         day,
         bounces: limit("bounce-detail", "bounce-detail", "bounce-detail"),
         deferrals: limit("deferral-detail", "deferral-detail", "deferral-detail"),

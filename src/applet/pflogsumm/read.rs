@@ -1,6 +1,8 @@
 //! From lines to [`Fact`]s, each line by itself. What counts and what does not follows the reference line for line,
 //! habits included; DIFFERENCES in the manual page names the exceptions.
 
+/// What the reference miscounts, counted right.
+pub mod accurate;
 /// The rules of 1.3.0.
 pub mod v130;
 
@@ -10,6 +12,7 @@ use super::fields::{
 };
 use super::input::Lines;
 use super::options::{Options, Top};
+use super::range::Range;
 use super::reject::{self, Reject, Style};
 use super::text::{self, Folding, client_domain, find};
 use crate::log::line::{Line, Postfix, Stamp, digits};
@@ -23,11 +26,12 @@ pub struct Now {
     pub year: i64,
     /// From 0.
     pub month: i64,
+    pub day: i64,
 }
 
 impl Now {
     pub fn of(time: &jiff::Zoned) -> Now {
-        Now { year: i64::from(time.year()), month: i64::from(time.month()) - 1 }
+        Now { year: i64::from(time.year()), month: i64::from(time.month()) - 1, day: time.day().into() }
     }
 }
 
@@ -39,6 +43,9 @@ pub struct Reader<'o> {
     now: Now,
     /// The beginnings of the lines of the day asked for.
     wanted: Option<[Vec<u8>; 2]>,
+    range: Range,
+    /// Whether it matters when a message is done with.
+    follows: bool,
     /// The day of the month of the line before.
     last_day: Option<u8>,
     /// Whether the lines at hand may have "[ID ...] " in them.
@@ -50,7 +57,13 @@ pub struct Reader<'o> {
 
 impl<'o> Reader<'o> {
     /// `wanted`: how lines of the wanted day begin, in both kinds of stamps.
-    pub fn new(options: &'o Options, now: Now, wanted: Option<[Vec<u8>; 2]>) -> Reader<'o> {
+    pub fn new(
+        options: &'o Options,
+        now: Now,
+        wanted: Option<[Vec<u8>; 2]>,
+        range: Range,
+        follows: bool,
+    ) -> Reader<'o> {
         let folding = Folding { ignore_case: options.ignore_case, uucp: options.uucp, verp: options.verp };
         Reader {
             options,
@@ -60,9 +73,12 @@ impl<'o> Reader<'o> {
                 add_from: options.rej_add_from,
                 add_to: options.newer.as_ref().is_some_and(|newer| newer.rej_add_to),
                 newer: options.newer.is_some(),
+                organisations: options.accurate,
             },
             now,
             wanted,
+            range,
+            follows,
             last_day: None,
             ids: true,
             before: Vec::new(),
@@ -291,10 +307,15 @@ impl<'o> Reader<'o> {
         self.ids.then(|| without_id(rest)).flatten()
     }
 
+    /// What the clock on the wall showed; other than [`Reader::seconds`] it believes a stamp's own year.
+    fn wall(&self, stamp: Stamp) -> i64 {
+        let year = stamp.year.map_or_else(|| self.year(stamp), i64::from);
+        seconds(year, stamp)
+    }
+
     /// Seconds on a scale of its own.
     fn seconds(&self, stamp: Stamp) -> i64 {
-        let days = days_from_civil(self.year(stamp), i64::from(stamp.month) + 1, i64::from(stamp.day));
-        days * 86_400 + i64::from(stamp.hour) * 3600 + i64::from(stamp.minute) * 60 + i64::from(stamp.second)
+        seconds(self.year(stamp), stamp)
     }
 
     /// "to=<...>, relay=..., delay=..., status=..."
@@ -364,6 +385,10 @@ impl<'o> Reader<'o> {
             if find(rest, b": uid=").is_some() || find(rest, b": sender=").is_some() {
                 sink.take(Fact::Arrive { hour: stamp.hour, id, client: Some(b"pickup"), process: None });
             }
+        } else if service == b"qmgr" {
+            if self.follows && rest.ends_with(b": removed") {
+                sink.take(Fact::Removed(id));
+            }
         } else if service == b"smtp"
             && self.options.smtp != Top::None
             && let Some((host, failure)) = old_failure(rest)
@@ -371,6 +396,12 @@ impl<'o> Reader<'o> {
             sink.take(Fact::Unreachable { why: &failure.to_ascii_lowercase(), host });
         }
     }
+}
+
+/// Seconds since 1970 of a wall clock.
+fn seconds(year: i64, stamp: Stamp) -> i64 {
+    let days = days_from_civil(year, i64::from(stamp.month) + 1, i64::from(stamp.day));
+    days * 86_400 + i64::from(stamp.hour) * 3600 + i64::from(stamp.minute) * 60 + i64::from(stamp.second)
 }
 
 /// What follows "ID: ".
@@ -422,6 +453,9 @@ impl Lines for Reader<'_> {
             return;
         }
         let Some((stamp, rest)) = self.split(bytes) else { return };
+        if !self.range.is_all() && !self.range.has(self.wall(stamp)) {
+            return;
+        }
         if !rest.starts_with(b"postfix") && !rest.starts_with(&self.options.syslog_name) {
             return;
         }

@@ -28,11 +28,21 @@ pub struct Style {
     pub add_to: bool,
     /// By the rules of 1.3.0.
     pub newer: bool,
+    /// Clients as 1.3.0 names them.
+    pub organisations: bool,
 }
 
 /// Reads a line's text (everything after the host) that holds "reject: KIND from CLIENT: REASON".
 pub fn read<'a>(line: &'a [u8], style: &Style) -> Reject<'a> {
-    let (kind, client, said) = parts(line).unwrap_or_default();
+    of(line, parts(line).unwrap_or_default(), style)
+}
+
+/// The same for "KIND from CLIENT: REASON", the text of a verdict.
+pub fn read_text<'a>(text: &'a [u8], style: &Style) -> Option<Reject<'a>> {
+    Some(of(text, kind_and_client(text)?, style))
+}
+
+fn of<'a>(line: &'a [u8], (kind, client, said): (&'a [u8], &'a [u8], &'a [u8]), style: &Style) -> Reject<'a> {
     let mut reason = if style.verbose { Cow::Borrowed(said) } else { shorten(kind, said, style.newer) };
     let sender = || sender(said, style);
     let with_sender = |mut about: Vec<u8>| {
@@ -43,7 +53,11 @@ pub fn read<'a>(line: &'a [u8], style: &Style) -> Reject<'a> {
         }
         about
     };
-    let domain = if style.newer { client_organisation(client) } else { client_domain(client).unwrap_or_default() };
+    let domain = if style.newer || style.organisations {
+        client_organisation(client)
+    } else {
+        client_domain(client).unwrap_or_default()
+    };
     let by_client = || match style.add_to {
         true => [&domain, b"  (".as_slice(), &parties(&sender(), said, style), b")"].concat(),
         false => with_sender(domain.to_vec()),
@@ -91,17 +105,20 @@ fn parts(line: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
         if !WORDS.iter().any(|word| line[..at].ends_with(word)) {
             continue;
         }
-        let rest = &line[at + 2..];
-        let Some(kind_end) = rest.iter().position(|&byte| is_space(byte)).filter(|&end| end > 0) else { continue };
-        let Some(rest_of) = rest[kind_end..].strip_prefix(b" from ") else { continue };
-        let Some(client_end) = rest_of.iter().position(|&byte| is_space(byte)) else { continue };
-        let (client, said) = rest_of.split_at(client_end);
-        let (Some(client), Some(said)) = (client.strip_suffix(b":"), said.strip_prefix(b" ")) else { continue };
-        if !client.is_empty() {
-            return Some((&rest[..kind_end], client, said));
+        if let Some(found) = kind_and_client(&line[at + 2..]) {
+            return Some(found);
         }
     }
     None
+}
+
+/// "KIND from CLIENT: REST"
+fn kind_and_client(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let kind_end = text.iter().position(|&byte| is_space(byte)).filter(|&end| end > 0)?;
+    let rest = text[kind_end..].strip_prefix(b" from ")?;
+    let (client, said) = rest.split_at(rest.iter().position(|&byte| is_space(byte))?);
+    let (client, said) = (client.strip_suffix(b":")?, said.strip_prefix(b" ")?);
+    (!client.is_empty()).then_some((&text[..kind_end], client, said))
 }
 
 fn is_user_unknown(reason: &[u8]) -> bool {
@@ -307,6 +324,7 @@ mod tests {
         add_from: false,
         add_to: false,
         newer: false,
+        organisations: false,
     };
 
     fn read_line(line: &str, style: &Style) -> (String, String, String) {

@@ -3,6 +3,8 @@
 /// What 1.3.0 knows of messages.
 mod v130;
 
+use super::carried::Carried;
+use super::extras::Extras;
 use super::fact::{Deferral, Fact, Level, Reason, Sink, Verdict};
 use super::fields::{domain_or_all, longest};
 use super::messages::{Messages, key};
@@ -20,6 +22,8 @@ pub struct State<'o> {
     pub tallies: Tallies,
     messages: Messages,
     newer: Option<NewerMessages<'o>>,
+    pub extras: Option<Box<Extras>>,
+    pub carried: Option<Carried>,
     /// When each smtpd process took its connection.
     connected: HashMap<Option<u64>, i64>,
     last_day: i64,
@@ -38,7 +42,9 @@ impl<'o> State<'o> {
                 ..Tallies::default()
             },
             messages: Messages::default(),
-            newer: options.newer.is_some().then(|| NewerMessages::new(debug)),
+            newer: (options.newer.is_some() || options.accurate).then(|| NewerMessages::new(debug, options.accurate)),
+            extras: options.accurate.then(Box::default),
+            carried: None,
             connected: HashMap::new(),
             last_day: 0,
             today: 0,
@@ -47,15 +53,39 @@ impl<'o> State<'o> {
 
     /// The end of the input.
     pub fn finish(&mut self) -> std::io::Result<()> {
+        if self.options.accurate {
+            let tallies = &mut self.tallies;
+            tallies.received = tallies.received.saturating_sub(tallies.newer.withdrawn);
+            tallies.day_changes = tallies.days.len() as u64;
+            if self.options.zero_fill {
+                tallies.days.iter_mut().for_each(|day| day.traffic.filled = 5);
+            }
+        }
         match &mut self.newer {
             Some(newer) => newer.finish(&mut self.tallies),
             None => Ok(()),
         }
     }
 
+    /// Takes over the messages that an earlier run left under way.
+    pub fn carry(&mut self, carried: Carried) {
+        for (id, message) in carried.messages() {
+            match &mut self.newer {
+                Some(newer) => newer.carry(id, message.size, message.client.as_deref()),
+                None => {
+                    self.messages.arrive(key(id), message.client.as_deref());
+                    if message.size != 0 {
+                        self.messages.set_size(key(id), message.size);
+                    }
+                }
+            }
+        }
+        self.carried = Some(carried);
+    }
+
     /// A new day begins with each line whose day of the month is not the one before.
     fn day(&mut self, (year, month, day): (i64, i64, i64)) {
-        if day == self.last_day && !self.tallies.days.is_empty() {
+        if day == self.last_day && !self.tallies.days.is_empty() && !self.options.accurate {
             return;
         }
         let changed = day != self.last_day;
@@ -66,7 +96,10 @@ impl<'o> State<'o> {
             days.push(Day { year, month, day, ..Day::default() });
             days.len() - 1
         });
-        if changed {
+        if let Some(carried) = &mut self.carried {
+            carried.day((year, month, day));
+        }
+        if changed && !self.options.accurate {
             self.tallies.day_changes += 1;
             if self.options.zero_fill {
                 let row = &mut days[self.today].traffic;
@@ -84,11 +117,17 @@ impl<'o> State<'o> {
         if let Some(day) = self.tallies.days.get_mut(self.today) {
             day.traffic.add(column);
         }
+        if let Some(extras) = &mut self.extras {
+            extras.count(column);
+        }
     }
 
     fn arrive(&mut self, hour: u8, id: &[u8], client: Option<&[u8]>, process: Option<u64>) {
         self.count(hour, Column::Received);
         self.tallies.received += 1;
+        if let Some(carried) = &mut self.carried {
+            carried.arrive(id, client);
+        }
         match &mut self.newer {
             Some(newer) => newer.arrive(id, client.unwrap_or_default(), process),
             None => self.messages.arrive(key(id), client),
@@ -98,6 +137,9 @@ impl<'o> State<'o> {
     /// The queue manager's first line of a message with a size counts, if smtpd or pickup took the message in: not
     /// forwarded mail, not notices.
     fn sender(&mut self, id: &[u8], address: &[u8], size: u64) {
+        if let Some(carried) = &mut self.carried {
+            carried.size(id, size);
+        }
         let client = match &mut self.newer {
             Some(newer) => newer.set_size(id, size),
             None => self.messages.set_size(key(id), size),
@@ -118,6 +160,9 @@ impl<'o> State<'o> {
             let traffic = map.of(key);
             traffic.messages += 1;
             traffic.bytes = traffic.bytes.saturating_add(size);
+        }
+        if let Some(extras) = &mut self.extras {
+            extras.sender(tallies.senders.place(address).0, self.today);
         }
         tallies.bytes_received = tallies.bytes_received.saturating_add(size);
     }
@@ -140,6 +185,9 @@ impl<'o> State<'o> {
         domain.bytes = domain.bytes.saturating_add(size);
         domain.delay += delay;
         domain.longest = longest(domain.longest, delay);
+        if let Some(extras) = &mut self.extras {
+            extras.delay(user.domain, delay);
+        }
         tallies.delivered += 1;
         tallies.bytes_delivered = tallies.bytes_delivered.saturating_add(size);
         if size == 0 {
@@ -176,7 +224,11 @@ impl<'o> State<'o> {
             None => self.messages.first_deferral(key(id)),
         };
         self.tallies.deferred += u64::from(first);
-        let domain = self.tallies.recipient_domains.of(&domain(self.options, address));
+        let name = domain(self.options, address);
+        if let (Some(extras), Some(why)) = (&mut self.extras, why) {
+            *extras.destinations.of(&name).of(why.reason) += 1;
+        }
+        let domain = self.tallies.recipient_domains.of(&name);
         domain.deferrals += 1;
         domain.longest = longest(domain.longest, delay);
     }
@@ -193,6 +245,9 @@ impl<'o> State<'o> {
         *total += 1;
         if let Some(Reason { kind, reason, about }) = why {
             *map.of(kind).of(reason).of(about) += 1;
+        }
+        if let (Some(extras), Some(why), Verdict::Reject) = (&mut self.extras, &why, verdict) {
+            extras.reject(why, self.today);
         }
     }
 
@@ -260,7 +315,17 @@ impl Sink for State<'_> {
             Fact::Span(date) => {
                 self.tallies.newer.span.get_or_insert([date; 2])[1] = date;
             }
+            Fact::Hour(hour) => {
+                if let Some(extras) = &mut self.extras {
+                    extras.hour(hour);
+                }
+            }
             other => {
+                if let (Some(carried), Fact::Removed(id) | Fact::Canceled(id) | Fact::Withdraw(id)) =
+                    (&mut self.carried, other)
+                {
+                    carried.removed(id);
+                }
                 if let Some(newer) = &mut self.newer {
                     newer.take(&mut self.tallies, other);
                 }

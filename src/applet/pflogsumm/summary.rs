@@ -1,21 +1,28 @@
 //! From the logs of a command line to its report.
 
+use super::carried::Carried;
 use super::engine;
-use super::input::Feed;
+use super::input::{self, Feed};
 use super::options::{Day, Newer, Options};
-use super::ours::Ours;
+use super::ours::{Ours, Output};
+use super::output::numbers::Numbers;
+use super::output::trace::{self, Finder, Found};
+use super::output::{chart, differences, events, hints, html, prometheus};
 use super::partial;
+use super::range::{self, Range};
+use super::read::accurate::AccurateReader;
 use super::read::v130::NewerReader;
 use super::read::{Now, Reader};
 use super::report;
 use super::state::State;
 use super::{DIED, fact::Sink};
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::log::line::MONTHS;
 use crate::sys::files::reason;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// What a command line asks for.
@@ -29,9 +36,34 @@ impl<'a> Job<'a> {
     /// The tallies of all logs.
     pub fn count(&self) -> Result<State<'a>, Failure> {
         let mut state = self.state()?;
-        self.read(Feed::new(&self.options.files), self.threads(), engine::PIECE, &mut state)?;
+        if let Some(path) = &self.ours.state {
+            state.carry(Carried::load(path)?);
+        }
+        self.read(self.feed()?, self.threads(), engine::PIECE, &mut state)?;
         state.finish()?;
+        if let (Some(path), Some(carried)) = (&self.ours.state, &state.carried) {
+            carried.save(path)?;
+        }
         Ok(state)
+    }
+
+    /// The logs.
+    pub fn feed(&self) -> Result<Feed, Failure> {
+        if self.ours.journal {
+            let since = self.ours.range.from.and_then(|from| jiff::Timestamp::from_second(from).ok());
+            // The range is of the wall clock, as journalctl's.
+            let since = since.map(|time| time.strftime("%Y-%m-%d %H:%M:%S").to_string());
+            let feed = Feed::journal(since.as_deref());
+            return feed.map_err(|error| {
+                Failure::new(Exit::UNAVAILABLE, format!("fatal: cannot run journalctl: {}", reason(&error)))
+            });
+        }
+        let files = &self.options.files;
+        if self.ours.in_order {
+            let reader = AccurateReader::new(self.options, Now::of(self.now), Range::default());
+            return Ok(Feed::new(&input::in_order(files, |stamp| reader.at(stamp))).with_progress());
+        }
+        Ok(Feed::new(files).with_progress())
     }
 
     /// The tallies of shards that --partial wrote, in the order of the command line.
@@ -47,7 +79,7 @@ impl<'a> Job<'a> {
     /// Writes the facts of all logs instead of a report.
     pub fn write_partial(&self, to: &Path) -> Result<(), Failure> {
         let mut writer = partial::Writer::create(to, self.options)?;
-        self.read(Feed::new(&self.options.files), self.threads(), engine::PIECE, &mut writer)?;
+        self.read(self.feed()?, self.threads(), engine::PIECE, &mut writer)?;
         writer.finish()
     }
 
@@ -56,6 +88,80 @@ impl<'a> Job<'a> {
             Some(newer) => report::v130::write(out, &state.tallies, self.options, newer),
             None => report::write(out, &state.tallies, self.options, self.day().as_ref().map(month_and_day).as_deref()),
         }
+    }
+
+    /// What is asked for of the accurate numbers.
+    pub fn outputs(&self, out: &mut impl Write, state: &State<'_>) -> Result<(), Failure> {
+        let numbers = Numbers::of(state, self.options, self.now);
+        if let Some(path) = &self.ours.html {
+            let mut report = Vec::new();
+            self.report(&mut report, state)?;
+            let report = String::from_utf8_lossy(&report);
+            if path == Path::new("-") {
+                html::write(out, &numbers, &report)?;
+            } else {
+                let mut file = create(path)?;
+                html::write(&mut file, &numbers, &report)?;
+                file.flush()?;
+            }
+            if self.ours.output == Output::Text {
+                return Ok(());
+            }
+        }
+        match self.ours.output {
+            Output::Json => numbers.write_json(out)?,
+            Output::Prometheus => prometheus::write(out, &numbers)?,
+            _ => {
+                self.report(out, state)?;
+                if self.ours.chart {
+                    chart::write(out, &numbers)?;
+                }
+                hints::write(out, &numbers.hints)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// --ndjson
+    pub fn events(&self, out: &mut impl Write) -> Result<(), Failure> {
+        Ok(events::write(out, self.feed()?, self.accurate_reader(), engine::PIECE)?)
+    }
+
+    /// --explain-differences
+    pub fn differences(&self, out: &mut impl Write) -> Result<(), Failure> {
+        if self.options.newer.is_some() {
+            return Err(Failure::new(Exit::USAGE, "fatal: differences are explained for 1.1.5 only"));
+        }
+        let right = Options { accurate: true, ..self.options.clone() };
+        let plain = Options { accurate: false, ..self.options.clone() };
+        let old = Job { options: &plain, ours: self.ours, now: self.now };
+        let new = Job { options: &right, ours: self.ours, now: self.now };
+        let (old, new) = ((old.stable_reader(), old.state()?), (new.accurate_reader(), new.state()?));
+        Ok(differences::write(out, self.feed()?, old, new, engine::PIECE)?)
+    }
+
+    /// --trace; status 1 when nothing is found, as grep's.
+    pub fn trace(&self, out: &mut impl Write, term: &OsStr) -> Result<Exit, Failure> {
+        let files = &self.options.files;
+        if files.is_empty() || files.iter().any(|file| file == "-") {
+            return Err(Failure::new(
+                Exit::USAGE,
+                "fatal: --trace reads the logs more than once: it needs their names",
+            ));
+        }
+        let reader = self.accurate_reader();
+        let threads = self.threads();
+        let found = trace::trace(out, term.as_bytes(), &reader, |words| {
+            let mut found = Found::default();
+            engine::read(Feed::new(files), || Finder::new(words), &mut found, threads, engine::PIECE);
+            Ok(found)
+        })?;
+        out.flush()?;
+        Ok(if found { Exit::OK } else { Exit::FAIL })
+    }
+
+    fn accurate_reader(&self) -> AccurateReader<'a> {
+        AccurateReader::new(self.options, Now::of(self.now), self.accurate_range())
     }
 
     fn state(&self) -> Result<State<'a>, Failure> {
@@ -68,27 +174,47 @@ impl<'a> Job<'a> {
 
     /// Reads a feed by the rules that are asked for.
     fn read(&self, feed: Feed, threads: usize, size: usize, sink: &mut impl Sink) -> Result<(), Failure> {
-        let now = Now::of(self.now);
+        let (now, range) = (Now::of(self.now), self.ours.range);
         match &self.options.newer {
             // Lines that no rule knows are written in their order.
             Some(newer @ Newer { unprocessed: Some(path), .. }) => {
-                let mut reader = NewerReader::new(self.options, newer, now, Some(create(path)?));
+                let mut reader = NewerReader::new(self.options, newer, now, range, Some(create(path)?));
                 engine::read_alone(feed, &mut reader, sink, size);
                 reader.finish()?;
             }
             Some(newer) => {
-                engine::read(feed, || NewerReader::new(self.options, newer, now, None), sink, threads, size);
+                engine::read(feed, || NewerReader::new(self.options, newer, now, range, None), sink, threads, size);
+            }
+            None if self.options.accurate => {
+                let reader = self.accurate_reader();
+                engine::read(feed, || reader.clone(), sink, threads, size);
             }
             None => {
-                let wanted = self.day().map(|day| {
-                    let iso = day.strftime("%Y-%m-%dT").to_string();
-                    [format!("{} ", month_and_day(&day)).into_bytes(), iso.into_bytes()]
-                });
-                let reader = Reader::new(self.options, now, wanted);
+                let reader = self.stable_reader();
                 engine::read(feed, || reader.clone(), sink, threads, size);
             }
         }
         Ok(())
+    }
+
+    /// Reads by the rules of 1.1.5.
+    pub fn stable_reader(&self) -> Reader<'a> {
+        let wanted = self.day().map(|day| {
+            let iso = day.strftime("%Y-%m-%dT").to_string();
+            [format!("{} ", month_and_day(&day)).into_bytes(), iso.into_bytes()]
+        });
+        Reader::new(self.options, Now::of(self.now), wanted, self.ours.range, self.ours.state.is_some())
+    }
+
+    /// -d as a part of the time.
+    pub fn accurate_range(&self) -> Range {
+        let Some(day) = self.day() else { return self.ours.range };
+        let from = range::wall(day.date().to_datetime(jiff::civil::Time::midnight()));
+        let (first, end) = (self.ours.range.from, self.ours.range.to);
+        Range {
+            from: Some(first.map_or(from, |first| first.max(from))),
+            to: Some(end.map_or(from + 86_400, |end| end.min(from + 86_400))),
+        }
     }
 
     /// 1.1.5's -d.

@@ -1,5 +1,6 @@
 //! Compressed logs are read as they lie there; the kind shows in a file's first bytes, not in its name.
 
+use super::journal;
 use std::io::{self, Cursor, Read};
 
 /// What a decoder may take; `xz -9` wants 65 MiB, and a file that asks for more was not made by a log rotation.
@@ -10,7 +11,7 @@ const WINDOW_LOG: u32 = 26;
 /// The source without what it is packed in.
 pub fn unpacked(source: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
     let mut source = source;
-    let mut start = [0; 6];
+    let mut start = [0; journal::START];
     let mut known = 0;
     // A pipe may give less at a time than it has.
     while known < start.len() {
@@ -29,12 +30,12 @@ pub fn unpacked(source: impl Read + Send + 'static) -> io::Result<Box<dyn Read +
             decoder.window_log_max(WINDOW_LOG)?;
             Box::new(decoder)
         }
-        [0xfd, b'7', b'z', b'X', b'Z', 0] => {
+        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => {
             let decoder = liblzma::stream::Stream::new_stream_decoder(MEMORY, liblzma::stream::CONCATENATED)?;
             Box::new(liblzma::read::XzDecoder::new_stream(whole, decoder))
         }
         [b'B', b'Z', b'h', b'1'..=b'9', ..] => Box::new(bzip2::read::MultiBzDecoder::new(whole)),
-        _ => Box::new(whole),
+        _ => journal::translated(&start[..known], whole).unwrap_or_else(|plain| plain),
     })
 }
 

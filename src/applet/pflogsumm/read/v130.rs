@@ -12,6 +12,7 @@ use crate::applet::pflogsumm::fields::{
 };
 use crate::applet::pflogsumm::input::Lines;
 use crate::applet::pflogsumm::options::{Newer, Options, Top};
+use crate::applet::pflogsumm::range::Range;
 use crate::applet::pflogsumm::text::{self, find};
 use crate::log::line::{Line, Postfix, Stamp};
 use memchr::{memchr, memchr_iter};
@@ -34,11 +35,12 @@ impl<'o> NewerReader<'o> {
         options: &'o Options,
         newer: &'o Newer,
         now: Now,
+        range: Range,
         unprocessed: Option<Box<dyn Write + Send + 'o>>,
     ) -> NewerReader<'o> {
         let day = |date: jiff::civil::Date| days_from_civil(date.year().into(), date.month().into(), date.day().into());
         NewerReader {
-            common: Reader::new(options, now, None),
+            common: Reader::new(options, now, None, range, true),
             newer,
             span: newer.range.map(|(first, last)| (day(first), day(last))),
             last_date: None,
@@ -62,6 +64,9 @@ impl<'o> NewerReader<'o> {
         if let Some((first, last)) = self.span
             && !(first..=last).contains(&days_from_civil(date.0, date.1 + 1, date.2))
         {
+            return false;
+        }
+        if !self.common.range.is_all() && !self.common.range.has(self.common.wall(stamp)) {
             return false;
         }
         if self.last_date != Some(date) {

@@ -5,7 +5,7 @@ use crate::applet::pflogsumm::condense;
 use crate::applet::pflogsumm::fact::Fact;
 use crate::applet::pflogsumm::map::{Digest, Map};
 use crate::applet::pflogsumm::tallies::Tallies;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::Write;
 
 /// The messages under way.
@@ -17,7 +17,14 @@ pub struct NewerMessages<'o> {
     /// The message that each smtpd process took last.
     receiving: HashMap<u64, Digest>,
     debug: Option<Box<dyn Write + 'o>>,
+    /// Only what came in can be taken back, and what is under way at the end of the log came in.
+    careful: bool,
+    /// Removed messages, the oldest first: what several processes log can stand a little out of order.
+    leaving: VecDeque<Digest>,
 }
+
+/// How many removed messages are remembered.
+const LEAVING: usize = 1024;
 
 /// What is known of a message on its way.
 #[derive(Default)]
@@ -28,23 +35,64 @@ struct Message {
     arrived: Option<u32>,
     /// cleanup has seen it, and no size is known.
     open: bool,
+    /// It was removed.
+    leaving: bool,
     /// Where it could not be delivered.
     relay: Option<Box<[u8]>>,
 }
 
 impl<'o> NewerMessages<'o> {
-    pub fn new(debug: Option<Box<dyn Write + 'o>>) -> NewerMessages<'o> {
+    pub fn new(debug: Option<Box<dyn Write + 'o>>, careful: bool) -> NewerMessages<'o> {
         NewerMessages {
             messages: HashMap::new(),
             clients: Map::default(),
             screened: HashMap::new(),
             receiving: HashMap::new(),
             debug,
+            careful,
+            leaving: VecDeque::new(),
         }
+    }
+
+    /// The message of a queue id that comes in now; one of the same id that was removed is another.
+    fn incoming(&mut self, digest: Digest) -> &mut Message {
+        let message = self.messages.entry(digest).or_default();
+        if message.leaving {
+            *message = Message::default();
+        }
+        message
+    }
+
+    /// A message that is done with.
+    fn remove(&mut self, id: &[u8]) {
+        let digest = Digest::of(id);
+        if !self.careful {
+            self.messages.remove(&digest);
+            return;
+        }
+        if let Some(message) = self.messages.get_mut(&digest) {
+            message.leaving = true;
+            self.leaving.push_back(digest);
+        }
+        if self.leaving.len() > LEAVING
+            && let Some(digest) = self.leaving.pop_front()
+            && self.messages.get(&digest).is_some_and(|message| message.leaving)
+        {
+            self.messages.remove(&digest);
+        }
+    }
+
+    /// A message of an earlier run.
+    pub fn carry(&mut self, id: &[u8], size: u64, client: Option<&[u8]>) {
+        let arrived = client.filter(|_| size == 0).map(|client| self.clients.place(client).0);
+        self.messages.insert(Digest::of(id), Message { size, arrived, open: size == 0, ..Message::default() });
     }
 
     /// What was taken in and never got a size was not received.
     pub fn finish(&mut self, tallies: &mut Tallies) -> std::io::Result<()> {
+        if self.careful {
+            return Ok(());
+        }
         let open = self.messages.values().filter(|message| message.open).count();
         tallies.newer.withdrawn += open as u64;
         match &mut self.debug {
@@ -63,7 +111,7 @@ impl<'o> NewerMessages<'o> {
     pub fn arrive(&mut self, id: &[u8], client: &[u8], process: Option<u64>) {
         let (place, _) = self.clients.place(client);
         let digest = Digest::of(id);
-        self.messages.entry(digest).or_default().arrived = Some(place);
+        self.incoming(digest).arrived = Some(place);
         self.note("received", id);
         if let Some(process) = process {
             self.receiving.insert(process, digest);
@@ -72,7 +120,11 @@ impl<'o> NewerMessages<'o> {
 
     /// Sets the size of a message that has none yet and gives its client, once; None when it has one.
     pub fn set_size(&mut self, id: &[u8], size: u64) -> Option<Option<&[u8]>> {
+        // Borrowed apart from the clients.
         let message = self.messages.entry(Digest::of(id)).or_default();
+        if message.leaving {
+            *message = Message::default();
+        }
         if message.size != 0 {
             return None;
         }
@@ -94,18 +146,17 @@ impl<'o> NewerMessages<'o> {
 
     /// A message that was counted as received and is none.
     fn withdraw(&mut self, tallies: &mut Tallies, id: &[u8]) {
-        tallies.newer.withdrawn += 1;
-        self.messages.remove(&Digest::of(id));
+        if self.messages.remove(&Digest::of(id)).is_some() || !self.careful {
+            tallies.newer.withdrawn += 1;
+        }
         self.note("not received", id);
     }
 
     /// The facts that only 1.3.0 has.
     pub fn take(&mut self, tallies: &mut Tallies, fact: Fact<'_>) {
         match fact {
-            Fact::Open(id) => self.messages.entry(Digest::of(id)).or_default().open = true,
-            Fact::Removed(id) => {
-                self.messages.remove(&Digest::of(id));
-            }
+            Fact::Open(id) => self.incoming(Digest::of(id)).open = true,
+            Fact::Removed(id) => self.remove(id),
             Fact::Canceled(id) => {
                 tallies.newer.canceled += 1;
                 self.withdraw(tallies, id);
