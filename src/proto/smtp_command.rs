@@ -153,12 +153,12 @@ fn word_end(text: &str, colon: bool) -> (usize, bool) {
             (c, Some(&closer)) if c == closer => {
                 closers.pop();
             }
-            // Inside of quotes nothing else opens.
-            (_, Some('"')) => {}
-            ('<', _) => closers.push('>'),
-            ('[', _) => closers.push(']'),
-            ('"', _) => closers.push('"'),
+            ('"', Some('>')) => closers.push('"'),
+            // Inside of brackets only a quote opens, and inside of quotes nothing.
             (_, Some(_)) => {}
+            ('<', None) => closers.push('>'),
+            ('[', None) => closers.push(']'),
+            ('"', None) => closers.push('"'),
             (c, None) if c.is_whitespace() => return (at, false),
             (':', None) if colon => return (at + 1, false),
             _ => {}

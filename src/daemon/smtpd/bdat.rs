@@ -39,6 +39,8 @@ pub async fn receive<S: Duplex>(session: &mut Session<S>, rest: &str, line: &str
         return Next::Close;
     };
     if size == 0 && !last {
+        let (id, client) = (session.transaction.queue_id(), session.shown());
+        session.log.warning(format!("{id}: null BDAT request from {client}"));
         session.error(verb, "551 5.7.1 Null BDAT request").await;
         return Next::Continue;
     }

@@ -243,12 +243,9 @@ impl<S: Duplex> Session<S> {
             Some(found) => Ok(Path { address: found, written: address, parameters: Vec::new() }),
             None => Err(PathError::Address(address.to_owned())),
         };
-        let path = match self.valid_path(path, "VRFY") {
+        let path = match self.recipient_path(path, "VRFY") {
             Ok(path) => path,
             Err(reply) => return self.error(Verb::Vrfy, &reply).await,
-        };
-        let Some(path) = path.filter(|path| !path.address.is_empty()) else {
-            return self.error(Verb::Vrfy, "501 5.1.3 Bad recipient address syntax").await;
         };
         match self.check_recipient(&path.address, "VRFY").await {
             Ok(()) => self.good(Verb::Vrfy, &format!("252 2.0.0 {address}")).await,

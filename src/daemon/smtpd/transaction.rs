@@ -212,13 +212,7 @@ impl<S: Duplex> Session<S> {
         if self.is_over(anvil::Event::Recipient, settings.limits.recipient_rate, "Recipient address") {
             return Err((format!("450 4.7.1 Error: too many recipients from {}", self.peer.address), true));
         }
-        let path = self.valid_path(path, "RCPT").map_err(|reply| (reply, true))?;
-        if let Some(path) = path.as_ref().filter(|path| path.address.is_empty()) {
-            self.warn_of_address("RCPT", path.written);
-        }
-        let Some(path) = path.filter(|path| !path.address.is_empty()) else {
-            return Err(fault("501 5.1.3 Bad recipient address syntax"));
-        };
+        let path = self.recipient_path(path, "RCPT").map_err(|reply| (reply, true))?;
         let named = self.recipient_parameters(&path).map_err(|reply| (reply, true))?;
         if !path.address.is_ascii() && settings.utf8 && settings.strict_utf8 && !self.transaction.utf8 {
             return Err(fault("553 5.6.7 Must declare SMTPUTF8 to send unicode address"));
@@ -293,7 +287,7 @@ impl<S: Duplex> Session<S> {
 
     /// The path of MAIL or RCPT, if mail could be for it; None, with a warning, if not. The error is the reply where a
     /// table did not tell.
-    pub fn valid_path<'r>(&self, path: Result<Path<'r>, PathError>, command: &str) -> Result<Option<Path<'r>>, String> {
+    fn valid_path<'r>(&self, path: Result<Path<'r>, PathError>, command: &str) -> Result<Option<Path<'r>>, String> {
         let path = match path {
             Ok(path) => path,
             Err(PathError::Address(written)) => {
@@ -320,7 +314,16 @@ impl<S: Duplex> Session<S> {
         }
     }
 
-    pub fn warn_of_address(&self, command: &str, written: &str) {
+    /// [`Session::valid_path`] of somebody who can get mail: not the null address.
+    pub fn recipient_path<'r>(&self, path: Result<Path<'r>, PathError>, command: &str) -> Result<Path<'r>, String> {
+        let path = self.valid_path(path, command)?;
+        if let Some(null) = path.as_ref().filter(|path| path.address.is_empty()) {
+            self.warn_of_address(command, null.written);
+        }
+        path.filter(|path| !path.address.is_empty()).ok_or_else(|| "501 5.1.3 Bad recipient address syntax".to_owned())
+    }
+
+    fn warn_of_address(&self, command: &str, written: &str) {
         self.log.warning(format!("Illegal address syntax from {} in {command} command: {written}", self.shown()));
     }
 
