@@ -6,6 +6,7 @@ mod dates;
 pub mod v130;
 
 use super::getopt::{self, Takes};
+use super::ours;
 use std::ffi::OsString;
 pub use v130::Newer;
 
@@ -260,6 +261,13 @@ pub fn command() -> clap::Command {
             Takes::MaybeNumber => arg.help(help).num_args(0..=1).value_name("N"),
             Takes::Number => arg.help(help).value_name("N"),
             Takes::Text => arg.help(help).value_name(if *name == "d" { "DAY" } else { "NAME" }),
+        });
+    }
+    for (name, value, help) in ours::TABLE {
+        let arg = clap::Arg::new(*name).long(*name).help(*help);
+        command = command.arg(match value {
+            Some(value) => arg.value_name(*value),
+            None => arg.action(clap::ArgAction::SetTrue),
         });
     }
     command.arg(clap::Arg::new("file").value_name("FILE").num_args(0..).help("logs, oldest first; else standard input"))
