@@ -59,7 +59,7 @@ pub fn write(out: &mut impl Write, numbers: &Numbers, report: &str) -> io::Resul
          <title>Mail report {title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>Mail report</h1>\n\
          <p>{title} · made {made}</p>\n</header>\n<main>\n",
         title = Escaped(&period),
-        made = Escaped(&numbers.made),
+        made = Escaped(numbers.made.replace('T', " ").get(..16).unwrap_or_default()),
     )?;
     cards(out, numbers)?;
     hints(out, numbers)?;

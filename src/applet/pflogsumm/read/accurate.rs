@@ -177,7 +177,7 @@ impl<'o> AccurateReader<'o> {
     }
 
     fn sender<'a>(&self, address: &'a [u8]) -> Cow<'a, [u8]> {
-        if address.is_empty() { Cow::Borrowed(b"from=<>") } else { self.style.folding.sender(address) }
+        if address.is_empty() { Cow::Borrowed(b"<>") } else { self.style.folding.sender(address) }
     }
 
     fn complaint(&self, level: Level, service: &[u8], text: &[u8], sink: &mut impl Sink) {

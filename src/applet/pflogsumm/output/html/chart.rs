@@ -23,7 +23,10 @@ pub fn write(out: &mut impl Write, bars: &[Bar]) -> io::Result<()> {
     let room = HEIGHT - BOTTOM - 8.0;
     let y = |value: u64| HEIGHT - BOTTOM - value as f64 / top as f64 * room;
     let step = (WIDTH - LEFT) / bars.len().max(1) as f64;
-    write!(out, "<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"bars\">")?;
+    write!(
+        out,
+        "<div class=\"scroll\"><svg class=\"chart\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"bars\">"
+    )?;
     for part in 0..=4 {
         let value = top * part / 4;
         let at = y(value);
@@ -60,7 +63,7 @@ pub fn write(out: &mut impl Write, bars: &[Bar]) -> io::Result<()> {
             write!(out, "<text x=\"{x:.1}\" y=\"{}\">{}</text>", HEIGHT - 6.0, Escaped(&bar.name))?;
         }
     }
-    write!(out, "</svg><p class=\"legend\">")?;
+    write!(out, "</svg></div><p class=\"legend\">")?;
     for (name, class) in NAMES.into_iter().zip(CLASSES) {
         write!(out, "<span><i class=\"{class}\"></i>{name}</span>")?;
     }
