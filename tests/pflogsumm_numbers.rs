@@ -1,0 +1,416 @@
+//! What pflogsumm tells beyond the reference's report: right numbers and their forms, parts of the time, rotations,
+//! shards, the journal, traces, and input of the worst kind.
+
+// Helpers of tests end a test as tests do.
+#![allow(clippy::expect_used, clippy::panic)]
+
+use std::fmt::Write as _;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// 2026-11-24 12:00:00 UTC
+const NOON: &str = "1795521600";
+
+fn ours() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pillarbox"));
+    command.arg("pflogsumm").envs([("LC_ALL", "C"), ("TZ", "UTC"), ("SOURCE_DATE_EPOCH", NOON)]);
+    command
+}
+
+fn run(args: &[&str], files: &[&Path]) -> Output {
+    ours().args(args).args(files).stdin(Stdio::null()).output().expect("the program starts")
+}
+
+fn text(args: &[&str], files: &[&Path]) -> String {
+    let output = run(args, files);
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn json(args: &[&str], files: &[&Path]) -> serde_json::Value {
+    serde_json::from_str(&text(&[&["--json"], args].concat(), files)).expect("JSON")
+}
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/pflogsumm").join(name)
+}
+
+/// A directory and files in it.
+fn logs(files: &[(&str, &str)]) -> (tempfile::TempDir, Vec<PathBuf>) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let paths = files
+        .iter()
+        .map(|(name, log)| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, log).expect("written");
+            path
+        })
+        .collect();
+    (dir, paths)
+}
+
+/// What 1.1.5 miscounts, each kind once.
+const HABITS: &str = "\
+2024-11-22T23:59:00+01:00 mx postfix/submissions/smtpd[1]: 1AAAAAAAAA: client=pc.Example.de[2001:db8::1], sasl_method=PLAIN
+2024-11-22T23:59:00+01:00 mx postfix/cleanup[2]: 1AAAAAAAAA: message-id=<one@example.de>
+2024-11-22T23:59:00+01:00 mx postfix/qmgr[3]: 1AAAAAAAAA: from=<u@example.de>, size=1000, nrcpt=1 (queue active)
+2024-11-22T23:59:01+01:00 mx postfix/smtp[4]: 1AAAAAAAAA: to=<x@far.example>, relay=mx.far.example[192.0.2.1]:25, \
+tls=verified, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 ok)
+2024-11-22T23:59:01+01:00 mx postfix/qmgr[3]: 1AAAAAAAAA: removed
+2024-11-23T00:00:01+01:00 mx postfix/smtpd[5]: connect from unknown[2001:db8::2]
+2024-11-23T00:00:02+01:00 mx postfix/smtpd[5]: 1AAAAAAAAA: client=unknown[2001:db8::2]
+2024-11-23T00:00:02+01:00 mx postfix/cleanup[2]: 1AAAAAAAAA: message-id=<two@example.de>
+2024-11-23T00:00:02+01:00 mx postfix/qmgr[3]: 1AAAAAAAAA: from=<v@other.example>, size=500, nrcpt=1 (queue active)
+2024-11-22T23:59:59+01:00 mx postfix/smtp[4]: connect to down.example[192.0.2.9]:25: Connection timed out
+2024-11-23T00:00:03+01:00 mx postfix/smtp[4]: 1AAAAAAAAA: to=<y@down.example>, relay=none, delay=3, delays=0/0/3/0, \
+dsn=4.4.1, status=deferred (connect to down.example[192.0.2.9]:25: Connection timed out)
+2024-11-23T06:00:03+01:00 mx postfix/qmgr[3]: 1AAAAAAAAA: from=<v@other.example>, status=expired, returned to sender
+2024-11-23T06:00:03+01:00 mx postfix/qmgr[3]: 1AAAAAAAAA: removed
+2024-11-23T07:00:00+01:00 mx postfix/smtpd[6]: 2BBBBBBBBB: client=spam.example[192.0.2.66]
+2024-11-23T07:00:00+01:00 mx postfix/cleanup[2]: 2BBBBBBBBB: message-id=<three@spam.example>
+2024-11-23T07:00:00+01:00 mx postfix/cleanup[2]: 2BBBBBBBBB: milter-reject: END-OF-MESSAGE from spam.example[192.0.2.66]: \
+5.7.1 Spam; from=<s@spam.example> to=<u@example.de> proto=ESMTP helo=<spam.example>
+";
+
+#[test]
+fn what_the_reference_miscounts_is_counted_right() {
+    let (_dir, logs) = logs(&[("log", HABITS)]);
+    let numbers = json(&[], &[&logs[0]]);
+    assert_eq!((&numbers["schema"], &numbers["version"]), (&"pillarbox-pflogsumm".into(), &1.into()));
+    let totals = &numbers["totals"];
+    for (name, want) in
+        [("received", 2), ("delivered", 1), ("expired", 1), ("rejected", 1), ("deferred", 1), ("bytes_received", 1500)]
+    {
+        assert_eq!(totals[name], want, "{name}: {totals}");
+    }
+    assert_eq!(numbers["period"]["first"], "2024-11-22T23:00");
+    let days: Vec<_> = numbers["days"].as_array().expect("days").iter().map(|day| day["date"].clone()).collect();
+    assert_eq!(days, ["2024-11-22", "2024-11-23"]);
+    assert_eq!(numbers["tls"]["entries"][0]["text"], "verified");
+    assert_eq!(numbers["unreachable"]["entries"][0]["text"], "down.example");
+    assert_eq!(numbers["rejects"]["entries"][0]["kind"], "END-OF-MESSAGE");
+    assert_eq!(numbers["deferrals_by_destination"]["entries"][0]["of"], "down.example");
+    // The text report has the same numbers, and the drop-in report has not.
+    assert!(text(&["--accurate"], &[&logs[0]]).contains("      2   received\n"));
+    assert!(text(&[], &[&logs[0]]).contains("      0   delivered\n"));
+    let differences = text(&["--explain-differences"], &[&logs[0]]);
+    let words: Vec<&str> = differences.split_whitespace().collect();
+    assert!(words.windows(4).any(|words| words == ["delivered", "0", "1", "*"]), "{differences}");
+    for line in ["right is expired +1", "tls=verified"] {
+        assert!(differences.contains(line), "{differences}");
+    }
+}
+
+#[test]
+fn the_accurate_numbers_agree_with_each_other_in_all_forms() {
+    let log = data("two-days.log");
+    let numbers = json(&[], &[&log]);
+    let delivered = numbers["totals"]["delivered"].as_u64().expect("a number");
+    let sum = |list: &str| -> u64 {
+        numbers[list].as_array().expect("a list").iter().filter_map(|of| of["delivered"].as_u64()).sum()
+    };
+    assert!(delivered > 0);
+    assert_eq!([sum("days"), sum("hours"), sum("series")], [delivered; 3]);
+    assert!(
+        text(&["--prometheus"], &[&log])
+            .contains(&format!("pflogsumm_messages{{outcome=\"delivered\"}} {delivered}\n"))
+    );
+    let events = text(&["--ndjson"], &[&log]);
+    let sent = events.lines().filter(|line| line.contains("\"status\":\"sent\"") && !line.contains("forwarded as"));
+    assert!(sent.count() as u64 <= delivered);
+    assert!(events.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
+    assert!(text(&["--chart"], &[&log]).contains("Delivered by hour of day"));
+    let limited = json(&["-u", "1"], &[&log]);
+    assert_eq!(limited["senders"]["entries"].as_array().expect("a list").len(), 1);
+    assert_eq!(limited["senders"]["total"], numbers["senders"]["total"]);
+}
+
+/// Addresses and names that would be markup.
+const HOSTILE: &str = "\
+Nov 23 13:00:01 mx postfix/smtpd[1]: A1B2C3D4E5: client=<script>alert(1)</script>[192.0.2.1]
+Nov 23 13:00:01 mx postfix/qmgr[1]: A1B2C3D4E5: from=<\"<img src=x onerror=alert(2)>\"@evil.example>, size=100, nrcpt=1 \
+(queue active)
+Nov 23 13:00:01 mx postfix/smtp[1]: A1B2C3D4E5: to=<\"</td></table><svg onload=alert(3)>\"@x.example>, \
+relay=mx[192.0.2.2]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 <b>ok</b>)
+Nov 23 13:00:02 mx postfix/smtpd[1]: warning: </pre></title><script>document.title='owned'</script>
+Nov 23 14:00:02 mx postfix/smtpd[1]: B1B2C3D4E5: client=a.example[192.0.2.3]
+Nov 23 14:00:03 mx postfix/qmgr[1]: B1B2C3D4E5: from=<zed@a.example>, size=100, nrcpt=1 (queue active)
+Nov 23 14:00:02 mx postfix/smtpd[1]: C1B2C3D4E5: client=a.example[192.0.2.3]
+Nov 23 14:00:03 mx postfix/qmgr[1]: C1B2C3D4E5: from=<zed@a.example>, size=100, nrcpt=1 (queue active)
+";
+
+#[test]
+fn the_page_is_whole_and_nothing_in_it_is_the_logs_markup() {
+    let (dir, logs) = logs(&[("log", HOSTILE)]);
+    let page = text(&["--html", "-"], &[&logs[0]]);
+    for markup in ["<script>alert", "<img", "<svg onload", "<b>ok", "</pre></title>"] {
+        assert!(!page.contains(markup), "{markup}");
+    }
+    assert!(!page.contains("http://") && !page.contains("https://"), "the page needs the network");
+    assert!(page.contains("&lt;img src=x onerror=alert(2)&gt;"));
+    // In a browser: no script but the page's own runs, and a click on a column's head sorts.
+    let Some(chromium) = ["chromium", "chromium-browser"]
+        .into_iter()
+        .find(|name| Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok())
+    else {
+        eprintln!("skipped: chromium is not installed");
+        return;
+    };
+    let dump = |name: &str, page: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, page).expect("written");
+        let output = Command::new(chromium)
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
+            .args(["--disable-background-networking", "--disable-component-update", "--disable-sync", "--dump-dom"])
+            .arg(format!("--user-data-dir={}", dir.path().join("profile").display()))
+            .arg(format!("file://{}", path.display()))
+            .stderr(Stdio::null())
+            .output()
+            .expect("chromium runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let dom = dump("page.html", &page);
+    assert!(dom.contains("<title>Mail report 2026-11-23"), "{}", &dom[..dom.len().min(500)]);
+    let row = "document.querySelector('table.sorts').tBodies[0].rows[0].cells[0].textContent";
+    let click = "document.querySelector('table.sorts thead button').click()";
+    let probe = format!("<script>const first={row};{click};document.title=first+' / '+{row};</script></body>");
+    // The probe is foreign to the page's policy, so that goes first.
+    let policy = page.find("<meta http-equiv").expect("a policy");
+    let end = policy + page[policy..].find('>').expect("its end") + 1;
+    let open = format!("{}{}", &page[..policy], &page[end..]);
+    let dom = dump("probe.html", &open.replace("</body>", &probe));
+    let title = dom.split("<title>").nth(1).and_then(|rest| rest.split("</title>").next()).unwrap_or_default();
+    assert_eq!(title, "zed@a.example / \"&lt;img src=x onerror=alert(2)&gt;\"@evil.example");
+    // With the policy it does not run.
+    assert!(dump("closed.html", &page.replace("</body>", &probe)).contains("<title>Mail report 2026-11-23"));
+}
+
+#[test]
+fn a_message_cut_in_two_by_a_rotation_keeps_its_size_and_sender() {
+    let first = "\
+Nov 23 23:59:58 mx postfix/smtpd[1]: A1B2C3D4E5: client=a.example[192.0.2.3]
+Nov 23 23:59:58 mx postfix/qmgr[1]: A1B2C3D4E5: from=<zed@a.example>, size=4711, nrcpt=1 (queue active)
+Nov 23 23:59:59 mx postfix/smtpd[1]: B1B2C3D4E5: client=a.example[192.0.2.3]
+";
+    let second = "\
+Nov 24 00:00:01 mx postfix/qmgr[1]: B1B2C3D4E5: from=<ada@a.example>, size=99, nrcpt=1 (queue active)
+Nov 24 00:00:01 mx postfix/smtp[1]: A1B2C3D4E5: to=<x@b.example>, relay=mx[192.0.2.2]:25, delay=3, status=sent (250 ok)
+Nov 24 00:00:02 mx postfix/qmgr[1]: A1B2C3D4E5: removed
+";
+    let (dir, logs) = logs(&[("mail.log.1", first), ("mail.log", second)]);
+    let state = dir.path().join("state");
+    let state = state.to_str().expect("text");
+    assert!(text(&[], &[&logs[1]]).contains("Messages with no size data"));
+    for version in [&[][..], &["--compat", "1.3"], &["--accurate"]] {
+        let _ = std::fs::remove_file(state);
+        text(&[version, &["--state", state]].concat(), &[&logs[0]]);
+        let report = text(&[version, &["--state", state]].concat(), &[&logs[1]]);
+        assert!(!report.contains("Messages with no size data\n"), "{report}");
+        assert!(report.contains("   4711   bytes delivered\n"), "{version:?} {report}");
+        assert!(report.contains("     99   bytes received\n"), "{version:?} {report}");
+        // What is done with is forgotten.
+        let kept = std::fs::read_to_string(state).expect("a state");
+        assert!(kept.contains("\nB1B2C3D4E5 ") && !kept.contains("A1B2C3D4E5"), "{kept}");
+    }
+    std::fs::write(state, "something else\n").expect("written");
+    assert_eq!(run(&["--state", state], &[&logs[1]]).status.code(), Some(65));
+}
+
+#[test]
+fn shards_merge_to_the_report_of_all() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let names = ["two-days.log", "corners.log", "rfc3339.log"].map(data);
+    let whole: Vec<&Path> = names.iter().map(PathBuf::as_path).collect();
+    for options in [&[][..], &["-e", "--smtpd-stats", "--zero-fill", "-i"], &["--compat", "1.3"], &["--accurate"]] {
+        let mut shards = Vec::new();
+        for (number, name) in names.iter().enumerate() {
+            let shard = dir.path().join(format!("{number}.partial"));
+            let written = text(&[options, &["--partial", shard.to_str().expect("text")]].concat(), &[name]);
+            assert_eq!(written, "");
+            shards.push(shard);
+        }
+        let shards: Vec<&Path> = shards.iter().map(PathBuf::as_path).collect();
+        assert_eq!(text(&[options, &["--merge"]].concat(), &shards), text(options, &whole), "{options:?}");
+        let refused = run(&["--merge", "-m"], &shards);
+        assert_eq!(refused.status.code(), Some(65));
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("was written with other options"), "{refused:?}");
+    }
+    let refused = run(&["--merge"], &[&names[0]]);
+    assert_eq!(refused.status.code(), Some(65));
+}
+
+#[test]
+fn parts_of_the_time_and_rotated_sets() {
+    let line = |time: &str, number: u32| {
+        format!(
+            "{time} mx postfix/smtp[1]: A{number}B2C3D4E5: to=<x{number}@b.example>, relay=mx[192.0.2.2]:25, delay=3, \
+             status=sent (250 ok)\n"
+        )
+    };
+    let older = line("Nov 23 08:00:00", 1) + &line("Nov 23 20:00:00", 2);
+    let newer = line("Nov 24 08:00:00", 3) + &line("Nov 24 11:30:00", 4);
+    let (_dir, logs) = logs(&[("mail.log", &newer), ("mail.log.1", &older)]);
+    let files: Vec<&Path> = logs.iter().map(PathBuf::as_path).collect();
+    for version in [&[][..], &["--compat", "1.3"], &["--accurate"]] {
+        let delivered = |args: &[&str]| {
+            let report = text(&[version, args].concat(), &files);
+            let line = report.lines().find(|line| line.ends_with("  delivered")).expect("a line").to_owned();
+            line.split_whitespace().next().and_then(|number| number.parse::<u32>().ok()).expect("a number")
+        };
+        assert_eq!(delivered(&[]), 4);
+        assert_eq!(delivered(&["--last", "1h"]), 1);
+        assert_eq!(delivered(&["--last=24h"]), 3);
+        assert_eq!(delivered(&["--from", "2026-11-23 12:00", "--to", "today"]), 1);
+        assert_eq!(delivered(&["--from", "yesterday", "--to", "11:00"]), 3);
+        assert_eq!(delivered(&["-d", "today"]), 2);
+    }
+    // 1.1.5 begins a new day with each change of the day, so the order of the files shows.
+    let days = |args: &[&str], files: &[&Path]| text(args, files).matches("    Nov 2").count();
+    assert_eq!(days(&["--in-order"], &files), 2);
+    let mixed: Vec<&Path> = vec![files[1], files[0]];
+    assert_eq!(text(&["--in-order"], &files), text(&[], &mixed));
+}
+
+#[test]
+fn the_journal_is_a_log() {
+    let log = "\
+2026-11-23T08:00:00.000001+00:00 mx postfix/smtpd[7]: A1B2C3D4E5: client=a.example[192.0.2.3]
+2026-11-23T08:00:00.000002+00:00 mx postfix/qmgr[8]: A1B2C3D4E5: from=<zed@a.example>, size=4711, nrcpt=1 (queue active)
+";
+    let entries = [
+        ("1795420800000001", "postfix/smtpd", "7", "A1B2C3D4E5: client=a.example[192.0.2.3]"),
+        (
+            "1795420800000002",
+            "postfix/qmgr",
+            "8",
+            "A1B2C3D4E5: from=<zed@a.example>, size=4711, nrcpt=1 (queue active)",
+        ),
+    ];
+    let (mut export, mut lines) = (String::new(), String::new());
+    for (time, program, process, message) in entries {
+        let _ = write!(
+            export,
+            "__CURSOR=s=1\n__REALTIME_TIMESTAMP={time}\n_HOSTNAME=mx\nSYSLOG_IDENTIFIER={program}\n_PID={process}\n\
+             MESSAGE={message}\n\n"
+        );
+        let object = serde_json::json!({"__CURSOR": "s=1", "__REALTIME_TIMESTAMP": time, "_HOSTNAME": "mx",
+            "SYSLOG_IDENTIFIER": program, "_PID": process, "MESSAGE": message});
+        let _ = writeln!(lines, "{object}");
+    }
+    let short = log.replace(".000001+00:00", "+0000").replace(".000002+00:00", "+0000");
+    let (_dir, logs) = logs(&[("log", log), ("export", &export), ("json", &lines), ("short", &short)]);
+    let want = text(&[], &[&logs[0]]);
+    assert!(want.contains("   4711   bytes received\n"), "{want}");
+    for other in &logs[1..] {
+        assert_eq!(text(&[], &[other]), want, "{}", other.display());
+    }
+}
+
+#[test]
+fn a_trace_follows_forwards_notices_and_filters() {
+    let log = "\
+Nov 23 08:00:00 mx postfix/smtpd[7]: A1B2C3D4E5: client=a.example[192.0.2.3]
+Nov 23 08:00:00 mx postfix/cleanup[9]: A1B2C3D4E5: message-id=<one@a.example>
+Nov 23 08:00:00 mx postfix/qmgr[8]: A1B2C3D4E5: from=<zed@a.example>, size=4711, nrcpt=2 (queue active)
+Nov 23 08:00:00 mx postfix/qmgr[8]: FFFFFFFFF1: from=<other@a.example>, size=1, nrcpt=1 (queue active)
+Nov 23 08:00:01 mx postfix/local[5]: A1B2C3D4E5: to=<list@b.example>, relay=local, delay=1, delays=0/0/0/1, dsn=2.0.0, \
+status=sent (forwarded as B1B2C3D4E5)
+Nov 23 08:00:01 mx postfix/qmgr[8]: B1B2C3D4E5: from=<zed@a.example>, size=4800, nrcpt=1 (queue active)
+Nov 23 08:00:02 mx postfix/smtp[5]: A1B2C3D4E5: to=<gone@c.example>, relay=mx[192.0.2.2]:25, delay=2, delays=0/0/0/2, \
+dsn=5.1.1, status=bounced (unknown user)
+Nov 23 08:00:02 mx postfix/bounce[4]: A1B2C3D4E5: sender non-delivery notification: C1B2C3D4E5
+Nov 23 08:00:02 mx postfix/qmgr[8]: A1B2C3D4E5: removed
+Nov 23 08:00:03 mx postfix/smtp[5]: C1B2C3D4E5: to=<zed@a.example>, relay=mx[192.0.2.2]:25, delay=1, delays=0/0/0/1, \
+dsn=2.0.0, status=sent (250 ok)
+Nov 23 09:30:03 mx postfix/smtp[5]: B1B2C3D4E5: to=<d@d.example>, relay=none, delay=5402, delays=0/0/5402/0, dsn=4.4.1, \
+status=deferred (connect to d[192.0.2.8]:25: Connection refused)
+";
+    let (_dir, logs) = logs(&[("log", log)]);
+    for term in ["A1B2C3D4E5", "<one@a.example>", "gone@c.example", "C1B2C3D4E5"] {
+        let life = text(&["--trace", term], &[&logs[0]]);
+        let told = |line: &str| assert!(life.contains(line), "{term}: {line}\n{life}");
+        if term != "C1B2C3D4E5" {
+            told("Message A1B2C3D4E5 <one@a.example>\n");
+            told("=> gone@c.example: bounced (unknown user), 2s after it came in\n");
+            told("=> sender non-delivery notification C1B2C3D4E5\n");
+            told("Message B1B2C3D4E5\n");
+            told("+90m02s");
+            told("=> still in the queue when the logs end\n");
+        }
+        told("Message C1B2C3D4E5\n");
+        assert!(!life.contains("FFFFFFFFF1"), "{life}");
+    }
+    let none = run(&["--trace", "2C3D4E5"], &[&logs[0]]);
+    assert_eq!(none.status.code(), Some(1));
+    let mut input = ours().args(["--trace", "A1B2C3D4E5"]).stdin(Stdio::null()).output().expect("runs");
+    assert_eq!(input.status.code(), Some(64));
+    input.stderr.truncate(200);
+}
+
+#[test]
+fn the_worst_input_costs_little_memory_and_linear_time() {
+    let time = Path::new("/usr/bin/time");
+    if !time.exists() {
+        eprintln!("skipped: /usr/bin/time is not installed");
+        return;
+    }
+    let log = std::fs::read(data("corners.log")).expect("the log");
+    let want = text(&[], &[&data("corners.log")]);
+    let junk: Vec<u8> = (0u32..).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).take(1 << 20).collect();
+    let huge: Vec<u8> =
+        [b"Nov 23 08:00:00 mx postfix/smtpd[7]: NOQUEUE: reject: RCPT from x[1.2.3.4]: ".as_slice(), &[b'<'; 4096]]
+            .concat();
+    // What, and how often 1 MiB of it comes.
+    let kinds: [(&str, Vec<u8>, usize); 4] = [
+        ("one line", vec![b'x'; 1 << 20], 100),
+        ("binary", junk.into_iter().filter(|&byte| byte != b'\n').collect(), 20),
+        ("blank lines", vec![b'\n'; 1 << 20], 20),
+        ("marks without end", huge.repeat(256), 20),
+    ];
+    for (what, block, times) in kinds {
+        for threads in ["1", "3"] {
+            let mut child = Command::new(time)
+                .args(["-f", "%M %e", env!("CARGO_BIN_EXE_pillarbox"), "pflogsumm", "--threads", threads])
+                .envs([("LC_ALL", "C"), ("TZ", "UTC"), ("SOURCE_DATE_EPOCH", NOON)])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("starts");
+            let mut input = child.stdin.take().expect("a pipe");
+            let (log, block) = (log.clone(), block.clone());
+            let writer = std::thread::spawn(move || {
+                input.write_all(&log).expect("written");
+                (0..times).for_each(|_| input.write_all(&block).expect("written"));
+            });
+            let done = child.wait_with_output().expect("ends");
+            writer.join().expect("all was read");
+            let figures = String::from_utf8_lossy(&done.stderr).into_owned();
+            let mut figures = figures.split_whitespace().filter_map(|word| word.parse::<f64>().ok());
+            let (memory, seconds) = (figures.next().expect("memory"), figures.next().expect("seconds"));
+            assert!(memory <= 64.0 * 1024.0, "{what}: {memory} KiB");
+            // An unoptimised build on a shared machine; what is not linear takes minutes.
+            assert!(seconds < 60.0, "{what}: {seconds} s");
+            if what != "marks without end" {
+                assert_eq!(String::from_utf8_lossy(&done.stdout), want, "{what}");
+            }
+        }
+    }
+    // CRLF: the reference keeps the return in what ends a line; nothing else may change.
+    let (_dir, logs) = logs(&[("crlf", &String::from_utf8_lossy(&log).replace('\n', "\r\n"))]);
+    let report = text(&[], &[&logs[0]]);
+    assert_eq!(report.lines().next(), want.lines().next());
+    // Each prefix of a log is a log: syslog cuts lines, and disks fill up.
+    for cut in (0..log.len()).step_by(997) {
+        let (_dir, logs) = logs_of(&log[..cut]);
+        assert!(run(&[], &[&logs]).status.success());
+    }
+}
+
+fn logs_of(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("log");
+    std::fs::write(&path, bytes).expect("written");
+    (dir, path)
+}
