@@ -28,11 +28,17 @@ fn main() {
     let mut line = |text: String| writeln!(out, "{text}").expect("written");
     line(format!("{} ({size:.1} MB)", log.display()));
     line(format!("{:<24}{:>10}{:>10}{:>10}{:>14}", "", "CPU s", "wall s", "MiB", "MB per CPU s"));
-    let programs: [(&str, Vec<&str>); 4] = [
-        ("ours", vec![env!("CARGO_BIN_EXE_pillarbox"), "pflogsumm"]),
+    let ours = env!("CARGO_BIN_EXE_pillarbox");
+    let programs: [(&str, Vec<&str>); 9] = [
+        ("ours, one core", vec!["taskset", "-c", "0", ours, "pflogsumm"]),
+        ("ours, all cores", vec![ours, "pflogsumm"]),
+        ("ours --json", vec![ours, "pflogsumm", "--json"]),
+        ("ours --trace ID", vec![ours, "pflogsumm", "--trace", "0123456789A"]),
         ("pflogsumm (reference)", vec!["/usr/sbin/pflogsumm"]),
         ("wc -l", vec!["wc", "-l"]),
         ("rg -c status=sent", vec!["rg", "-c", "status=sent"]),
+        ("grep -c status=sent", vec!["grep", "-c", "status=sent"]),
+        ("grep 0123456789A", vec!["grep", "0123456789A"]),
     ];
     let mut costs = Vec::new();
     for (name, words) in &programs {
@@ -49,14 +55,21 @@ fn main() {
         }
         costs.push(cost);
     }
-    if let (Some(Some(ours)), Some(Some(reference))) = (costs.first(), costs.get(1)) {
-        line(format!(
-            "reference / ours: CPU {:.1}, wall {:.1}, memory {:.1}",
-            reference.cpu / ours.cpu.max(0.001),
-            reference.wall / ours.wall.max(0.001),
-            reference.memory / ours.memory.max(0.1)
-        ));
-    }
+    let cost = |wanted: &str| programs.iter().zip(&costs).find(|((name, _), _)| *name == wanted)?.1.as_ref();
+    let mut ratio = |of: &str, to: &str| {
+        if let (Some(a), Some(b)) = (cost(of), cost(to)) {
+            line(format!(
+                "{of} / {to}: CPU {:.1}, wall {:.1}, memory {:.1}",
+                a.cpu / b.cpu.max(0.001),
+                a.wall / b.wall.max(0.001),
+                a.memory / b.memory.max(0.1)
+            ));
+        }
+    };
+    ratio("pflogsumm (reference)", "ours, one core");
+    ratio("pflogsumm (reference)", "ours, all cores");
+    ratio("ours, one core", "wc -l");
+    ratio("ours --trace ID", "grep 0123456789A");
 }
 
 fn measure(words: &[&str], log: &Path) -> Option<Cost> {
@@ -69,7 +82,8 @@ fn measure(words: &[&str], log: &Path) -> Option<Cost> {
             .stderr(Stdio::piped())
             .output()
             .ok()
-            .filter(|output| output.status.success())?;
+            // 1 is a search that finds nothing.
+            .filter(|output| matches!(output.status.code(), Some(0 | 1)))?;
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         let numbers: Vec<f64> = text.lines().last()?.split(' ').filter_map(|word| word.parse().ok()).collect();
         let [user, system, wall, memory] = numbers.try_into().ok()?;

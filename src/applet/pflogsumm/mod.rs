@@ -141,6 +141,11 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
     Ok(Exit::OK)
 }
 
+/// Counts any bytes by all rules and reports on them, for those who look for bytes that it cannot bear.
+pub fn count_anything(bytes: &[u8]) {
+    summary::count_anything(bytes);
+}
+
 /// The end of a report: the queue, if wanted.
 fn finish(out: &mut impl Write, options: &Options) -> Result<(), Failure> {
     if options.mailq {
