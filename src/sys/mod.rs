@@ -20,6 +20,8 @@ pub mod lock;
 pub mod pam;
 /// Expressions by PCRE2.
 pub mod pcre;
+/// Hints about memory.
+pub mod prefetch;
 /// Dropping privileges, and borrowing a recipient's.
 pub mod privilege;
 /// POSIX regular expressions by regcomp(3).

@@ -54,8 +54,12 @@ pub fn read<L: Lines>(feed: Feed, reader: impl Fn() -> L + Sync, sink: &mut impl
 /// Reads all logs into `sink` in this thread.
 pub fn read_alone(mut feed: Feed, reader: &mut impl Lines, sink: &mut impl Sink, size: usize) {
     let mut piece = vec![0; size];
+    // Also here by a tape: a sink does better with many facts at hand.
+    let mut tape = Tape::default();
     while let Some(length) = feed.fill(&mut piece) {
-        reader.piece(&piece[..length], sink);
+        tape.clear();
+        reader.piece(&piece[..length], &mut tape);
+        sink.tape(&tape);
     }
 }
 

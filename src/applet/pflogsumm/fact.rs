@@ -9,6 +9,12 @@ use super::tape::{Decoder, Encoder, Tape, play};
 pub trait Sink {
     fn take(&mut self, fact: Fact<'_>);
 
+    /// A fact that is taken soon; counting is waiting for memory, and several waits can run side by side.
+    fn want(&self, _: &Fact<'_>) {}
+
+    /// The same, a little later: what [`Sink::want`] asked for has come.
+    fn want_more(&self, _: &Fact<'_>) {}
+
     /// The facts of one piece, from a thread of this process, so that all of them can be read.
     fn tape(&mut self, tape: &Tape)
     where

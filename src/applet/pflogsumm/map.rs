@@ -2,6 +2,7 @@
 //! a list; the index is a table of 32-bit tags and places. A look-up touches two places in memory, which on large logs is
 //! what counting costs.
 
+use crate::sys::prefetch::prefetch;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
 
@@ -91,6 +92,37 @@ impl<V: Default> Map<V> {
     }
 }
 
+/// Look-ups that come soon: first the index is wanted, then, when that has come, the value.
+impl<V> Map<V> {
+    pub fn want(&self, digest: Digest) {
+        prefetch(&self.index, digest.0 as usize & self.index.len().wrapping_sub(1));
+    }
+
+    pub fn want_value(&self, digest: Digest) {
+        if let Some(slot) = self.index.get(digest.0 as usize & self.index.len().wrapping_sub(1))
+            && let Some(place) = (slot & PLACE).checked_sub(1)
+        {
+            prefetch(&self.entries, place as usize);
+        }
+    }
+
+    /// The value of a key that is there.
+    pub fn get(&self, key: &[u8]) -> Option<&V> {
+        let digest = Digest::of(key);
+        let mask = self.index.len().checked_sub(1)?;
+        let mut at = digest.0 as usize & mask;
+        loop {
+            // A quarter of the slots is empty, so this ends.
+            let place = (self.index.get(at)? & PLACE).checked_sub(1)?;
+            let entry = self.entries.get(place as usize)?;
+            if entry.digest == digest {
+                return Some(&entry.value);
+            }
+            at = (at + 1) & mask;
+        }
+    }
+}
+
 /// The upper half of a digest is the tag, the lower says where it stands.
 const TAG: u64 = 0xffff_ffff_0000_0000;
 const PLACE: u64 = 0xffff_ffff;
@@ -174,5 +206,13 @@ mod tests {
         assert_eq!(map.len(), 5001);
         assert_eq!(map.iter().last(), Some((&b""[..], &7)));
         assert_eq!(map.key(17), Some(&b"key 17"[..]));
+        assert_eq!(map.get(b"key 17"), Some(&3));
+        assert_eq!(map.get(b"key"), None);
+        assert_eq!(Map::<u64>::default().get(b""), None);
+        for digest in [Digest::of(b"key 17"), Digest(0), Digest(u64::MAX)] {
+            map.want(digest);
+            map.want_value(digest);
+            Map::<u64>::default().want(digest);
+        }
     }
 }

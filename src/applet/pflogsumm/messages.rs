@@ -2,6 +2,7 @@
 //! each, kept for the whole input: 1.1.5 does not count a queue id twice, however long ago it was removed.
 
 use super::map::{Digest, Map};
+use crate::sys::prefetch::prefetch;
 use std::collections::HashMap;
 
 /// Messages by digest of their queue id, in an open table.
@@ -34,6 +35,11 @@ pub fn key(id: &[u8]) -> Digest {
 }
 
 impl Messages {
+    /// A message that is asked for soon.
+    pub fn want(&self, message: Digest) {
+        prefetch(&self.slots, message.0 as usize & self.slots.len().wrapping_sub(1));
+    }
+
     /// The message's size in bytes; 0 when it was not logged.
     pub fn size(&self, message: Digest) -> u64 {
         match self.find(message) {

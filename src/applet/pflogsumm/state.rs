@@ -7,9 +7,10 @@ use super::carried::Carried;
 use super::extras::Extras;
 use super::fact::{Deferral, Fact, Level, Reason, Sink, Verdict};
 use super::fields::{domain_or_all, longest};
+use super::map::Digest;
 use super::messages::{Messages, key};
 use super::options::Options;
-use super::tallies::{Column, Day, Row, Sessions, Tallies, Verdicts};
+use super::tallies::{Column, Counts, Day, Row, Sessions, Tallies, Verdicts};
 use super::text::{domain_of, organisation};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -276,7 +277,59 @@ fn domain<'a>(options: &Options, address: &'a [u8]) -> Cow<'a, [u8]> {
     }
 }
 
+impl State<'_> {
+    /// The list that a verdict's last level is counted in.
+    fn abouts(&self, verdict: Verdict, why: &Reason<'_>) -> Option<&Counts> {
+        let tallies = &self.tallies;
+        let map = match verdict {
+            Verdict::Reject => &tallies.rejects,
+            Verdict::Warn => &tallies.reject_warning_reasons,
+            Verdict::Hold => &tallies.holds,
+            Verdict::Discard => &tallies.discards,
+        };
+        map.get(why.kind)?.get(why.reason)
+    }
+}
+
 impl Sink for State<'_> {
+    fn want(&self, fact: &Fact<'_>) {
+        match fact {
+            Fact::Sent { id, address, .. } => {
+                self.messages.want(key(id));
+                self.tallies.recipients.want(Digest::of(address));
+            }
+            Fact::Sender { id, address, .. } => {
+                self.messages.want(key(id));
+                self.tallies.senders.want(Digest::of(address));
+            }
+            Fact::Arrive { id, .. } | Fact::Deferred { id, .. } => self.messages.want(key(id)),
+            Fact::Verdict { verdict, why: Some(why), .. } => {
+                if let Some(abouts) = self.abouts(*verdict, why) {
+                    abouts.want(Digest::of(why.about));
+                }
+            }
+            Fact::Complaint { level: Level::Warning, service, text } => {
+                if let Some(texts) = self.tallies.warnings.get(service) {
+                    texts.want(Digest::of(text));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn want_more(&self, fact: &Fact<'_>) {
+        match fact {
+            Fact::Sent { address, .. } => self.tallies.recipients.want_value(Digest::of(address)),
+            Fact::Sender { address, .. } => self.tallies.senders.want_value(Digest::of(address)),
+            Fact::Verdict { verdict, why: Some(why), .. } => {
+                if let Some(abouts) = self.abouts(*verdict, why) {
+                    abouts.want_value(Digest::of(why.about));
+                }
+            }
+            _ => {}
+        }
+    }
+
     #[inline]
     fn take(&mut self, fact: Fact<'_>) {
         match fact {

@@ -29,14 +29,29 @@ impl Tape {
     }
 }
 
+/// Facts that are looked at ahead.
+const AHEAD: usize = 32;
+
 /// Hands each fact of a tape to a sink. False when a part of it is no fact; what stands before it was handed over.
 pub fn play(bytes: &[u8], sink: &mut impl Sink) -> bool {
     let mut decoder = Decoder(bytes);
-    while !decoder.0.is_empty() {
-        let Some(fact) = Fact::read(&mut decoder) else { return false };
-        sink.take(fact);
+    let mut facts = Vec::with_capacity(AHEAD);
+    loop {
+        facts.clear();
+        let mut whole = true;
+        while whole && facts.len() < AHEAD && !decoder.0.is_empty() {
+            match Fact::read(&mut decoder) {
+                Some(fact) => facts.push(fact),
+                None => whole = false,
+            }
+        }
+        facts.iter().for_each(|fact| sink.want(fact));
+        facts.iter().for_each(|fact| sink.want_more(fact));
+        facts.iter().for_each(|fact| sink.take(*fact));
+        if !whole || decoder.0.is_empty() {
+            return whole;
+        }
     }
-    true
 }
 
 /// Writes the parts of a fact.
