@@ -99,6 +99,7 @@ pub fn run(call: &Invocation, program: Program) -> Result<Exit, Failure> {
     cf.notes().iter().for_each(|note| log.warning(note.to_string()));
     let warnings = log.clone();
     job.options.warn = Some(Arc::new(move |text: &str| warnings.warning(text)));
+    job.options.directory = job.config.clone();
     job.options.utf8 = job.utf8.unwrap_or_else(|| cf.smtputf8_enable());
     text("default_database_type")?;
     let default_type = cf.default_database_type();
