@@ -314,8 +314,10 @@ fn a_real_mariadb() {
     }
     // Who asks, from an option file.
     let options = place.file("my.cnf", "[client]\nuser = nobody\n[mail]\nuser = pillar\n");
-    let unsaid =
-        format!("dbname = mail\nhosts = {address}\noption_file = {}\noption_group = mail\n{query}", options.display());
+    let unsaid = format!(
+        "password = sesam\ndbname = mail\nhosts = {address}\noption_file = {}\noption_group = mail\n{query}",
+        options.display()
+    );
     assert_eq!(place.ask("mysql", &unsaid, "bob"), found("bob@x.org"));
     mariadb.take();
     is_an_error(ask(query, "bob"));
