@@ -200,12 +200,14 @@ pub const TYPES: &[TableType] = &[
     TableType { name: "fail", open: fixed::fail, build: None },
     TableType { name: "hash", open: indexed::open, build: Some(Build::Hash) },
     TableType { name: "inline", open: memory::inline, build: None },
+    TableType { name: "internal", open: fixed::internal, build: None },
     #[cfg(feature = "netdb")]
     TableType { name: "ldap", open: super::ldap::open, build: None },
     TableType { name: "lmdb", open: indexed::open, build: Some(Build::Lmdb) },
     TableType { name: "memcache", open: memcache::open, build: None },
     #[cfg(feature = "netdb")]
     TableType { name: "mysql", open: super::mysql::open, build: None },
+    TableType { name: "nis", open: fixed::nis, build: None },
     TableType { name: "pcre", open: pcre::open, build: None },
     #[cfg(feature = "netdb")]
     TableType { name: "pgsql", open: super::pgsql::open, build: None },

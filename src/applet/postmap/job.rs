@@ -369,6 +369,10 @@ fn delete(job: &Job, tables: &[(String, String)], key: &[u8]) -> Result<Exit, En
     }
     let mut any = false;
     for (kind, name) in tables {
+        if kind == "internal" {
+            // It can be changed, and is empty.
+            continue;
+        }
         let row = table::open::find(kind);
         if row.is_some_and(|row| row.build.is_none()) {
             return Err(End::Fatal(format!("{kind}:{name} map requires O_RDONLY access mode")));
