@@ -42,15 +42,6 @@ impl Table for Environ {
         }
         Ok(std::env::var_os(OsStr::from_bytes(&key)).map(OsStringExt::into_vec))
     }
-
-    fn entries(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), TableError> {
-        for (name, value) in std::env::vars_os() {
-            if !each(name.as_bytes(), value.as_bytes()) {
-                break;
-            }
-        }
-        Ok(())
-    }
 }
 
 struct Fail(String);
