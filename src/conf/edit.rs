@@ -156,7 +156,7 @@ pub enum Fate {
     Keep,
     /// A new entry stands where the old one stood; the comments of the old one follow it.
     Replace(Box<Entry>),
-    /// The same entry, changed; comments inside it come first.
+    /// The same entry, changed; comments inside it and below it come first.
     Change(Box<Entry>),
     CommentOut,
     Remove,
@@ -169,7 +169,8 @@ pub fn master_cf(
     added: &[Entry],
 ) -> Result<String, String> {
     let mut out = String::with_capacity(text.len() + 80);
-    for chunk in chunks(text) {
+    let mut chunks = chunks(text).into_iter().peekable();
+    while let Some(chunk) = chunks.next() {
         if !chunk.is_entry {
             chunk.keep(&mut out);
             continue;
@@ -184,6 +185,10 @@ pub fn master_cf(
             }
             Fate::Change(entry) => {
                 chunk.comments(&mut out);
+                // The reference meets the comments below while it looks for more of the entry.
+                while let Some(below) = chunks.next_if(|chunk| !chunk.is_entry) {
+                    below.keep(&mut out);
+                }
                 out.push_str(&entry.text(true));
                 out.push('\n');
             }

@@ -71,6 +71,18 @@ impl Entry {
         })
     }
 
+    /// What the overrides set: the last of each name.
+    pub fn settings(&self) -> Vec<(&str, &str)> {
+        let mut settings: Vec<(&str, &str)> = Vec::new();
+        for (name, value) in self.overrides().filter(|(name, _)| !name.is_empty()) {
+            match settings.iter_mut().find(|(known, _)| *known == name) {
+                Some(known) => known.1 = value,
+                None => settings.push((name, value)),
+            }
+        }
+        settings
+    }
+
     /// The command with its arguments in one line.
     pub fn command_line(&self) -> String {
         let mut text = self.command.clone();
@@ -117,7 +129,13 @@ impl Entry {
                 return;
             }
         }
-        self.arguments.push(Argument::Override { name: wanted.to_owned(), value: new.to_owned() });
+        // After the other options, before the arguments.
+        let is_option = |argument: &Argument| match argument {
+            Argument::Override { .. } => true,
+            Argument::Word(word) => word.starts_with('-') && word != "--",
+        };
+        let at = self.arguments.iter().position(|argument| !is_option(argument)).unwrap_or(self.arguments.len());
+        self.arguments.insert(at, Argument::Override { name: wanted.to_owned(), value: new.to_owned() });
     }
 
     pub fn remove_override(&mut self, wanted: &str) {

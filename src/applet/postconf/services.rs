@@ -37,7 +37,15 @@ pub fn run(
     let requests: Vec<String> =
         if options.operands.is_empty() { vec![all.to_owned()] } else { options.operands.clone() };
     for request in &requests {
-        let parts: Vec<&str> = request.splitn(3, '/').collect();
+        let parts: Vec<&str> = request.split('/').collect();
+        let (most, form) = match options.subject {
+            Subject::Services => (2, "-M option requires service_name[/type]"),
+            Subject::Fields => (3, "-F option requires service_name[/type[/field]]"),
+            _ => (3, "-P option requires service_name[/type[/parameter]]"),
+        };
+        if parts.len() > most || parts.first().is_none_or(|name| name.is_empty()) {
+            return Err(Failure::fatal(form));
+        }
         let mut matched = options.operands.is_empty();
         if options.subject == Subject::Fields
             && let Some(&field) = parts.get(2)
@@ -54,7 +62,7 @@ pub fn run(
         }
     }
     out.flush()?;
-    show::unused(options, &cf, &scope, &plain, warn);
+    show::unused_services(options, &cf, &scope, &plain, warn);
     Ok(())
 }
 
@@ -83,7 +91,7 @@ fn show_one(options: &Options, service: &Entry, name: &str, out: &mut dyn Write)
             }
         }
         Subject::Overrides => {
-            let mut overrides: Vec<(&str, &str)> = service.overrides().collect();
+            let mut overrides = service.settings();
             overrides.sort_unstable();
             for (parameter, value) in overrides.into_iter().filter(|(parameter, _)| name == "*" || *parameter == name) {
                 put(parameter, value)?;
