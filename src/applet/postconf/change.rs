@@ -65,6 +65,10 @@ fn master_cf(options: &Options, path: &Path, warn: &mut dyn FnMut(&str)) -> Resu
     for request in &options.operands {
         wishes.push(wish(options, request)?);
     }
+    let file = path.display().to_string();
+    let keys: Vec<(String, String)> = wishes.iter().map(|wish| (wish.service.clone(), wish.kind.clone())).collect();
+    let fits = |wish: &str, has: &str| wish == "*" || wish == has;
+    let wanted = |service: &str, kind: &str| keys.iter().any(|(name, form)| fits(name, service) && fits(form, kind));
     edit::replace(path, |text| {
         let mut fate = |mut entry: Entry| {
             let (mut changed, mut replaced) = (false, false);
@@ -92,13 +96,17 @@ fn master_cf(options: &Options, path: &Path, warn: &mut dyn FnMut(&str)) -> Resu
                 (true, false) => Fate::Change(Box::new(entry)),
             })
         };
-        let new = edit::master_cf(text, &mut fate, &[])?;
+        let new = edit::master_cf(text, &file, &wanted, &mut fate, &[])?;
         let added: Vec<Entry> = wishes
             .iter()
             .filter(|wish| !wish.matched)
             .filter_map(|wish| if let What::Entry(entry) = &wish.what { Some(entry.clone()) } else { None })
             .collect();
-        if added.is_empty() { Ok(new) } else { edit::master_cf(&new, &mut |_| Ok(Fate::Keep), &added) }
+        if added.is_empty() {
+            Ok(new)
+        } else {
+            edit::master_cf(&new, &file, &|_, _| false, &mut |_| Ok(Fate::Keep), &added)
+        }
     })
     .map_err(Failure::fatal)?;
     let silent = |what: &What| matches!(what, What::Entry(_) | What::Remove | What::CommentOut);

@@ -68,15 +68,16 @@ pub fn run(
 
 /// Whether a service is meant by "service/type"; "*" is any, a missing part too.
 pub fn matches(service: &Entry, parts: &[&str]) -> bool {
-    let fits = |at: usize, value: &str| parts.get(at).is_none_or(|part| *part == "*" || *part == value);
+    let fits = |at: usize, value: &str| {
+        parts.get(at).is_none_or(|part| *part == "*" || *part == value || (at == 1 && part.is_empty()))
+    };
     fits(0, &service.fields[0]) && fits(1, &service.fields[1])
 }
 
 /// False when the service has nothing of this name.
 fn show_one(options: &Options, service: &Entry, name: &str, out: &mut dyn Write) -> Result<bool, Failure> {
     let mut shown = false;
-    let mut put = |name: &str, value: &str| -> Result<(), Failure> {
-        shown = true;
+    let put = |name: &str, value: &str, out: &mut dyn Write| -> Result<(), Failure> {
         let full = format!("{}/{name}", service.key());
         if options.hide_value {
             return Ok(writeln!(out, "{full}")?);
@@ -87,14 +88,22 @@ fn show_one(options: &Options, service: &Entry, name: &str, out: &mut dyn Write)
     match options.subject {
         Subject::Fields => {
             for field in FIELDS.into_iter().filter(|field| name == "*" || *field == name) {
-                put(field, &service.field(field).unwrap_or_default())?;
+                if field == "command" && options.fold && !options.hide_value {
+                    shown = true;
+                    let label = if options.hide_name { String::new() } else { format!("{}/{field} = ", service.key()) };
+                    writeln!(out, "{}", service.command_text(&label))?;
+                    continue;
+                }
+                shown = true;
+                put(field, &service.field(field).unwrap_or_default(), out)?;
             }
         }
         Subject::Overrides => {
             let mut overrides = service.settings();
             overrides.sort_unstable();
             for (parameter, value) in overrides.into_iter().filter(|(parameter, _)| name == "*" || *parameter == name) {
-                put(parameter, value)?;
+                shown = true;
+                put(parameter, value, out)?;
             }
         }
         _ => {

@@ -99,7 +99,8 @@ fn parameters(
         Class::User => options.classes.user,
     };
     let mut show = |name: &str, warn: &mut dyn FnMut(&str)| -> Result<(), Failure> {
-        if options.only_set && !cf.settings().contains_key(name) {
+        let read_only = crate::conf::scope::READ_ONLY.contains(&name);
+        if options.only_set && (read_only || !cf.settings().contains_key(name)) {
             return Ok(());
         }
         if options.hide_value {
