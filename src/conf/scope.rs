@@ -44,7 +44,8 @@ impl Scope {
     pub fn defaults(services: &[Entry]) -> Scope {
         let mut scope = Scope::default();
         for row in PARAMS {
-            // These rows exist because the agent's own code reads them; postconf knows them from the service.
+            // These rows exist because the agent's own code reads them; postconf knows them from the service, which
+            // takes over the two that it knows anyway.
             if row.name.starts_with("local_destination_")
                 && !matches!(row.name, "local_destination_concurrency_limit" | "local_destination_recipient_limit")
             {
@@ -61,6 +62,9 @@ impl Scope {
                         Some(row) => row.default.to_owned(),
                         None => super::computed::derived(&name).unwrap_or_default(),
                     };
+                    if name.starts_with("local_destination_") {
+                        scope.names.remove(&name);
+                    }
                     scope.names.entry(name).or_insert((Class::Service, default));
                 }
             }
