@@ -237,7 +237,7 @@ pub fn file(session: &mut Session, line: &Line) -> Done {
         session.previous_file = Some(name);
     }
     session.open = Some(next);
-    super::greet(session)?;
+    super::start::greet(session)?;
     Ok(Next::Go)
 }
 

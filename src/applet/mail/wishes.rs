@@ -1,0 +1,166 @@
+//! What the options ask for: a letter with its header and its attachments, and wishes about reading.
+
+use super::escapes;
+use super::letter::{self, Attachment, Letter};
+use super::options::{self, Asked, What};
+use super::session::{Session, Trouble};
+use super::variables::Value;
+use std::path::Path;
+
+/// What the options ask for besides a letter's content.
+#[derive(Default)]
+pub struct Wishes {
+    pub file: Option<String>,
+    pub user: Option<String>,
+    pub exist: bool,
+    pub headers: bool,
+    pub print: bool,
+    pub count: bool,
+    pub json: bool,
+    pub to: bool,
+    pub subject: bool,
+    pub no_rc: bool,
+    pub skip_empty: bool,
+    pub commands: Vec<String>,
+}
+
+/// Applies the options in their order.
+pub fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Result<Wishes, Trouble> {
+    let mut wishes = Wishes::default();
+    let (mut kind, mut encoding): (Option<String>, Option<String>) = (None, None);
+    let (mut name, mut file_name): (Option<String>, Option<String>) = (None, None);
+    for (what, value) in &asked.options {
+        match what {
+            What::Subject => {
+                letter.put("Subject", value);
+                wishes.subject = true;
+            }
+            What::Cc => letter.put("Cc", &joined(letter.header("Cc"), value)),
+            What::Bcc => letter.put("Bcc", &joined(letter.header("Bcc"), value)),
+            What::AppendOrAttach if options::is_header(value) => {
+                let (name, value) = value.split_once(':').unwrap_or((value, ""));
+                if !value.trim().is_empty() {
+                    letter.add(name, value.trim());
+                }
+            }
+            What::AppendOrAttach if !Path::new(value).is_file() => {
+                let say = session.texts.say("Invalid header: {}", &[value]);
+                session.complain(&say);
+            }
+            What::Attach | What::AppendOrAttach | What::AttachDescriptor => {
+                let path = if *what == What::AttachDescriptor { format!("/dev/fd/{value}") } else { value.clone() };
+                if Path::new(&path).is_dir() {
+                    return Err(Trouble::Say(format!("{value}: not a regular file or FIFO")));
+                }
+                let content = escapes::read_limited(Path::new(&path)).map_err(|error| match error.kind() {
+                    std::io::ErrorKind::NotFound => session.trouble("{}: file does not exist", &[value]),
+                    _ => Trouble::Say(format!("{value}: {}", session.texts.reason(&error))),
+                })?;
+                let base = Path::new(value).file_name().map(|base| base.to_string_lossy().into_owned());
+                let base = base.filter(|_| *what != What::AttachDescriptor);
+                letter.attachments.push(Attachment {
+                    content,
+                    name: name.take().or_else(|| file_name.clone()).or_else(|| base.clone()),
+                    content_type: kind.clone().or_else(|| type_by_name(value)),
+                    file_name: file_name.take().or(base),
+                    encoding: encoding.clone(),
+                });
+            }
+            What::ContentType => kind = Some(value.clone()),
+            What::Encoding => encoding = Some(value.clone()),
+            What::ContentName => name = Some(value.clone()),
+            What::ContentFileName => file_name = Some(value.clone()),
+            What::Alternative(on) => letter.alternative = *on,
+            What::Mime(on) => letter.mime = *on,
+            What::SkipEmpty(_) if value == "letter" => wishes.skip_empty = true,
+            What::SkipEmpty(on) => letter.skip_empty_attachments = *on,
+            What::Exec => wishes.commands.push(value.clone()),
+            What::Exist => wishes.exist = true,
+            What::Headers => wishes.headers = true,
+            What::Print => wishes.print = true,
+            What::Count => wishes.count = true,
+            What::Json => wishes.json = true,
+            What::File => wishes.file = Some(value.clone()),
+            What::User => wishes.user = Some(value.clone()),
+            What::To => wishes.to = true,
+            What::NoRc => {
+                wishes.no_rc = true;
+                session.variables.unset("rc");
+            }
+            // After the start-up files, so that these do not undo the command line.
+            What::ByName => {
+                wishes.subject = true;
+                wishes.commands.push("set record=".into());
+            }
+            What::IgnoreInterrupts => wishes.commands.push("set ignore".into()),
+            What::NoSummary => wishes.commands.push("set noheader".into()),
+            What::Quit => wishes.commands.push("set quit".into()),
+            What::ReadOnly => wishes.commands.push("set readonly".into()),
+            What::Verbose => wishes.commands.push("set verbose".into()),
+            What::ReturnAddress => {
+                let all = crate::message::address::parse(value).map_err(|_| malformed(session, value))?;
+                if let Some(one) = all.into_iter().next() {
+                    session.variables.set("return-address", Value::Text(letter::one_line(&one.mailbox)));
+                }
+            }
+            What::Variable => session.variables.assign(value),
+            What::Tilde | What::Interactive => session.escapes = true,
+            What::Help | What::Usage | What::Version | What::Nothing => {}
+        }
+    }
+    const ENCODINGS: [&str; 5] = ["7bit", "8bit", "binary", "base64", "quoted-printable"];
+    if encoding.as_ref().is_some_and(|name| !ENCODINGS.contains(&name.to_ascii_lowercase().as_str())) {
+        let reason = session.texts.say("Requested item not found", &[]);
+        return Err(Trouble::Say(format!("cannot attach (body): {reason}")));
+    }
+    letter.content_type = kind;
+    letter.encoding = encoding;
+    Ok(wishes)
+}
+
+fn malformed(session: &Session, text: &str) -> Trouble {
+    let reason = session.texts.say("Malformed email address", &[]);
+    session.trouble("Cannot parse address `{}': {}", &[text, &reason])
+}
+
+fn joined(old: Option<&str>, more: &str) -> String {
+    old.map_or_else(|| more.to_owned(), |old| format!("{old},{more}"))
+}
+
+/// Types that every reader knows by the end of the name; texts stay a stream of bytes, as the original sends them.
+fn type_by_name(name: &str) -> Option<String> {
+    const TYPES: &[(&str, &str)] = &[
+        ("pdf", "application/pdf"),
+        ("png", "image/png"),
+        ("jpg", "image/jpeg"),
+        ("jpeg", "image/jpeg"),
+        ("gif", "image/gif"),
+        ("zip", "application/zip"),
+        ("gz", "application/gzip"),
+    ];
+    let end = Path::new(name).extension()?.to_str()?.to_ascii_lowercase();
+    TYPES.iter().find(|(known, _)| *known == end).map(|&(_, kind)| kind.to_owned())
+}
+
+/// Recipients, or the file of -f; what followed "--" in the old way goes to sendmail.
+pub fn operands(session: &mut Session, asked: &Asked) -> Vec<String> {
+    let mut operands = asked.operands.clone();
+    let Some(at) = asked.after_dashes.filter(|at| *at > 0) else { return operands };
+    let after = operands.split_off(at);
+    let mut words = after.into_iter();
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "-f" | "-r" => {
+                if let Some(sender) = words.next() {
+                    session.variables.set("return-address", Value::Text(letter::one_line(&sender)));
+                }
+            }
+            "-F" => session.sendmail_arguments.extend(words.next().map(|name| format!("-F{name}"))),
+            _ => match word.strip_prefix("-f").or_else(|| word.strip_prefix("-r")) {
+                Some(sender) => session.variables.set("return-address", Value::Text(letter::one_line(sender))),
+                None => operands.push(word),
+            },
+        }
+    }
+    operands
+}
