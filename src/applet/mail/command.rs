@@ -89,7 +89,7 @@ pub const COMMANDS: &[Command] = &[
     reads("mbox", 2, "[msglist]", filing::mbox),
     reads("next", 1, "[message]", reading::next),
     sets("nosender", 3, "[header-field...]", settings::no_sender),
-    sets("nounfold", 3, "[header-field]", settings::nothing),
+    sets("nounfold", 3, "[header-field]", settings::no_unfold),
     reads("Print", 1, "[msglist]", reading::print_full),
     reads("pipe", 2, "[[msglist] command]", reading::pipe),
     reads("preserve", 3, "[msglist]", filing::hold),
@@ -119,9 +119,9 @@ pub const COMMANDS: &[Command] = &[
     reads("touch", 3, "[msglist]", filing::touch),
     reads("type", 1, "[msglist]", reading::print),
     sets("unalias", 3, "[alias]...", settings::unalias),
-    reads("unread", 6, "[msglist]", filing::unread),
+    reads("unread", 2, "[msglist]", filing::unread),
     reads("undelete", 1, "[msglist]", filing::undelete),
-    sets("unfold", 3, "[header-field]", settings::nothing),
+    sets("unfold", 3, "[header-field]", settings::unfold),
     sets("unset", 3, "name...", settings::unset),
     reads("untag", 3, "[msglist]", filing::untag),
     sets("variable", 8, "[name...]", settings::variable),
@@ -147,12 +147,19 @@ const DEPTH: usize = 32;
 
 /// The command that a word means.
 pub fn find(word: &str) -> Option<&'static Command> {
-    COMMANDS.iter().find(|command| word.len() >= command.shortest && command.name.starts_with(word))
+    if word.strip_prefix('z').is_some_and(|rest| rest.starts_with(['+', '-', '.'])) {
+        return find("z");
+    }
+    // "nos" stands in the list, and is no command.
+    let shortest = |command: &Command| if command.name == "nosender" { command.name.len() } else { command.shortest };
+    COMMANDS.iter().find(|command| word.len() >= shortest(command) && command.name.starts_with(word))
 }
 
 /// `d[elete] [msglist]`.
 pub fn usage(command: &Command) -> String {
-    let (short, long) = command.name.split_at(command.shortest.min(command.name.len()));
+    // The original's list knows the shortest form of every command but this one.
+    let shortest = if command.name == "unread" { command.name.len() } else { command.shortest };
+    let (short, long) = command.name.split_at(shortest.min(command.name.len()));
     let name = if long.is_empty() { short.to_owned() } else { format!("{short}[{long}]") };
     match command.arguments {
         "" => name,
@@ -183,45 +190,47 @@ fn one(session: &mut Session, line: &str) -> Done {
         return Ok(Next::Go);
     }
     // A message's number alone shows it.
-    if (line.bytes().all(|byte| byte.is_ascii_digit()) || ["$", "^", "."].contains(&line)) && session.open.is_some() {
+    let digits = line.strip_prefix(['+', '-']).unwrap_or(line);
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.bytes().any(|byte| byte != b'0');
+    if (is_number || ["$", "^"].contains(&line)) && session.open.is_some() {
         let words = vec![line.to_owned()];
         return reading::print(session, &Line { name: "print", typed: "print", words, rest: line });
     }
     let Some(command) = find(word) else {
-        let digits = word.bytes().take_while(u8::is_ascii_digit).count();
-        let shown = if digits > 0 { &word[..digits] } else { word };
-        return Err(session.trouble("Unknown command: {}", &[shown]));
+        return Err(session.trouble("Unknown command: {}", &[word]));
     };
     if session.starting && !command.startup {
         return Err(Trouble::Say(format!("{}: not in a start-up file", command.name)));
     }
-    let words = words::split(rest, &|name| session.environment(name));
+    let words = words::split(rest)
+        .map_err(|words::Unclosed| Trouble::Say(format!("\"{line}\": missing closing quote")))?;
     session.last_command = line.to_owned();
     (command.run)(session, &Line { name: command.name, typed: word, words, rest: rest.trim() })
 }
 
-/// The command's name and what follows: a sign is a name by itself.
+/// The command's name and what follows: what is no name as a whole ends with its last letter ("d1-2", "p*").
 fn split_name(line: &str) -> (&str, &str) {
-    match line.chars().next() {
-        Some(sign @ ('!' | '|' | '=' | '?' | '*' | '+' | '-' | '#')) => line.split_at(sign.len_utf8()),
-        _ => {
-            let end = line.find(|c: char| c.is_whitespace()).unwrap_or(line.len());
-            let word = &line[..end];
-            // "z+", "zz": what follows z belongs to it. "d1", "p3": so does a number.
-            if word.starts_with('z') && word.len() > 1 {
-                return line.split_at(1);
-            }
-            let digits = word.find(|c: char| c.is_ascii_digit() || "*$^/:{".contains(c)).unwrap_or(end);
-            if digits > 0
-                && digits < end
-                && word[..digits].chars().all(char::is_alphabetic)
-                && find(&word[..digits]).is_some()
-            {
-                return line.split_at(digits);
-            }
-            line.split_at(end)
-        }
+    if line.starts_with(['!', '#']) {
+        return line.split_at(1);
     }
+    // A name in quotes is a name.
+    if let Some(quote) = line.chars().next().filter(|c| ['"', '\''].contains(c))
+        && let Some((word, rest)) = line[1..].split_once(quote)
+        && find(word).is_some()
+    {
+        return (word, rest);
+    }
+    let word = &line[..line.find(char::is_whitespace).unwrap_or(line.len())];
+    // "z+", "zz": what follows z belongs to it.
+    if word.starts_with('z') {
+        return line.split_at(1);
+    }
+    if find(word).is_some() {
+        return line.split_at(word.len());
+    }
+    let one = word.chars().next().map_or(0, char::len_utf8);
+    let end = word.rfind(|c: char| c.is_ascii_alphabetic()).map_or(one, |at| at + 1);
+    line.split_at(end)
 }
 
 /// Reads and runs commands until one ends the session. Returns whether the mailbox is to be changed.
@@ -256,9 +265,6 @@ pub fn converse(session: &mut Session) -> Result<Next, Trouble> {
                     Ok(Next::Exit) => return Ok(Next::Exit),
                     Err(trouble) => session.tell(trouble)?,
                 }
-                if let Some(trouble) = session.afterthought.take() {
-                    session.tell(trouble)?;
-                }
                 folder::look_for_news(session)?;
             }
             super::input::Event::Interrupt => {
@@ -284,6 +290,7 @@ pub fn converse(session: &mut Session) -> Result<Next, Trouble> {
 
 /// A shell command at the user's wish.
 pub fn shell(session: &mut Session, command: &str) -> Result<(), Trouble> {
+    use std::os::unix::process::CommandExt;
     session.screen.flush()?;
     let mut command = command.to_owned();
     if session.variables.is_set("bang") {
@@ -292,6 +299,8 @@ pub fn shell(session: &mut Session, command: &str) -> Result<(), Trouble> {
     session.last_shell.clone_from(&command);
     let shell = session.setting("SHELL");
     let mut process = Process::new(&shell);
+    // In its complaints the shell calls itself by its short name.
+    process.arg0(shell.rsplit('/').next().unwrap_or(&shell));
     if !command.is_empty() {
         process.arg("-c").arg(&command);
     }
@@ -311,7 +320,7 @@ mod tests {
             ("p", "print"),
             ("en", "endif"),
             ("env", "envelope"),
-            ("un", ""),
+            ("un", "unread"),
             ("u", "undelete"),
             ("s", "save"),
             ("su", "summary"),
@@ -328,14 +337,13 @@ mod tests {
             ("ch", "chdir"),
             ("mb", "mbox"),
         ] {
-            assert_eq!(
-                find(word).map_or("", |command| command.name),
-                if word == "un" { "undelete" } else { name },
-                "{word}"
-            );
+            assert_eq!(find(word).map_or("", |command| command.name), name, "{word}");
         }
         assert_eq!(split_name("d1 2"), ("d", "1 2"));
         assert_eq!(split_name("!ls"), ("!", "ls"));
-        assert_eq!(split_name("type/x/"), ("type", "/x/"));
+        assert_eq!(split_name("p1-2,3"), ("p", "1-2,3"));
+        assert_eq!(split_name("type/x/"), ("type/x", "/"));
+        assert_eq!(split_name("+2 3"), ("+", "2 3"));
+        assert_eq!(split_name("1 2"), ("1", " 2"));
     }
 }

@@ -340,5 +340,5 @@ pub fn compose_about(
     about: Option<usize>,
     ask: bool,
 ) -> Result<compose::Outcome, Trouble> {
-    compose::compose(session, letter, Manner { ask, whole_input: false, about, skip_empty: false })
+    compose::compose(session, letter, Manner { ask, about, ..Manner::default() })
 }

@@ -99,7 +99,8 @@ impl Input {
 
     /// False at the end or after an interrupt.
     fn fill(&mut self) -> io::Result<bool> {
-        self.buffer.resize(64 * 1024, 0);
+        // Commands that are started read on where mail stopped: of a pipe no more is taken than a line needs.
+        self.buffer.resize(if self.terminal { 64 * 1024 } else { 1 }, 0);
         let stdin = io::stdin();
         let count = loop {
             match nix::unistd::read(stdin.as_fd(), &mut self.buffer) {

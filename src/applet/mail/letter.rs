@@ -2,7 +2,7 @@
 //! handed to sendmail. MIME comes by itself when the text or a header is not ASCII. No newline gets into a header, and
 //! no recipient becomes an option or a command: recipients travel in the header, read by `sendmail -t`.
 
-use crate::message::charset;
+use crate::message::{address, charset};
 use crate::message::mime::{base64, quoted_printable};
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -59,6 +59,24 @@ impl Letter {
         }
     }
 
+    /// These lines at the start of the header, but for those that are there already.
+    pub fn begin_with(&mut self, lines: &[(String, String)]) {
+        let new = lines.iter().filter(|(name, _)| self.header(name).is_none());
+        let new: Vec<_> = new.map(|(name, value)| (name.clone(), one_line(value))).collect();
+        self.headers.splice(0..0, new);
+    }
+
+    /// Another line, folded where it was: what begins with a blank goes on.
+    pub fn add_folded(&mut self, name: &str, value: &str) {
+        let mut lines = value.lines();
+        let mut text = one_line(lines.next().unwrap_or_default());
+        for line in lines.filter(|line| line.starts_with([' ', '\t']) && !line.trim().is_empty()) {
+            text.push('\n');
+            text.push_str(&one_line(line));
+        }
+        self.headers.push((name.to_owned(), text));
+    }
+
     /// A folded value whose lines begin with a blank or tab, which is no end of the field.
     pub fn put_folded(&mut self, name: &str, lines: &[&str]) {
         let value = lines.iter().map(|line| one_line(line)).collect::<Vec<_>>().join("\n\t");
@@ -92,7 +110,9 @@ impl Letter {
             }
         }
         for (name, value) in &self.headers {
-            put_line(&mut out, name, &charset::encode_words(value));
+            let addresses = ADDRESS_FIELDS.iter().any(|known| known.eq_ignore_ascii_case(name));
+            let value = if addresses { encode_addresses(value) } else { charset::encode_words(value) };
+            put_line(&mut out, name, &value);
         }
         for (name, value) in last {
             put_line(&mut out, name, &charset::encode_words(value));
@@ -138,6 +158,18 @@ impl Letter {
             self.encoding.clone().unwrap_or_else(|| if long { "quoted-printable".into() } else { "8bit".into() });
         (kind, one_line(&encoding))
     }
+}
+
+/// Fields that hold addresses: of these only the names are encoded.
+const ADDRESS_FIELDS: [&str; 8] = ["To", "Cc", "Bcc", "From", "Sender", "Reply-To", "Resent-To", "Mail-Followup-To"];
+
+fn encode_addresses(value: &str) -> String {
+    let Some(all) = address::parse(value).ok().filter(|_| !value.is_ascii()) else { return value.to_owned() };
+    let written = all.iter().map(|one| match &one.name {
+        Some(name) if !name.is_ascii() => format!("{} <{}>", charset::encode_words(name), one.mailbox),
+        _ => one.to_string(),
+    });
+    written.collect::<Vec<_>>().join(",")
 }
 
 impl Attachment {

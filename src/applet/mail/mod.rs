@@ -39,6 +39,8 @@ mod start;
 mod summary;
 /// English and French.
 mod texts;
+/// The signs of message lists.
+mod token;
 /// Variables.
 mod variables;
 /// What the options ask for.
@@ -94,6 +96,10 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
             Ok(exit)
         }
         Err(Trouble::Io(error)) => Err(Failure::from(error)),
+        Err(trouble @ Trouble::Address(_)) => {
+            session.tell(trouble)?;
+            Ok(Exit::OK)
+        }
         Err(trouble) => {
             session.tell(trouble)?;
             Err(Failure::silent(Exit::FAIL))

@@ -12,7 +12,8 @@ pub fn send(session: &mut Session, mut letter: Letter, operands: &[String], wish
     if wishes.to {
         let text = session.input.rest()?;
         from_text(session, &mut letter, &text)?;
-        return finish(session, letter, Manner { skip_empty: wishes.skip_empty, ..Manner::default() }, true);
+        let manner = Manner { skip_empty: wishes.skip_empty, for_nobody: true, ..Manner::default() };
+        return finish(session, letter, manner, true);
     }
     for (name, value) in session.send_headers.clone() {
         letter.put(&name, &value);
@@ -22,6 +23,10 @@ pub fn send(session: &mut Session, mut letter: Letter, operands: &[String], wish
         lists.splice(0..0, letter.header("To").map(str::to_owned));
         let to = compose::joined(session, &lists)?;
         letter.put("To", &to);
+        // Named, and called nothing: that is no letter, and no failure.
+        if to.trim().is_empty() {
+            return Ok(Exit::OK);
+        }
     }
     if letter.header("To").is_none()
         && letter.header("Cc").is_none()
@@ -36,7 +41,7 @@ pub fn send(session: &mut Session, mut letter: Letter, operands: &[String], wish
             compose::recipients(session, &value)?;
         }
     }
-    let manner = Manner { ask: true, whole_input: true, about: None, skip_empty: wishes.skip_empty };
+    let manner = Manner { ask: true, whole_input: true, skip_empty: wishes.skip_empty, ..Manner::default() };
     finish(session, letter, manner, false)
 }
 
@@ -67,11 +72,13 @@ fn from_text(session: &mut Session, letter: &mut Letter, text: &[u8]) -> Result<
     let mut merged = Letter::default();
     for field in header::fields(block) {
         let name = String::from_utf8_lossy(field.name).into_owned();
-        let value = charset::decode(&header::unfold(field.value), None);
+        let folded = field.value.is_ascii() && memchr::memchr(b'\n', field.value.trim_ascii_end()).is_some();
+        let text = if folded { field.value.trim_ascii().to_vec() } else { header::unfold(field.value) };
+        let value = charset::decode(&text, None);
         if own.header(&name).is_some() && name.eq_ignore_ascii_case("Subject") {
             continue;
         }
-        merged.add(&name, &value);
+        merged.add_folded(&name, &value);
     }
     for (name, value) in own.headers().to_vec() {
         merged.add(&name, &value);

@@ -22,6 +22,9 @@ pub enum Manner {
 /// Types messages, makes the last one current and marks them as read.
 pub fn print(session: &mut Session, chosen: &[Chosen], manner: Manner) -> Result<(), Trouble> {
     for one in chosen {
+        if !session.there(one.index)? {
+            continue;
+        }
         let text = render(session, one, manner)?;
         session.show(&text)?;
         mark_shown(session, one.index);

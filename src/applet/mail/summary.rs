@@ -37,31 +37,45 @@ pub fn print(session: &mut Session, indices: &[usize]) -> Result<(), Trouble> {
         session.complain(&format!("unknown format specifier: %{specifier}"));
     }
     let columns = usize::try_from(session.variables.number("columns").unwrap_or(80)).unwrap_or(80);
-    if let Some(open) = &mut session.open {
-        open.current();
-    }
+    let current = session.open.as_ref().map_or(0, OpenBox::current);
     for &index in indices {
+        if !session.there(index)? {
+            continue;
+        }
         let Some(open) = session.open.as_ref() else { break };
-        let mut line = cut(&format.line(session, open, index, columns)?, columns.saturating_sub(2));
+        let mut line = cut(&format.line(session, open, Place { index, current }, columns)?, columns.saturating_sub(2));
         line.push('\n');
         session.screen.message(line.as_bytes())?;
     }
     Ok(())
 }
 
-/// The messages of the screenful that holds the current one.
+/// Lines of a screenful.
+pub fn height(session: &Session) -> usize {
+    usize::try_from(session.variables.number("screen").unwrap_or(22)).unwrap_or(22).max(1)
+}
+
+/// The messages of the screenful that holds the current one; the last one is full too.
 pub fn screenful(session: &Session) -> Vec<usize> {
     let Some(open) = &session.open else { return Vec::new() };
-    let height = usize::try_from(session.variables.number("screen").unwrap_or(22)).unwrap_or(22).max(1);
+    let height = height(session);
+    let current = open.current();
     let living: Vec<usize> = (0..open.count()).filter(|&index| !open.states[index].deleted).collect();
-    let at = living.iter().position(|&index| index >= open.cursor).unwrap_or(0);
-    let start = at / height * height;
-    living[start.min(living.len())..(start + height).min(living.len())].to_vec()
+    let at = living.partition_point(|&index| index < current);
+    let start = (at / height * height).min(living.len().saturating_sub(height));
+    living[start..(start + height).min(living.len())].to_vec()
 }
 
 /// A parsed headline.
 pub struct Format {
     pieces: Vec<Piece>,
+}
+
+/// Which message a line is about, and which one is current.
+#[derive(Clone, Copy)]
+struct Place {
+    index: usize,
+    current: usize,
 }
 
 enum Piece {
@@ -109,7 +123,8 @@ impl Format {
         (Format { pieces }, unknown)
     }
 
-    fn line(&self, session: &Session, open: &OpenBox, index: usize, columns: usize) -> Result<String, Trouble> {
+    fn line(&self, session: &Session, open: &OpenBox, place: Place, columns: usize) -> Result<String, Trouble> {
+        let Place { index, current } = place;
         let message = open.mbox.messages()[index];
         let block = open.mbox.header(&message, 64 * 1024)?;
         let mut out = String::new();
@@ -126,8 +141,8 @@ impl Format {
                         'm' => (index + 1).to_string(),
                         'l' | 'L' => message.lines.to_string(),
                         'o' => message.size().to_string(),
-                        '>' => if index == open.cursor { ">" } else { " " }.to_owned(),
-                        '<' => if index == open.cursor { "<" } else { " " }.to_owned(),
+                        '>' => if index == current { ">" } else { " " }.to_owned(),
+                        '<' => if index == current { "<" } else { " " }.to_owned(),
                         'f' => plain(session, sender(session, open, index, &block)?),
                         's' => plain(session, subject(&block)),
                         'S' if width.is_none() => {
@@ -180,8 +195,6 @@ fn state_letter(open: &OpenBox, index: usize) -> char {
         'P'
     } else if state.tagged {
         'T'
-    } else if state.unread {
-        'U'
     } else if state.shown {
         'R'
     } else if open.is_new(index) {

@@ -103,7 +103,11 @@ pub fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Resu
                     session.variables.set("return-address", Value::Text(letter::one_line(&one.mailbox)));
                 }
             }
-            What::Variable => session.variables.assign(value),
+            What::Variable => {
+                if let Err((english, name)) = session.variables.assign(value) {
+                    return Err(session.trouble(english, &[&name]));
+                }
+            }
             What::Tilde | What::Interactive => session.escapes = true,
             What::Help | What::Usage | What::Version | What::Nothing => {}
         }

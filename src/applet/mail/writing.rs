@@ -9,15 +9,20 @@ use super::msglist::{self, Scope};
 use super::session::{Done, Next, Session, Trouble};
 use super::show;
 use crate::message::address::{self, Address};
-use crate::message::charset;
+use crate::message::{charset, date};
 
 pub fn mail(session: &mut Session, line: &Line) -> Done {
     let mut letter = Letter::default();
     letter.put("To", &super::compose::joined(session, &line.words)?);
     let had_recipients = letter.header("To").is_some();
     let outcome = compose_about(session, letter, None, true);
-    if !had_recipients && !matches!(outcome, Ok(Outcome::Sent)) {
+    if !had_recipients && !matches!(outcome, Ok(Outcome::Sent)) && !session.interactive() {
+        // A script that wrote to nobody goes no further.
+        if let Err(trouble) = outcome {
+            session.tell(trouble)?;
+        }
         session.exit = 1;
+        return Ok(Next::Exit);
     }
     outcome.map(|_| Next::Go)
 }
@@ -38,7 +43,7 @@ fn to_all(session: &mut Session, line: &Line) -> Done {
         return Err(session.trouble("Can't reply to multiple messages at once", &[]));
     };
     let block = header_block(session, *index)?;
-    let mut to = senders(session, &block);
+    let mut to = senders(session, *index, &block);
     to.extend(others(session, &block, "To"));
     // An answer to a letter of one's own goes to its recipients.
     if to.iter().any(|one| !session.is_own(one)) {
@@ -53,8 +58,11 @@ fn to_senders(session: &mut Session, line: &Line) -> Done {
     let first = header_block(session, chosen[0])?;
     let mut to = Vec::new();
     for &index in &chosen {
+        if !session.there(index)? {
+            continue;
+        }
         let block = header_block(session, index)?;
-        to.extend(senders(session, &block));
+        to.extend(senders(session, index, &block));
     }
     answer(session, chosen[0], &first, to, Vec::new())
 }
@@ -84,7 +92,11 @@ fn recorded(session: &mut Session, line: &Line, with: fn(&mut Session, &Line) ->
 }
 
 /// Whom an answer goes to: the first of the `sender` fields that is there.
-fn senders(session: &Session, block: &[u8]) -> Vec<Address> {
+fn senders(session: &Session, index: usize, block: &[u8]) -> Vec<Address> {
+    if session.sender_fields.is_empty() {
+        let line = session.open.as_ref().and_then(|open| open.mbox.from_line(open.mbox.messages().get(index)?).ok());
+        return line.and_then(|line| address::parse(&date::from_line_sender(&line)).ok()).unwrap_or_default();
+    }
     session
         .sender_fields
         .iter()
@@ -129,7 +141,8 @@ fn answer(session: &mut Session, index: usize, block: &[u8], to: Vec<Address>, c
     let already = old.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("re:"));
     letter.put("Subject", &if already { old } else { format!("{prefix}{old}") });
     for (name, value) in letter.headers().to_vec() {
-        let value = charset::decode_words(value.as_bytes());
+        // A person reads it; a program gets what will be sent.
+        let value = if session.screen.terminal { charset::decode_words(value.as_bytes()) } else { value };
         session.screen.message(format!("{name}: {value}\n").as_bytes())?;
     }
     session.screen.line("")?;
