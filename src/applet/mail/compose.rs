@@ -56,7 +56,7 @@ pub fn compose(session: &mut Session, mut letter: Letter, manner: Manner) -> Res
 }
 
 /// Whoever sets `dot` means the dot, at a terminal or not.
-fn cut_at_dot(text: &mut Vec<u8>) {
+pub fn cut_at_dot(text: &mut Vec<u8>) {
     let dot = if text.starts_with(b".\n") { Some(0) } else { memchr::memmem::find(text, b"\n.\n").map(|at| at + 1) };
     let last = text.ends_with(b"\n.").then(|| text.len() - 1);
     if let Some(end) = dot.or(last) {
@@ -194,8 +194,16 @@ fn finish(session: &mut Session, mut letter: Letter, manner: Manner) -> Result<O
     let program = sendmail_program(session);
     session.screen.flush()?;
     if let Err(reason) = letter::send(&program, envelope.as_deref(), &message, &session.sendmail_arguments) {
+        if program.is_empty() {
+            let say = session.texts.say("Variable sendmail not set: no mailer", &[]);
+            session.complain(&say);
+        }
+        let reason = session.texts.say(&reason, &[]);
         let say = session.texts.say("cannot send message: {}", &[&reason]);
         session.complain(&say);
+        for (name, value) in &last {
+            letter.put(name, value);
+        }
         dead_letter(session, &letter);
         return Ok(Outcome::Failed);
     }

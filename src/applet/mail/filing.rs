@@ -225,10 +225,12 @@ fn write_texts(session: &mut Session, chosen: &[Chosen], target: &Path) -> Resul
             continue;
         }
         let (block, body) = show::read(session, one.index)?;
-        if one.part.is_empty() {
+        let tree = Part::parse(&block, &body);
+        if one.part.is_empty() && tree.parts.is_empty() {
+            all.extend(tree.decoded());
+        } else if one.part.is_empty() {
             all.extend(body);
         } else {
-            let tree = Part::parse(&block, &body);
             let part = show::find(&tree, &one.part).ok_or_else(|| super::reading::no_part(session, one))?;
             all.extend(part.decoded());
         }

@@ -29,7 +29,7 @@ pub fn path_of(session: &Session, name: &str) -> Result<PathBuf, Trouble> {
         .find_map(|scheme| name.strip_prefix(scheme))
         .unwrap_or(name);
     Ok(match name {
-        "%" | "%%" => system_mailbox(session, None),
+        "%" | "%%" => system_mailbox(session, Some(&session.account.name.to_string_lossy())),
         "&" => mbox_path(session),
         "#" => PathBuf::from(session.previous_file.clone().ok_or_else(|| session.trouble("No previous file", &[]))?),
         _ => match name.split_at_checked(1) {

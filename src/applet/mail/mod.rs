@@ -56,7 +56,7 @@ pub use frm::{FRM, FROM};
 
 use letter::Letter;
 use options::{Asked, What};
-use session::{Session, Trouble};
+use session::{Next, Session, Trouble};
 use variables::Value;
 
 pub const APPLET: Applet = Applet {
@@ -110,25 +110,18 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
 fn serve(session: &mut Session, asked: &Asked) -> Result<Exit, Trouble> {
     let mut letter = Letter::default();
     let wishes = wishes::settle(session, asked, &mut letter)?;
-    let reading = wishes.file.is_some()
-        || wishes.user.is_some()
-        || wishes.exist
-        || wishes.headers
-        || wishes.print
-        || wishes.count;
     let operands = wishes::operands(session, asked);
-    if wishes.subject && reading && (wishes.file.is_some() || wishes.headers || wishes.exist || wishes.print) {
+    if wishes.sending && wishes.file.is_some() {
         return Err("conflicting options".into());
     }
-    session.sending = !reading && (wishes.to || wishes.subject || !operands.is_empty() || !letter.headers().is_empty());
-    if wishes.subject && wishes.file.is_none() {
-        session.sending = true;
+    // Start-up files are read before it is known what for, as the original does: `if s` is for sourced files.
+    if start::start_up(session, &wishes)? != Next::Go {
+        return Ok(Exit::OK);
     }
+    let a_letter = wishes.sending || !letter.headers().is_empty() || !letter.attachments.is_empty();
+    session.sending = wishes.file.is_none() && !wishes.count && (a_letter || !operands.is_empty());
     if session.sending {
         session.variables.set("mode", Value::Text("send".into()));
-    }
-    start::start_up(session, &wishes)?;
-    if session.sending {
         send::send(session, letter, &operands, &wishes)
     } else {
         start::read(session, &operands, &wishes)

@@ -47,7 +47,13 @@ pub fn choose(session: &mut Session, command: &str, words: &[String], scope: Sco
 pub fn choose_parts(session: &Session, command: &str, words: &[String], scope: Scope) -> Result<Vec<Chosen>, Trouble> {
     let texts = session.texts;
     let none = || Trouble::Say(texts.say("No applicable messages", &[]));
-    let open = session.open.as_ref().filter(|open| open.count() > 0).ok_or_else(none)?;
+    let Some(open) = session.open.as_ref().filter(|open| open.count() > 0) else {
+        // In start-up files there is no mailbox yet.
+        return Err(match Tokens::new(words).current {
+            Token::Number(number) => index_of(number).map_or_else(none, |index| invalid(texts, index)),
+            _ => none(),
+        });
+    };
     let regex = session.variables.is_set("regex");
     let mut reader = Reader { open, texts, command, scope, regex, tokens: Tokens::new(words) };
     let chosen = reader.input()?;

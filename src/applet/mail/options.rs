@@ -18,6 +18,7 @@ pub enum What {
     Bcc,
     ByName,
     Cc,
+    ConfigFile,
     ContentFileName,
     ContentName,
     ContentType,
@@ -131,7 +132,7 @@ const OPTIONS: &[Opt] = &[
     opt('\0', "debug-level", Yes, What::Nothing, "", ""),
     opt('\0', "debug-line-info", No, What::Nothing, "", ""),
     opt('\0', "no-debug-line-info", No, What::Nothing, "", ""),
-    opt('\0', "config-file", Yes, What::Nothing, "", ""),
+    opt('\0', "config-file", Yes, What::ConfigFile, "", ""),
     opt('\0', "config-help", No, What::Version, "", ""),
     opt('\0', "config-lint", No, What::Nothing, "", ""),
     opt('\0', "config-verbose", No, What::Nothing, "", ""),
@@ -173,6 +174,10 @@ pub fn parse(args: &[OsString], texts: Texts) -> Result<Asked, Failure> {
             at += letters(arg, args.get(at), &mut asked, texts)?;
         } else {
             asked.operands.push(arg.clone());
+        }
+        // These are answered at once, whatever follows.
+        if asked.options.last().is_some_and(|(what, _)| matches!(what, What::Help | What::Usage | What::Version)) {
+            break;
         }
     }
     Ok(asked)
@@ -277,7 +282,8 @@ fn letters(arg: &str, next: Option<&String>, asked: &mut Asked, texts: Texts) ->
 /// Whether -E's value is a command of mail, and not the next word of a line of bsd-mailx or s-nail.
 fn is_command(value: &str) -> bool {
     let word = value.split_whitespace().next().unwrap_or_default();
-    !value.starts_with('-') && (command::find(word).is_some() || value.starts_with(['!', '#']))
+    let many = value.trim().contains(char::is_whitespace);
+    !value.starts_with('-') && (many || command::find(word).is_some() || value.starts_with(['!', '#']))
 }
 
 /// Whether -a's value is a header line.

@@ -158,7 +158,7 @@ pub fn size(session: &mut Session, line: &Line) -> Done {
         let open = session.opened()?;
         let message = open.mbox.messages()[index];
         let mark = if index == open.current() { '>' } else { ' ' };
-        let text = format!("{mark}{:2} {:3}/{:<5}", index + 1, message.lines, message.size());
+        let text = format!("{mark}{:2} {:3}/{:<5}", index + 1, message.lines, message.written_size());
         session.screen.line(&text)?;
     }
     Ok(Next::Go)
@@ -259,12 +259,13 @@ fn decode_part(session: &Session, part: &Part, name: &str, out: &mut Vec<u8>) {
     out.push(b'\n');
     let text = part.content_type.kind.starts_with("text/");
     out.extend(if text { part.text().into_bytes() } else { part.decoded() });
-    if !out.ends_with(b"\n") {
+    // On a terminal the next frame begins a line of its own.
+    if session.screen.terminal && !out.ends_with(b"\n") {
         out.push(b'\n');
     }
 }
 
-/// Messages as they stand into a command: the last word, or `cmd`.
+/// Messages as they were written into a command: the last word, or `cmd`.
 pub fn pipe(session: &mut Session, line: &Line) -> Done {
     let (list, command) = match line.words.split_last() {
         Some((last, list)) => (list, last.clone()),

@@ -10,8 +10,13 @@ use crate::message::{charset, header};
 /// A letter from the command line.
 pub fn send(session: &mut Session, mut letter: Letter, operands: &[String], wishes: &Wishes) -> Result<Exit, Trouble> {
     if wishes.to {
-        let text = session.input.rest()?;
-        from_text(session, &mut letter, &text)?;
+        let mut text = session.input.rest()?;
+        if session.variables.is_set("dot") {
+            compose::cut_at_dot(&mut text);
+        }
+        let start = text.iter().position(|&byte| byte != b'\n').unwrap_or(text.len());
+        text.drain(..start);
+        from_text(session, &mut letter, &text, start)?;
         let manner = Manner { skip_empty: wishes.skip_empty, for_nobody: true, ..Manner::default() };
         return finish(session, letter, manner, true);
     }
@@ -53,8 +58,8 @@ fn finish(session: &mut Session, letter: Letter, manner: Manner, complete: bool)
     }
 }
 
-/// `-t`: the header that begins the text is the letter's.
-fn from_text(session: &mut Session, letter: &mut Letter, text: &[u8]) -> Result<(), Trouble> {
+/// `-t`: the header that begins the text is the letter's. `skipped` lines stood before it.
+fn from_text(session: &mut Session, letter: &mut Letter, text: &[u8], skipped: usize) -> Result<(), Trouble> {
     let (block, body) = header::split(text);
     let complete = block.ends_with(b"\n\n") || block == b"\n" || body.is_empty();
     let first_bad = block.split(|&byte| byte == b'\n').position(|line| {
@@ -64,7 +69,7 @@ fn from_text(session: &mut Session, letter: &mut Letter, text: &[u8]) -> Result<
             && header::fields(&[line, b"\n"].concat()).next().is_none()
     });
     if let Some(line) = first_bad.filter(|_| complete) {
-        let say = session.texts.say("{}: not a header line", &[&(line + 1).to_string()]);
+        let say = session.texts.say("{}: not a header line", &[&(line + 1 + skipped).to_string()]);
         session.complain(&say);
         return Err(session.trouble("Errors parsing message", &[]));
     }
@@ -75,10 +80,14 @@ fn from_text(session: &mut Session, letter: &mut Letter, text: &[u8]) -> Result<
         let folded = field.value.is_ascii() && memchr::memchr(b'\n', field.value.trim_ascii_end()).is_some();
         let text = if folded { field.value.trim_ascii().to_vec() } else { header::unfold(field.value) };
         let value = charset::decode(&text, None);
-        if own.header(&name).is_some() && name.eq_ignore_ascii_case("Subject") {
-            continue;
+        let list = ["To", "Cc", "Bcc"].iter().any(|known| known.eq_ignore_ascii_case(&name));
+        if list && let Some(old) = merged.header(&name) {
+            // One list of recipients, however many lines it came in.
+            let all = format!("{old},{value}");
+            merged.put(&name, &all);
+        } else if list || own.header(&name).is_none() {
+            merged.add_folded(&name, &value);
         }
-        merged.add_folded(&name, &value);
     }
     for (name, value) in own.headers().to_vec() {
         merged.add(&name, &value);

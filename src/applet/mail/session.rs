@@ -152,8 +152,6 @@ pub struct Session {
     /// `if` blocks that are open: whether their lines count.
     pub conditions: Vec<bool>,
     pub depth: usize,
-    /// A start-up file is being read.
-    pub starting: bool,
     pub last_command: String,
     pub last_shell: String,
     pub escapes: bool,
@@ -189,7 +187,6 @@ impl Session {
             sending: false,
             conditions: Vec::new(),
             depth: 0,
-            starting: false,
             last_command: String::new(),
             last_shell: String::new(),
             escapes,

@@ -253,32 +253,32 @@ pub fn source(session: &mut Session, line: &Line) -> Done {
         return Err(session.trouble("source requires a single argument", &[]));
     };
     let path = folder::path_of(session, name)?;
-    read_file(session, &path)?;
-    Ok(Next::Go)
+    read_file(session, &path)
 }
 
-/// Runs the commands of a file; a file that is not there is none.
-pub fn read_file(session: &mut Session, path: &std::path::Path) -> Result<(), Trouble> {
+/// Runs the commands of a file; a file that is not there is none. One of them may end the program.
+pub fn read_file(session: &mut Session, path: &std::path::Path) -> Done {
     use std::io::Read;
-    let Ok(file) = std::fs::File::open(path) else { return Ok(()) };
+    let Ok(file) = std::fs::File::open(path) else { return Ok(Next::Go) };
     let mut bytes = Vec::new();
     if file.take(FILE_LIMIT).read_to_end(&mut bytes).is_err() {
-        return Ok(());
+        return Ok(Next::Go);
     }
     let conditions = session.conditions.len();
     let text = String::from_utf8_lossy(&bytes).replace("\\\n", " ");
-    for (number, line) in text.lines().enumerate() {
+    let mut next = Next::Go;
+    for line in text.lines() {
         match command::run_line(session, line) {
             Ok(Next::Go) => {}
-            Ok(_) => break,
-            Err(Trouble::Io(error)) => return Err(error.into()),
-            Err(Trouble::Say(sentence) | Trouble::Address(sentence) | Trouble::Both(sentence, _)) => {
-                session.complain(&format!("{}:{}: {sentence}", path.display(), number + 1));
+            Ok(end) => {
+                next = end;
+                break;
             }
+            Err(trouble) => session.tell(trouble)?,
         }
     }
     session.conditions.truncate(conditions);
-    Ok(())
+    Ok(next)
 }
 
 pub fn condition(session: &mut Session, line: &Line) -> Done {

@@ -1,35 +1,36 @@
 //! Starting: the start-up files, then a mailbox that is opened, listed, printed, counted or read.
 
-use super::session::{self, Next, Session, Trouble};
-use super::wishes::Wishes;
+use super::session::{self, Done, Next, Session, Trouble};
+use super::wishes::{Mode, Wishes};
 use super::{command, folder, msglist, settings, show, summary};
 use crate::exit::Exit;
 use crate::message::{charset, header};
 use std::path::Path;
 
-/// Start-up files, then -E.
-pub fn start_up(session: &mut Session, wishes: &Wishes) -> Result<(), Trouble> {
-    session.starting = true;
-    if !wishes.no_rc {
-        settings::read_file(session, Path::new("/etc/mail.rc"))?;
-    }
+/// Start-up files, then -E. One of their commands may end the program.
+pub fn start_up(session: &mut Session, wishes: &Wishes) -> Done {
     let own = session.setting("MAILRC");
-    if !own.is_empty() {
-        settings::read_file(session, Path::new(&own))?;
+    let system = (!wishes.no_rc).then(|| "/etc/mail.rc".to_owned());
+    for file in system.into_iter().chain((!own.is_empty()).then_some(own)) {
+        let next = settings::read_file(session, Path::new(&file))?;
+        if next != Next::Go {
+            return Ok(next);
+        }
     }
-    session.starting = false;
+    for line in &wishes.commands {
+        match command::run_line(session, line) {
+            Ok(Next::Go) => {}
+            Ok(next) => return Ok(next),
+            Err(trouble) => session.tell(trouble)?,
+        }
+    }
     // Nobody sits there to be asked, or to turn pages.
     if !session.interactive() {
         for name in ["ask", "askcc", "askbcc", "crt"] {
             session.variables.unset(name);
         }
     }
-    for line in &wishes.commands {
-        if let Err(trouble) = command::run_line(session, line) {
-            session.tell(trouble)?
-        }
-    }
-    Ok(())
+    Ok(Next::Go)
 }
 
 /// A mailbox.
@@ -42,28 +43,17 @@ pub fn read(session: &mut Session, operands: &[String], wishes: &Wishes) -> Resu
         .as_ref()
         .map(|file| if file.is_empty() { operands.first().cloned().unwrap_or_default() } else { file.clone() });
     let path = match (&named, &wishes.user) {
+        // These two mean something in a session only.
+        (Some(name), _) if ["&", "#"].contains(&name.as_str()) => std::path::absolute(name)?,
         (Some(name), _) if !name.is_empty() => folder::path_of(session, name)?,
         (Some(_), _) => folder::mbox_path(session),
         (None, Some(user)) => folder::system_mailbox(session, Some(user)),
         (None, None) => folder::system_mailbox(session, None),
     };
-    let own = named.is_none() && wishes.user.is_none();
     match folder::open(session, &path) {
         Ok(open) => session.open = Some(open),
         Err(Trouble::Say(sentence)) => {
-            // mbox is made when something is saved: until then it is empty, not missing.
-            let absent_mbox = named.as_deref() == Some("") && !path.exists();
-            if !absent_mbox {
-                session.complain(&sentence);
-            }
-            if own {
-                no_mail(session)?;
-            } else {
-                let shown = if absent_mbox { path.to_string_lossy().into_owned() } else { String::new() };
-                let line = session.texts.count(0, "\"{}\": {} message", "\"{}\": {} messages", &[&shown, "0"]);
-                session.screen.line(&line)?;
-            }
-            return Ok(Exit::FAIL);
+            return not_opened(session, wishes, named.as_deref(), &path, &sentence).map(|()| Exit::FAIL);
         }
         Err(other) => return Err(other),
     }
@@ -72,39 +62,28 @@ pub fn read(session: &mut Session, operands: &[String], wishes: &Wishes) -> Resu
         session.screen.line(&count.to_string())?;
         return Ok(Exit::OK);
     }
-    if count == 0 && wishes.exist {
+    if count == 0 && (wishes.mode != Mode::Read || !session.variables.is_set("emptystart")) {
+        empty(session, wishes.mode, named.is_none() && wishes.user.is_none())?;
         return Ok(Exit::FAIL);
     }
-    if count == 0 && !session.variables.is_set("emptystart") {
-        if own {
-            no_mail(session)?;
-        } else {
-            let line = summary::mailbox_line(session);
-            session.screen.line(&line)?;
+    match wishes.mode {
+        Mode::Exist => return Ok(Exit::OK),
+        Mode::Headers => {
+            if let Some(open) = &mut session.open {
+                open.cursor = 0;
+            }
+            let all: Vec<usize> = (0..count).collect();
+            if wishes.json { json(session)? } else { summary::print(session, &all)? }
+            return Ok(Exit::OK);
         }
-        return Ok(Exit::FAIL);
-    }
-    if wishes.exist {
-        return Ok(Exit::OK);
-    }
-    let all: Vec<usize> = (0..count).collect();
-    if wishes.headers {
-        if let Some(open) = &mut session.open {
-            open.cursor = 0;
+        Mode::Print => {
+            for index in 0..count {
+                let text = show::render(session, &msglist::Chosen { index, part: Vec::new() }, show::Manner::Chosen)?;
+                session.screen.message(&text)?;
+            }
+            return Ok(Exit::OK);
         }
-        if wishes.json {
-            json(session)?
-        } else {
-            summary::print(session, &all)?
-        }
-        return Ok(Exit::OK);
-    }
-    if wishes.print {
-        for index in all {
-            let text = show::render(session, &msglist::Chosen { index, part: Vec::new() }, show::Manner::Chosen)?;
-            session.screen.message(&text)?;
-        }
-        return Ok(Exit::OK);
+        Mode::Read => {}
     }
     greet(session)?;
     match command::converse(session)? {
@@ -121,6 +100,53 @@ pub fn greet(session: &mut Session) -> Result<(), Trouble> {
     session.screen.line(&line)?;
     let page = summary::screenful(session);
     summary::print(session, &page)
+}
+
+/// What is said of a mailbox that holds nothing.
+fn empty(session: &mut Session, mode: Mode, own: bool) -> Result<(), Trouble> {
+    match mode {
+        Mode::Exist => Ok(()),
+        Mode::Headers | Mode::Print => {
+            let say = session.texts.say("No applicable messages", &[]);
+            session.complain(&say);
+            Ok(())
+        }
+        Mode::Read if own => no_mail(session),
+        Mode::Read => {
+            let line = summary::mailbox_line(session);
+            Ok(session.screen.line(&line)?)
+        }
+    }
+}
+
+/// What is said of a mailbox that could not be opened.
+fn not_opened(
+    session: &mut Session,
+    wishes: &Wishes,
+    named: Option<&str>,
+    path: &Path,
+    sentence: &str,
+) -> Result<(), Trouble> {
+    let own = named.is_none() && wishes.user.is_none();
+    let missing = !path.exists();
+    if wishes.mode != Mode::Read && missing {
+        return empty(session, wishes.mode, own);
+    }
+    // mbox, and one's own mailbox where one could make it, are empty until something comes: not missing.
+    let absent = missing && named.is_some_and(|name| ["", "&", "#"].contains(&name));
+    let could_be = own && missing && path.parent().is_some_and(crate::sys::files::is_writable);
+    if !absent && !could_be {
+        session.complain(sentence);
+    }
+    if own {
+        return no_mail(session);
+    }
+    if !missing && path.is_dir() {
+        return Ok(());
+    }
+    let shown = if absent { path.to_string_lossy().into_owned() } else { String::new() };
+    let line = session.texts.count(0, "\"{}\": {} message", "\"{}\": {} messages", &[&shown, "0"]);
+    Ok(session.screen.line(&line)?)
 }
 
 fn no_mail(session: &mut Session) -> Result<(), Trouble> {
@@ -143,7 +169,7 @@ fn json(session: &mut Session) -> Result<(), Trouble> {
             "date": field("Date"),
             "message_id": field("Message-Id"),
             "lines": message.lines,
-            "size": message.size(),
+            "size": message.written_size(),
             "new": open.is_new(index),
             "read": open.is_read(index),
         });

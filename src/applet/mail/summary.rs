@@ -34,9 +34,13 @@ pub fn print(session: &mut Session, indices: &[usize]) -> Result<(), Trouble> {
     let Some(format) = session.variables.text("headline") else { return Ok(()) };
     let (format, unknown) = Format::parse(&format);
     for specifier in unknown {
-        session.complain(&format!("unknown format specifier: %{specifier}"));
+        let specifier = specifier.map(String::from).unwrap_or_default();
+        let say = session.texts.say("unknown format specifier: %{}", &[&specifier]);
+        session.complain(&say);
     }
     let columns = usize::try_from(session.variables.number("columns").unwrap_or(80)).unwrap_or(80);
+    // No width at all is no limit.
+    let columns = if columns == 0 { usize::MAX } else { columns };
     let current = session.open.as_ref().map_or(0, OpenBox::current);
     for &index in indices {
         if !session.there(index)? {
@@ -85,7 +89,7 @@ enum Piece {
 
 impl Format {
     /// The format, and the letters in it that mean nothing.
-    pub fn parse(text: &str) -> (Format, Vec<char>) {
+    pub fn parse(text: &str) -> (Format, Vec<Option<char>>) {
         let mut pieces = Vec::new();
         let mut unknown = Vec::new();
         let mut plain = String::new();
@@ -95,13 +99,16 @@ impl Format {
                 plain.push(character);
                 continue;
             }
-            let left = characters.next_if_eq(&'-').is_some();
+            let left = characters.next_if(|c| ['-', '+'].contains(c)) == Some('-');
             let mut digits = String::new();
             while let Some(digit) = characters.next_if(char::is_ascii_digit) {
                 digits.push(digit);
             }
             let width = digits.parse().ok().filter(|width| *width > 0 && *width < 1000);
-            let Some(letter) = characters.next() else { break };
+            let Some(letter) = characters.next() else {
+                unknown.push(None);
+                break;
+            };
             let mut format = None;
             if letter == 'D' && characters.next_if_eq(&'{').is_some() {
                 format = Some(characters.by_ref().take_while(|c| *c != '}').collect());
@@ -114,7 +121,7 @@ impl Format {
                     }
                     pieces.push(Piece::Field { letter, width, left, date: format });
                 }
-                other => unknown.push(other),
+                other => unknown.push(Some(other)),
             }
         }
         if !plain.is_empty() {
@@ -140,11 +147,12 @@ impl Format {
                         'a' => state_letter(open, index).to_string(),
                         'm' => (index + 1).to_string(),
                         'l' | 'L' => message.lines.to_string(),
-                        'o' => message.size().to_string(),
+                        'o' => message.written_size().to_string(),
                         '>' => if index == current { ">" } else { " " }.to_owned(),
                         '<' => if index == current { "<" } else { " " }.to_owned(),
                         'f' => plain(session, sender(session, open, index, &block)?),
                         's' => plain(session, subject(&block)),
+                        'S' if header::find(&block, "Subject").is_none() => String::new(),
                         'S' if width.is_none() => {
                             format!("\"{}\"", cut(&plain(session, subject(&block)), columns.saturating_sub(used + 4)))
                         }
@@ -267,15 +275,15 @@ fn format_date(texts: Texts, time: &DateTime, format: &str) -> String {
 }
 
 fn width_of(text: &str) -> usize {
-    text.chars().map(|c| c.width().unwrap_or(0)).sum()
+    text.chars().map(|c| if c == '\t' { 1 } else { c.width().unwrap_or(0) }).sum()
 }
 
-/// At most `columns` wide; control characters are blanks: a summary is one line.
+/// At most `columns` wide, and one line.
 fn cut(text: &str, columns: usize) -> String {
     let mut out = String::new();
     let mut used = 0;
-    for character in text.chars().map(|c| if c == '\t' || c == '\n' || c == '\r' { ' ' } else { c }) {
-        let width = character.width().unwrap_or(0);
+    for character in text.chars().map(|c| if c == '\n' || c == '\r' { ' ' } else { c }) {
+        let width = if character == '\t' { 1 } else { character.width().unwrap_or(0) };
         if used + width > columns {
             break;
         }

@@ -144,7 +144,8 @@ impl Variables {
     }
 
     pub fn is_set(&self, name: &str) -> bool {
-        self.values.contains_key(real_name(name))
+        // 0 is no.
+        self.values.get(real_name(name)).is_some_and(|value| *value != Value::Number(0))
     }
 
     pub fn text(&self, name: &str) -> Option<String> {
@@ -190,11 +191,12 @@ impl Variables {
             return Ok(());
         }
         let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
-        let number = value.and_then(|value| value.parse::<i64>().ok());
         let known = known_as(name);
+        // An empty value of a name that nobody knows is a number to the original.
+        let number = value.and_then(|value| if value.is_empty() && known.is_none() { Some(0) } else { value.parse().ok() });
         let value = match (value, number) {
             (None, _) => Value::Yes,
-            (Some(_), Some(number)) if known.is_none_or(|known| known.kind.contains("numeric")) => {
+            (Some(_), Some(number)) if known.is_none_or(|known| known.kind != "string") => {
                 Value::Number(number)
             }
             (Some(text), _) => Value::Text(text.to_owned()),

@@ -7,18 +7,31 @@ use super::session::{Session, Trouble};
 use super::variables::Value;
 use std::path::Path;
 
+/// What is done with a mailbox.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    #[default]
+    Read,
+    /// `-e`.
+    Exist,
+    /// `-H`.
+    Headers,
+    /// `-p`.
+    Print,
+}
+
 /// What the options ask for besides a letter's content.
 #[derive(Default)]
 pub struct Wishes {
     pub file: Option<String>,
     pub user: Option<String>,
-    pub exist: bool,
-    pub headers: bool,
-    pub print: bool,
+    /// What is done with the mailbox; the last one asked for.
+    pub mode: Mode,
     pub count: bool,
     pub json: bool,
     pub to: bool,
-    pub subject: bool,
+    /// An option of letters was given.
+    pub sending: bool,
     pub no_rc: bool,
     pub skip_empty: bool,
     pub commands: Vec<String>,
@@ -33,26 +46,34 @@ pub fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Resu
         match what {
             What::Subject => {
                 letter.put("Subject", value);
-                wishes.subject = true;
+                wishes.sending = true;
             }
             What::Cc => letter.put("Cc", &joined(letter.header("Cc"), value)),
             What::Bcc => letter.put("Bcc", &joined(letter.header("Bcc"), value)),
             What::AppendOrAttach if options::is_header(value) => {
                 let (name, value) = value.split_once(':').unwrap_or((value, ""));
                 if !value.trim().is_empty() {
-                    letter.add(name, value.trim());
+                    letter.add(name, value.trim_start());
                 }
             }
             What::AppendOrAttach if !Path::new(value).is_file() => {
+                wishes.sending = true;
                 let say = session.texts.say("Invalid header: {}", &[value]);
                 session.complain(&say);
             }
             What::Attach | What::AppendOrAttach | What::AttachDescriptor => {
-                let path = if *what == What::AttachDescriptor { format!("/dev/fd/{value}") } else { value.clone() };
+                let descriptor = *what == What::AttachDescriptor;
+                if descriptor && value.parse::<u16>().is_err() {
+                    return Err(Trouble::Say(format!("{value}: bad descriptor")));
+                }
+                let path = if descriptor { format!("/dev/fd/{value}") } else { value.clone() };
                 if Path::new(&path).is_dir() {
                     return Err(Trouble::Say(format!("{value}: not a regular file or FIFO")));
                 }
                 let content = escapes::read_limited(Path::new(&path)).map_err(|error| match error.kind() {
+                    std::io::ErrorKind::NotFound if descriptor => {
+                        Trouble::Say(format!("cannot attach fd {value}: Bad file descriptor"))
+                    }
                     std::io::ErrorKind::NotFound => session.trouble("{}: file does not exist", &[value]),
                     _ => Trouble::Say(format!("{value}: {}", session.texts.reason(&error))),
                 })?;
@@ -75,21 +96,30 @@ pub fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Resu
             What::SkipEmpty(_) if value == "letter" => wishes.skip_empty = true,
             What::SkipEmpty(on) => letter.skip_empty_attachments = *on,
             What::Exec => wishes.commands.push(value.clone()),
-            What::Exist => wishes.exist = true,
-            What::Headers => wishes.headers = true,
-            What::Print => wishes.print = true,
+            What::Exist => wishes.mode = Mode::Exist,
+            What::Headers => wishes.mode = Mode::Headers,
+            What::Print => wishes.mode = Mode::Print,
             What::Count => wishes.count = true,
             What::Json => wishes.json = true,
             What::File => wishes.file = Some(value.clone()),
             What::User => wishes.user = Some(value.clone()),
-            What::To => wishes.to = true,
+            What::To => {
+                wishes.to = true;
+                wishes.sending = true;
+            }
+            What::ConfigFile => {
+                if let Err(error) = std::fs::File::open(value) {
+                    let reason = session.texts.reason(&error);
+                    return Err(Trouble::Say(format!("errors parsing file {value}: {reason}")));
+                }
+            }
             What::NoRc => {
                 wishes.no_rc = true;
                 session.variables.unset("rc");
             }
             // After the start-up files, so that these do not undo the command line.
             What::ByName => {
-                wishes.subject = true;
+                wishes.sending = true;
                 wishes.commands.push("set record=".into());
             }
             What::IgnoreInterrupts => wishes.commands.push("set ignore".into()),
@@ -99,6 +129,10 @@ pub fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Resu
             What::Verbose => wishes.commands.push("set verbose".into()),
             What::ReturnAddress => {
                 let all = crate::message::address::parse(value).map_err(|_| malformed(session, value))?;
+                if all.len() > 1 {
+                    let reason = session.texts.say("Not a valid sender address", &[]);
+                    return Err(session.trouble("cannot send message: {}", &[&reason]));
+                }
                 if let Some(one) = all.into_iter().next() {
                     session.variables.set("return-address", Value::Text(letter::one_line(&one.mailbox)));
                 }
@@ -114,6 +148,10 @@ pub fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Resu
     }
     const ENCODINGS: [&str; 5] = ["7bit", "8bit", "binary", "base64", "quoted-printable"];
     if encoding.as_ref().is_some_and(|name| !ENCODINGS.contains(&name.to_ascii_lowercase().as_str())) {
+        if !letter.attachments.is_empty() {
+            let name = encoding.unwrap_or_default();
+            return Err(session.trouble("unsupported encoding: {}", &[&name]));
+        }
         let reason = session.texts.say("Requested item not found", &[]);
         return Err(Trouble::Say(format!("cannot attach (body): {reason}")));
     }
