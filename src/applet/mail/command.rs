@@ -262,11 +262,12 @@ pub fn converse(session: &mut Session) -> Result<Next, Trouble> {
                 session.screen.line(&say)?;
             }
             super::input::Event::End => {
-                session.screen.line("")?;
                 if session.interactive() && session.variables.is_set("ignoreeof") {
-                    session.screen.line("Use \"quit\" to quit.")?;
+                    let say = session.texts.say("Use \"quit\" to quit.", &[]);
+                    session.screen.line(&say)?;
                     continue;
                 }
+                session.screen.line("")?;
                 folder::quit(session)?;
                 return Ok(Next::Quit);
             }

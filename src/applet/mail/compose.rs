@@ -49,7 +49,6 @@ pub fn compose(session: &mut Session, mut letter: Letter, manner: Manner) -> Res
             letter.body.push(b'\n');
         }
     } else if !write(session, &mut letter, manner)? {
-        dead_letter(session, &letter);
         return Ok(Outcome::Failed);
     }
     finish(session, letter, manner)
@@ -106,6 +105,9 @@ fn write(session: &mut Session, letter: &mut Letter, manner: Manner) -> Result<b
             Event::Interrupt => {
                 interrupts += 1;
                 if interrupts > 1 {
+                    if !letter.body.is_empty() {
+                        dead_letter(session, letter);
+                    }
                     return Ok(false);
                 }
                 let say = session.texts.say("(Interrupt -- one more to kill letter)", &[]);
@@ -299,7 +301,7 @@ fn expand_alias(session: &Session, one: Address, depth: usize, all: &mut Vec<Add
 
 /// Keeps a letter that was given up.
 pub fn dead_letter(session: &mut Session, letter: &Letter) {
-    if !session.variables.is_set("save") || letter.body.is_empty() {
+    if !session.variables.is_set("save") {
         return;
     }
     let path = PathBuf::from(session.setting("DEAD"));

@@ -269,7 +269,9 @@ pub fn file(session: &mut Session, line: &Line) -> Done {
     }
     let path = folder::path_of(session, name)?;
     let mut next = folder::open(session, &path)?;
-    next.cursor = 0;
+    if !session.variables.is_set("header") {
+        next.cursor = 0;
+    }
     if let Some(open) = &session.open {
         let name = open.name.clone();
         folder::quit(session)?;

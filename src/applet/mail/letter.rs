@@ -31,6 +31,8 @@ pub struct Letter {
     pub alternative: bool,
     pub mime: bool,
     pub skip_empty_attachments: bool,
+    /// A text that is empty is no part beside attachments.
+    pub drop_empty_text: bool,
 }
 
 impl Letter {
@@ -98,7 +100,8 @@ impl Letter {
             || (!self.body.is_ascii() && !has("MIME-Version") && !has("Content-Type"));
         let text = self.text_part();
         // A text that is empty is left out where empty attachments are: the only part left is the letter.
-        let lonely = attachments.first().filter(|_| skips && self.body.is_empty() && attachments.len() == 1);
+        let drops = self.body.is_empty() && (skips || self.drop_empty_text);
+        let lonely = attachments.first().filter(|_| drops && attachments.len() == 1);
         if mime {
             put_line(&mut out, "MIME-Version", "1.0");
             out.extend(match (lonely, attachments.is_empty()) {

@@ -37,6 +37,8 @@ mod show;
 mod start;
 /// Summary lines.
 mod summary;
+/// Lines at a simple terminal.
+mod teletype;
 /// English and French.
 mod texts;
 /// The signs of message lists.

@@ -11,9 +11,8 @@ const FILE_LIMIT: u64 = 4 << 20;
 
 pub fn set(session: &mut Session, line: &Line) -> Done {
     if line.words.is_empty() {
-        for text in session.variables.listing() {
-            session.screen.message(format!("{text}\n").as_bytes())?;
-        }
+        let text: String = session.variables.listing().iter().map(|line| format!("{line}\n")).collect();
+        session.show(text.as_bytes())?;
     }
     for word in &line.words {
         if let Err((english, name)) = session.variables.assign(word) {

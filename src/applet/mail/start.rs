@@ -51,7 +51,13 @@ pub fn read(session: &mut Session, operands: &[String], wishes: &Wishes) -> Resu
         (None, None) => folder::system_mailbox(session, None),
     };
     match folder::open(session, &path) {
-        Ok(open) => session.open = Some(open),
+        Ok(mut open) => {
+            // The first summary begins with what is new; without one the mailbox begins at its beginning.
+            if !session.variables.is_set("header") {
+                open.cursor = 0;
+            }
+            session.open = Some(open);
+        }
         Err(Trouble::Say(sentence)) => {
             return not_opened(session, wishes, named.as_deref(), &path, &sentence).map(|()| Exit::FAIL);
         }
@@ -79,7 +85,7 @@ pub fn read(session: &mut Session, operands: &[String], wishes: &Wishes) -> Resu
         Mode::Print => {
             for index in 0..count {
                 let text = show::render(session, &msglist::Chosen { index, part: Vec::new() }, show::Manner::Chosen)?;
-                session.screen.message(&text)?;
+                session.show(&text)?;
             }
             return Ok(Exit::OK);
         }

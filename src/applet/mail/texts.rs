@@ -125,6 +125,8 @@ const FRENCH: &[(&str, &str)] = &[
     ("Message contains:", "Le message contient\u{a0}:"),
     ("(continue)", "(continuer)"),
     ("Interpolating: {}", "Interpolation\u{a0}: {}"),
+    ("Unfinished escape", "Échappement non complété"),
+    ("Cannot open {}: {}", "Impossible d'ouvrir {}\u{a0}: {}"),
     ("Unknown escape {}", "Échappement inconnu {}"),
     ("No previous file", "Pas de fichier précédent"),
     ("No value set for \"{}\"", "Pas de valeur fournie pour «\u{a0}{}\u{a0}»"),

@@ -14,6 +14,12 @@ use crate::message::{charset, date, header};
 pub fn mail(session: &mut Session, line: &Line) -> Done {
     let mut letter = Letter::default();
     letter.put("To", &super::compose::joined(session, &line.words)?);
+    if letter.header("To").is_none() && session.interactive() {
+        session.screen.flush()?;
+        if let super::input::Event::Line(line) = session.input.line("To: ", "", false)? {
+            letter.put("To", String::from_utf8_lossy(&line).trim());
+        }
+    }
     let had_recipients = letter.header("To").is_some();
     let outcome = compose_about(session, letter, None, true);
     if !had_recipients && !matches!(outcome, Ok(Outcome::Sent)) && !session.interactive() {
