@@ -188,8 +188,8 @@ fn one(session: &mut Session, line: &str) -> Done {
     let Some(command) = find(word) else {
         return Err(session.trouble("Unknown command: {}", &[word]));
     };
-    let words = words::split(rest)
-        .map_err(|words::Unclosed| Trouble::Say(format!("\"{line}\": missing closing quote")))?;
+    let words =
+        words::split(rest).map_err(|words::Unclosed| Trouble::Say(format!("\"{line}\": missing closing quote")))?;
     session.last_command = line.to_owned();
     (command.run)(session, &Line { name: command.name, typed: word, words, rest: rest.trim() })
 }

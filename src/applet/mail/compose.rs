@@ -93,7 +93,8 @@ fn write(session: &mut Session, letter: &mut Letter, manner: Manner) -> Result<b
             Event::Line(line) => line,
             Event::End => {
                 if session.variables.is_set("ignoreeof") && session.interactive() {
-                    session.complain("Use \".\" to terminate letter.");
+                    let say = session.texts.say("Use \".\" to terminate letter.", &[]);
+                    session.complain(&say);
                     continue;
                 }
                 return Ok(true);
@@ -257,7 +258,9 @@ fn is_plain(value: &str, parsed: &[Address]) -> bool {
     let group = inside(':') && inside(';');
     let local = |one: &Address| !one.mailbox.contains('@');
     (group || !(inside(':') || inside(';')) || inside('"'))
-        && !(parsed.iter().any(local) && value.contains(['<', '(', '"']))
+        // In a list the marks may belong to another of its members: there a name tells.
+        && !(parsed.iter().any(|one| local(one) && (one.name.is_some() || parsed.len() == 1))
+            && value.contains(['<', '(', '"']))
         && !parsed.iter().any(|one| {
             let unquoted = !one.mailbox.contains('"');
             unquoted

@@ -1,7 +1,7 @@
 //! Mailboxes by name, and what becomes of their messages: opening, saving, leaving.
 
-use super::words;
 use super::session::{OpenBox, Session, State, Trouble};
+use super::words;
 use crate::mailbox::append;
 use crate::mailbox::marks::{self, Flags, Marks};
 use crate::mailbox::mbox::{MboxError, News};

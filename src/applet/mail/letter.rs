@@ -2,8 +2,8 @@
 //! handed to sendmail. MIME comes by itself when the text or a header is not ASCII. No newline gets into a header, and
 //! no recipient becomes an option or a command: recipients travel in the header, read by `sendmail -t`.
 
-use crate::message::{address, charset};
 use crate::message::mime::{base64, quoted_printable};
+use crate::message::{address, charset};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -323,7 +323,10 @@ pub fn send(program: &str, sender: Option<&str>, message: &[u8], more: &[String]
         return Err("Function not implemented".into());
     }
     // What is no path and no scheme of these would be run by whatever name it has.
-    if program.split_once(':').is_some_and(|(scheme, _)| !scheme.contains('/') && !["sendmail", "prog"].contains(&scheme)) {
+    if program
+        .split_once(':')
+        .is_some_and(|(scheme, _)| !scheme.contains('/') && !["sendmail", "prog"].contains(&scheme))
+    {
         return Err("Malformed or unsupported mailer URL".into());
     }
     let value = program.strip_prefix("sendmail:").or_else(|| program.strip_prefix("prog:")).unwrap_or(program);

@@ -114,7 +114,7 @@ fn serve(session: &mut Session, asked: &Asked) -> Result<Exit, Trouble> {
     let wishes = wishes::settle(session, asked, &mut letter)?;
     let operands = wishes::operands(session, asked);
     if wishes.sending && wishes.file.is_some() {
-        return Err("conflicting options".into());
+        return Err(session.trouble("conflicting options", &[]));
     }
     // Start-up files are read before it is known what for, as the original does: `if s` is for sourced files.
     if start::start_up(session, &wishes)? != Next::Go {

@@ -192,8 +192,7 @@ fn long(text: &str, next: Option<&String>, asked: &mut Asked, texts: Texts) -> R
         [option] => *option,
         [] => return Err(fails("unrecognized option '{}'", text)),
         several => {
-            let mut say = texts.say("option '{}' is ambiguous", &[&format!("--{name}")]);
-            say.push_str("; possibilities:");
+            let mut say = texts.say("option '{}' is ambiguous; possibilities:", &[&format!("--{name}")]);
             for option in several {
                 say.push_str(&format!("\n--{}", option.long));
             }

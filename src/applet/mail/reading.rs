@@ -106,12 +106,14 @@ pub fn scroll(session: &mut Session, line: &Line) -> Done {
             return Ok(Next::Go);
         }
         '+' => at.saturating_add(lines).min(living.len().saturating_sub(1)),
-        '-' if page < times && !taken_away => {
+        '-' if page == 0 && !taken_away => {
             session.screen.line(&first)?;
             return Ok(Next::Go);
         }
         // From a last page that is not full only its own lines go back.
-        '-' if page + 1 == pages && living.len() % height != 0 && times == 1 => at.saturating_sub(living.len() % height),
+        '-' if page + 1 == pages && living.len() % height != 0 && times == 1 => {
+            at.saturating_sub(living.len() % height)
+        }
         '-' => at.saturating_sub(lines),
         _ => at,
     };

@@ -86,7 +86,7 @@ pub fn alias(session: &mut Session, line: &Line) -> Done {
 
 pub fn unalias(session: &mut Session, line: &Line) -> Done {
     if line.words.is_empty() {
-        return Err("unalias requires at least one argument".into());
+        return Err(session.trouble("unalias requires at least one argument", &[]));
     }
     for word in &line.words {
         session.aliases.remove(word);

@@ -79,7 +79,11 @@ pub fn read(session: &mut Session, operands: &[String], wishes: &Wishes) -> Resu
                 open.cursor = 0;
             }
             let all: Vec<usize> = (0..count).collect();
-            if wishes.json { json(session)? } else { summary::print(session, &all)? }
+            if wishes.json {
+                json(session)?
+            } else {
+                summary::print(session, &all)?
+            }
             return Ok(Exit::OK);
         }
         Mode::Print => {

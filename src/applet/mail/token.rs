@@ -117,13 +117,10 @@ mod tests {
     fn words_are_read_one_by_one() {
         assert_eq!(all(&["/a", "b/"]), [Token::Pattern("a".into()), Token::Word("b/".into())]);
         assert_eq!(all(&["from:/x/2"]), [Token::Header("from".into()), Token::Pattern("x".into()), Token::Number(2)]);
-        assert_eq!(all(&["1-*,:n"]), [
-            Token::Number(1),
-            Token::Sign('-'),
-            Token::Sign('*'),
-            Token::Sign(','),
-            Token::Kind('n')
-        ]);
+        assert_eq!(
+            all(&["1-*,:n"]),
+            [Token::Number(1), Token::Sign('-'), Token::Sign('*'), Token::Sign(','), Token::Kind('n')]
+        );
         assert_eq!(all(&[":/a b"]), [Token::Body("a b".into())]);
     }
 }

@@ -193,12 +193,11 @@ impl Variables {
         let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
         let known = known_as(name);
         // An empty value of a name that nobody knows is a number to the original.
-        let number = value.and_then(|value| if value.is_empty() && known.is_none() { Some(0) } else { value.parse().ok() });
+        let number =
+            value.and_then(|value| if value.is_empty() && known.is_none() { Some(0) } else { value.parse().ok() });
         let value = match (value, number) {
             (None, _) => Value::Yes,
-            (Some(_), Some(number)) if known.is_none_or(|known| known.kind != "string") => {
-                Value::Number(number)
-            }
+            (Some(_), Some(number)) if known.is_none_or(|known| known.kind != "string") => Value::Number(number),
             (Some(text), _) => Value::Text(text.to_owned()),
         };
         self.check(name, Some(&value))?;

@@ -64,11 +64,11 @@ pub fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Resu
             What::Attach | What::AppendOrAttach | What::AttachDescriptor => {
                 let descriptor = *what == What::AttachDescriptor;
                 if descriptor && value.parse::<u16>().is_err() {
-                    return Err(Trouble::Say(format!("{value}: bad descriptor")));
+                    return Err(session.trouble("{}: bad descriptor", &[value]));
                 }
                 let path = if descriptor { format!("/dev/fd/{value}") } else { value.clone() };
                 if Path::new(&path).is_dir() {
-                    return Err(Trouble::Say(format!("{value}: not a regular file or FIFO")));
+                    return Err(session.trouble("{}: not a regular file or FIFO", &[value]));
                 }
                 let content = escapes::read_limited(Path::new(&path)).map_err(|error| match error.kind() {
                     std::io::ErrorKind::NotFound if descriptor => {
@@ -110,7 +110,7 @@ pub fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Resu
             What::ConfigFile => {
                 if let Err(error) = std::fs::File::open(value) {
                     let reason = session.texts.reason(&error);
-                    return Err(Trouble::Say(format!("errors parsing file {value}: {reason}")));
+                    return Err(session.trouble("errors parsing file {}: {}", &[value, &reason]));
                 }
             }
             What::NoRc => {
