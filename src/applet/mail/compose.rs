@@ -231,6 +231,12 @@ pub fn recipients(session: &Session, value: &str) -> Result<String, Trouble> {
     };
     let malformed = |text: &str| because(text, "Malformed email address");
     let mut all: Vec<Address> = Vec::new();
+    // What a shell or a file name would be is no mailbox (CVE-2004-2771); refused, and that is a failure.
+    let bare = |one: &str| one.trim_start_matches(['"', '<', ' ']).starts_with(['|', '/']);
+    if let Some(bad) = value.split(',').map(str::trim).find(|one| bare(one)) {
+        let reason = session.texts.say("Malformed email address", &[]);
+        return Err(session.trouble("Cannot parse address `{}': {}", &[bad, &reason]));
+    }
     let parsed = address::parse(value).ok().filter(|parsed| is_plain(value, parsed)).ok_or_else(|| malformed(value))?;
     if parsed.is_empty() && !value.trim().is_empty() {
         return Err(because(value, "Empty address list"));
@@ -238,9 +244,8 @@ pub fn recipients(session: &Session, value: &str) -> Result<String, Trouble> {
     for one in parsed {
         expand_alias(session, one, 0, &mut all).map_err(|text| malformed(&text))?;
     }
-    // What a shell or a file name would be is no mailbox: CVE-2004-2771.
+    // An alias may hold one too.
     if let Some(bad) = all.iter().find(|one| one.mailbox.starts_with(['|', '/'])) {
-        // Refused, and that is a failure.
         let reason = session.texts.say("Malformed email address", &[]);
         return Err(session.trouble("Cannot parse address `{}': {}", &[&bad.mailbox, &reason]));
     }

@@ -172,7 +172,7 @@ pub fn no_sender(session: &mut Session, line: &Line) -> Done {
     Ok(Next::Go)
 }
 
-/// `sendheader Name: value`; without a value nothing comes of it.
+/// `sendheader Name: value`; without a value the line is shown.
 pub fn send_header(session: &mut Session, line: &Line) -> Done {
     if line.rest.is_empty() {
         for (name, value) in session.send_headers.clone() {
@@ -186,7 +186,13 @@ pub fn send_header(session: &mut Session, line: &Line) -> Done {
     if name.is_empty() || !name.bytes().all(|byte| (33..=126).contains(&byte)) {
         return Err(session.trouble("Invalid header: {}", &[&text]));
     }
-    if !value.is_empty() {
+    if value.is_empty() {
+        for (known, value) in session.send_headers.clone() {
+            if known.eq_ignore_ascii_case(&name) {
+                session.screen.message(format!("{known}: {value}\n").as_bytes())?;
+            }
+        }
+    } else {
         session.send_headers.push((name, value));
     }
     Ok(Next::Go)
