@@ -71,3 +71,24 @@ fn imports_point_down() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// Anybody may run postdrop with its group, so it is one small file: no database, no Perl patterns, no event loop, no
+/// option parser. Each has words that are in every binary that links it.
+#[test]
+fn the_set_gid_program_links_no_more_than_it_needs() {
+    let words = [
+        ("SQLite", "SQLite format 3"),
+        ("PCRE2", "quantifier does not follow a repeatable item"),
+        ("tokio", "Cannot drop a runtime in a context where blocking is not allowed"),
+        ("clap", "For more information, try"),
+    ];
+    let holds = |file: &str, word: &str| {
+        let bytes = fs::read(file).expect("a built binary");
+        bytes.windows(word.len()).any(|window| window == word.as_bytes())
+    };
+    for (library, word) in words {
+        assert!(!holds(env!("CARGO_BIN_EXE_postdrop"), word), "postdrop links {library}");
+        // Or the test would prove nothing.
+        assert!(holds(env!("CARGO_BIN_EXE_pillarbox"), word), "{library} says something else by now");
+    }
+}

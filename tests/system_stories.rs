@@ -98,6 +98,7 @@ stories! {
     mailboxes
     mx
     pop3_service
+    refusals
     relay
     reload
     smuggling

@@ -147,7 +147,7 @@ pub fn verify(cf: &MainCf) -> Result<(), ConfError> {
     }
     for name in ["myhostname", "mydomain"] {
         let value = text(name)?;
-        if set(name) && !host_name(&value) {
+        if set(name) && !crate::message::host::is_name(&value) {
             return Err(of_file(cf, &format!("parameter {name}: bad parameter value: {value}")));
         }
     }
@@ -213,20 +213,6 @@ fn users(cf: &MainCf) -> Result<(), ConfError> {
         return Err(of_file(cf, &text));
     }
     Ok(())
-}
-
-/// Labels of letters, digits, "-" and "_" with single dots between, at most 255 bytes; not an address.
-pub fn host_name(name: &str) -> bool {
-    let label = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.chars().all(|c| c.is_alphanumeric() || c == '-' || c == '_')
-    };
-    let name = name.strip_suffix('.').unwrap_or(name);
-    let numeric = name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    name.len() <= 255 && !numeric && name.split('.').all(label)
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
 //! The DNS, asked one question at a time, with the three answers that mail must tell apart: found, there is none, and
 //! nobody answered (which never returns or refuses mail for good).
 
-use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
+/// Sockets that hear of a name server that is not there.
+mod connected;
+
+use connected::Connected;
+use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::{Resolver, system_conf};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// What the DNS said.
@@ -46,7 +49,7 @@ impl<T> Answer<T> {
 /// The resolver of one process, by /etc/resolv.conf.
 #[derive(Clone)]
 pub struct Dns {
-    resolver: Option<TokioResolver>,
+    resolver: Option<Resolver<Connected>>,
 }
 
 impl Dns {
@@ -56,11 +59,15 @@ impl Dns {
             return Dns { resolver: None };
         }
         // Without a resolv.conf the C library asks this machine, and so do we.
-        let mut builder = TokioResolver::builder_tokio().unwrap_or_else(|_| {
+        let (config, options) = system_conf::read_system_conf().unwrap_or_else(|_| {
             let here = NameServerConfig::udp_and_tcp(IpAddr::V4(Ipv4Addr::LOCALHOST));
-            let config = ResolverConfig::from_parts(None, Vec::new(), vec![here]);
-            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
+            (ResolverConfig::from_parts(None, Vec::new(), vec![here]), ResolverOpts::default())
         });
+        Dns::with(config, options)
+    }
+
+    fn with(config: ResolverConfig, options: ResolverOpts) -> Dns {
+        let mut builder = Resolver::builder_with_config(config, Connected::default()).with_options(options);
         // /etc/hosts is no part of the DNS.
         builder.options_mut().use_hosts_file = ResolveHosts::Never;
         Dns { resolver: builder.build().ok() }
@@ -145,4 +152,23 @@ impl Dns {
 
 fn host(name: &Name) -> String {
     name.to_utf8().trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hickory_resolver::net::NetError;
+
+    /// Nothing listens at a port that was free a moment ago: three time-outs of five seconds, if nobody hears of it.
+    #[tokio::test]
+    async fn a_name_server_that_is_not_there_is_noticed() {
+        let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let mut here = NameServerConfig::udp_and_tcp(free.ip());
+        here.connections.iter_mut().for_each(|connection| connection.port = free.port());
+        let config = ResolverConfig::from_parts(None, Vec::new(), vec![here]);
+        let dns = Dns::with(config, ResolverOpts::default());
+        let name = Name::from_ascii("example.com.").unwrap();
+        let error = dns.resolver.unwrap().lookup(name, RecordType::MX).await.unwrap_err();
+        assert!(!matches!(error, NetError::Timeout), "{error}");
+    }
 }

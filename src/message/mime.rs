@@ -11,8 +11,6 @@ const PARTS: usize = 1000;
 
 /// base64 in MIME's alphabet.
 pub mod base64 {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
     /// Decodes; bytes outside the alphabet are passed over, as RFC 2045 says.
     pub fn decode(text: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(text.len() / 4 * 3);
@@ -39,15 +37,7 @@ pub mod base64 {
 
     /// Without line breaks.
     pub fn encode(bytes: &[u8]) -> String {
-        let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-        for chunk in bytes.chunks(3) {
-            let word = chunk.iter().fold(0u32, |word, &byte| word << 8 | u32::from(byte)) << (8 * (3 - chunk.len()));
-            for index in 0..4 {
-                let value = (word >> (18 - 6 * index) & 63) as usize;
-                out.push(if index <= chunk.len() { char::from(ALPHABET[value]) } else { '=' });
-            }
-        }
-        out
+        data_encoding::BASE64.encode(bytes)
     }
 
     /// In lines of 76 characters, the last one ended too.

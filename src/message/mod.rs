@@ -10,6 +10,8 @@ pub mod date;
 pub mod envelope;
 /// Header blocks and their fields.
 pub mod header;
+/// Host names and address literals.
+pub mod host;
 /// Parts of a message and their encodings.
 pub mod mime;
 /// Lines that begin with "From ".

@@ -199,7 +199,7 @@ impl Backwards {
 }
 
 /// The tokens of an address in internal form, without quotes.
-fn internal(tokens: &[Token]) -> String {
+pub fn internal(tokens: &[Token]) -> String {
     let mut out = Vec::new();
     for token in tokens {
         match token {
@@ -214,7 +214,7 @@ fn internal(tokens: &[Token]) -> String {
 }
 
 /// "@a,@b:user@c" is "user@c": source routes are ignored (RFC 5321 appendix C).
-fn without_route(tokens: &[Token]) -> &[Token] {
+pub fn without_route(tokens: &[Token]) -> &[Token] {
     if tokens.first() == Some(&Token::Operator(b'@'))
         && let Some(colon) = tokens.iter().position(|token| *token == Token::Operator(b':'))
         && colon + 1 < tokens.len()

@@ -1,6 +1,7 @@
 //! Command lines of SMTP (RFC 5321 section 4.1), read as leniently as the reference reads them.
 
-use crate::message::{envelope, tokens};
+use crate::message::envelope;
+use crate::message::tokens::{self, Token};
 
 /// The commands that are counted and answered by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,6 +61,14 @@ pub struct Command<'a> {
     pub rest: &'a str,
 }
 
+impl Command<'_> {
+    /// Whether it is the header of a mail ("Subject: hello"): somebody who sends one takes us for something else.
+    pub fn is_header(&self) -> bool {
+        let name = self.word.split_once(':').map(|(name, _)| name);
+        name.is_some_and(|name| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic()))
+    }
+}
+
 /// Takes a line apart; its line end must be off already.
 pub fn parse(line: &str) -> Command<'_> {
     let line = line.trim_matches(|c: char| c == ' ' || c == '\t');
@@ -72,99 +81,116 @@ pub fn parse(line: &str) -> Command<'_> {
 /// Why MAIL or RCPT could not be read.
 #[derive(Debug, PartialEq, Eq)]
 pub enum PathError {
-    /// No "FROM:" or "TO:", or no address after it.
+    /// No "FROM:" or "TO:", or nothing after it.
     Syntax,
-    /// The address is none.
-    Address,
+    /// A bracket or quote that is never closed.
+    Open,
+    /// No address, or more than one: what was written.
+    Address(String),
 }
 
 /// A path and what follows it: "FROM:<a@b> SIZE=10".
 #[derive(Debug, PartialEq, Eq)]
 pub struct Path<'a> {
-    /// Internal form; empty for "<>".
+    /// Internal form; empty for "<>", and for what holds no address.
     pub address: String,
-    /// The address as it was written, without its brackets.
-    pub written: String,
+    /// As it was written.
+    pub written: &'a str,
     /// "SIZE=10", "BODY=8BITMIME".
     pub parameters: Vec<&'a str>,
 }
 
-/// Reads "FROM:<address> parameters" (`keyword` is "FROM") or the same with "TO".
-pub fn path<'a>(rest: &'a str, keyword: &str) -> Result<Path<'a>, PathError> {
-    let head = rest.get(..keyword.len()).ok_or(PathError::Syntax)?;
-    if !head.eq_ignore_ascii_case(keyword) {
-        return Err(PathError::Syntax);
+impl Path<'_> {
+    /// As it was written, without its brackets.
+    pub fn bare(&self) -> &str {
+        self.written.strip_prefix('<').and_then(|text| text.strip_suffix('>')).unwrap_or(self.written)
     }
-    let after = rest[keyword.len()..].trim_start().strip_prefix(':').ok_or(PathError::Syntax)?.trim_start();
-    if after.is_empty() {
-        return Err(PathError::Syntax);
-    }
-    let (written, parameters) = if let Some(inner) = after.strip_prefix('<') {
-        let close = end_of_bracket(inner).ok_or(PathError::Address)?;
-        (&inner[..close], &inner[close + 1..])
-    } else {
-        let end = after.find([' ', '\t']).unwrap_or(after.len());
-        after.split_at(end)
-    };
-    if !(parameters.is_empty() || parameters.starts_with([' ', '\t'])) {
-        return Err(PathError::Address);
-    }
-    let address = address(written).ok_or(PathError::Address)?;
-    Ok(Path { address, written: written.to_owned(), parameters: parameters.split_whitespace().collect() })
 }
 
-/// The closing bracket, quotes and backslashes respected.
-fn end_of_bracket(text: &str) -> Option<usize> {
-    let (mut quoted, mut escaped) = (false, false);
-    for (at, c) in text.char_indices() {
-        if std::mem::take(&mut escaped) {
-            continue;
-        }
-        match c {
-            '\\' => escaped = true,
-            '"' => quoted = !quoted,
-            '>' if !quoted => return Some(at),
+/// Reads "FROM:<address> parameters" (`keyword` is "FROM") or the same with "TO". `strict`: nothing but one address in
+/// brackets will do (strict_rfc821_envelopes).
+pub fn path<'a>(rest: &'a str, keyword: &str, strict: bool) -> Result<Path<'a>, PathError> {
+    let mut words = words(rest);
+    let head = words.next().map(|word| word.text).unwrap_or_default();
+    let named = head.strip_suffix(':').is_some_and(|name| name.eq_ignore_ascii_case(keyword));
+    let written = words.next().filter(|_| named).ok_or(PathError::Syntax)?;
+    if written.open {
+        return Err(PathError::Open);
+    }
+    let address = address(written.text, strict).ok_or_else(|| PathError::Address(written.text.to_owned()))?;
+    Ok(Path { address, written: written.text, parameters: words.map(|word| word.text).collect() })
+}
+
+/// A word of a command line.
+struct Word<'a> {
+    text: &'a str,
+    /// A bracket or quote in it is never closed.
+    open: bool,
+}
+
+/// Splits at blanks, and behind the first word's colon; brackets and quotes hold words together.
+fn words(line: &str) -> impl Iterator<Item = Word<'_>> {
+    let mut left = line;
+    let mut first = true;
+    std::iter::from_fn(move || {
+        left = left.trim_start();
+        let (end, open) = word_end(left, std::mem::take(&mut first));
+        let text = &left[..end];
+        left = &left[end..];
+        (!text.is_empty()).then_some(Word { text, open })
+    })
+}
+
+/// Where the first word ends (`colon`: behind a colon too), and whether something in it was left open.
+fn word_end(text: &str, colon: bool) -> (usize, bool) {
+    let mut closers: Vec<char> = Vec::new();
+    let mut characters = text.char_indices();
+    while let Some((at, c)) = characters.next() {
+        match (c, closers.last()) {
+            ('\\', _) => {
+                characters.next();
+            }
+            (c, Some(&closer)) if c == closer => {
+                closers.pop();
+            }
+            ('"', Some('>')) => closers.push('"'),
+            // Inside of brackets only a quote opens, and inside of quotes nothing.
+            (_, Some(_)) => {}
+            ('<', None) => closers.push('>'),
+            ('[', None) => closers.push(']'),
+            ('"', None) => closers.push('"'),
+            (c, None) if c.is_whitespace() => return (at, false),
+            (':', None) if colon => return (at + 1, false),
             _ => {}
         }
     }
-    None
+    (text.len(), !closers.is_empty())
 }
 
-/// An address in internal form; None for one that is no address. "" is the null address.
-fn address(written: &str) -> Option<String> {
-    if written.trim().is_empty() {
-        return Some(String::new());
+/// The one address of a word, in internal form; None where there are more, or where it is none. "" is the null address.
+pub fn address(written: &str, strict: bool) -> Option<String> {
+    // The brackets are the protocol's; inside of them, behind a source route, stands what could stand in a header.
+    let inner = written.strip_prefix('<').and_then(|text| text.strip_suffix('>')).unwrap_or(written);
+    let route = inner.starts_with('@').then(|| inner.find(':')).flatten();
+    let inner = route.map_or(inner, |colon| &inner[colon + 1..]);
+    let (mut found, mut others) = (Vec::new(), 0);
+    for token in tokens::parse(inner.as_bytes()) {
+        match token {
+            Token::Address(tokens) => found.push(tokens::internal(tokens::without_route(&tokens))),
+            Token::Operator(b'<' | b'>') => {}
+            _ => others += 1,
+        }
     }
-    if written.len() > envelope::MAX_ADDRESS || written.chars().any(char::is_control) {
-        return None;
-    }
-    let bare = written.trim_matches(|c| c == '<' || c == '>');
-    // "@a,@b:user@c": a source route, of which only the last address counts (RFC 5321 appendix C).
-    let bare = if bare.starts_with('@') { bare.rsplit_once(':').map_or(bare, |(_, last)| last) } else { bare };
-    let found = tokens::addresses(bare);
-    let [address] = found.as_slice() else { return None };
-    let (local, domain) = envelope::split(address);
-    let dashed = local.starts_with('-');
-    let bad_domain = domain.is_some_and(|domain| !is_domain(domain));
-    if local.is_empty() || dashed || bad_domain { None } else { Some(address.clone()) }
-}
-
-/// A domain name, an address literal, or nothing that could be mistaken for either.
-pub fn is_domain(domain: &str) -> bool {
-    if domain.starts_with('[') {
-        return domain.ends_with(']') && domain.len() <= 255;
-    }
-    let domain = domain.strip_suffix('.').unwrap_or(domain);
-    !domain.is_empty()
-        && domain.len() <= 255
-        && domain.split('.').all(|label| {
-            let fine = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_' || !c.is_ascii();
-            !label.is_empty()
-                && label.len() <= 63
-                && label.chars().all(fine)
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-        })
+    let address = match found.len() {
+        0 => String::new(),
+        1 => found.remove(0),
+        _ => return None,
+    };
+    let loose = others > 0 || !written.starts_with('<') || address.starts_with('@');
+    let wrong = address.starts_with('-') || address.ends_with('@');
+    // What could end a line would become lines of the queue file.
+    let fits = address.len() <= envelope::MAX_ADDRESS && !address.chars().any(char::is_control);
+    (fits && !wrong && !(strict && loose)).then_some(address)
 }
 
 #[cfg(test)]
@@ -174,30 +200,48 @@ mod tests {
 
     #[test]
     fn paths_as_the_reference_takes_them() {
-        let to = |text| path(text, "TO").map(|path| path.address);
-        assert_eq!(to("TO:<toto@localhost>"), Ok("toto@localhost".into()));
-        assert_eq!(to("to: <\"to to\"@localhost>"), Ok("to to@localhost".into()));
-        assert_eq!(to("TO:toto"), Ok("toto".into()));
-        assert_eq!(to("TO:<@a,@b:toto@localhost>"), Ok("toto@localhost".into()));
-        assert_eq!(to("TO:<to@to@localhost>"), Ok("to@to@localhost".into()));
-        assert_eq!(to("TO:<>"), Ok(String::new()));
-        for bad in
-            ["TO:<toto@localhost", "TO:<a@b,c@d>", "TO:<-oQ@localhost>", "TO:<a@-bad>", "TO:<a@b..c>", "TO:<a@b>x"]
-        {
-            assert_eq!(to(bad), Err(PathError::Address), "{bad}");
+        let to = |text| path(text, "TO", false).map(|path| path.address);
+        for (text, want) in [
+            ("TO:<toto@localhost>", "toto@localhost"),
+            ("to: <\"to to\"@localhost>", "to to@localhost"),
+            ("TO:toto", "toto"),
+            ("TO:<@a,@b:toto@localhost>", "toto@localhost"),
+            ("TO:<to@to@localhost>", "to@to@localhost"),
+            ("TO:<>", ""),
+            ("TO:<<toto>>", "toto"),
+            ("TO:=<toto>", "toto"),
+            ("TO:<\ttoto>", "toto"),
+            ("TO:<@localhost>", "@localhost"),
+            ("TO:(nobody)", ""),
+            ("TO:<@a:>", ""),
+            ("TO:<toto;>", "toto"),
+        ] {
+            assert_eq!(to(text), Ok(want.into()), "{text}");
         }
-        for bad in ["", "TO", "TO:", "FROM:<a@b>"] {
+        for bad in
+            ["TO:<a@b,c@d>", "TO:<-oQ@localhost>", "TO:<a@b>x", "TO:<a\u{1}b@c>", "TO:<a,b>", "TO:<a b@c>", "TO:<a@>"]
+        {
+            assert!(matches!(to(bad), Err(PathError::Address(_))), "{bad}");
+        }
+        for bad in ["TO:<toto@localhost", "TO:<\"toto@localhost>"] {
+            assert_eq!(to(bad), Err(PathError::Open), "{bad}");
+        }
+        for bad in ["", "TO", "TO:", "FROM:<a@b>", "TO :<a@b>"] {
             assert_eq!(to(bad), Err(PathError::Syntax), "{bad}");
         }
-        assert_eq!(path("FROM:<a@b> SIZE=10 BODY=8BITMIME", "FROM").unwrap().parameters, ["SIZE=10", "BODY=8BITMIME"]);
+        let from = path("FROM:<a@b> SIZE=10 BODY=8BITMIME", "FROM", true).unwrap();
+        assert_eq!((from.bare(), from.parameters.as_slice()), ("a@b", ["SIZE=10", "BODY=8BITMIME"].as_slice()));
+        for loose in ["TO:a@b", "TO:<a@b>(c)", "TO:<@a>", "TO:=<a@b>"] {
+            assert!(matches!(path(loose, "TO", true), Err(PathError::Address(_))), "{loose}");
+        }
     }
 
     proptest! {
         #[test]
         fn any_line_is_answered(line in ".{0,300}") {
             let command = parse(&line);
-            let _ = path(command.rest, "FROM");
-            let _ = path(command.rest, "TO");
+            let _ = path(command.rest, "FROM", false);
+            let _ = path(command.rest, "TO", true);
         }
     }
 }

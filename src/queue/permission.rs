@@ -3,7 +3,7 @@
 use crate::conf::MainCf;
 use crate::sys::accounts;
 use crate::table::matchlist::Flavour;
-use crate::table::{MatchList, Options};
+use crate::table::{self, MatchList, Options};
 
 /// What somebody wants to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub fn check(cf: &MainCf, deed: Deed) -> Result<(), String> {
     };
     let account = accounts::by_uid(uid);
     let name = account.as_ref().map_or_else(|| "unknown".into(), |account| account.name.to_string_lossy());
-    let users = MatchList::parse(title, &list, Flavour::Strings, &Options::default());
+    let users = MatchList::parse(title, &list, Flavour::Strings, &Options::of_types(&[table::open::PLAIN]));
     match users.contains(&name) {
         Ok(true) => Ok(()),
         Ok(false) => Err(format!("User {name}({uid}) is not allowed to {words}")),

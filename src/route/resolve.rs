@@ -1,8 +1,8 @@
 //! To which transport and next hop an address goes (trivial-rewrite(8), ADDRESS_CLASS_README).
 
 use super::rewrite::Rewriter;
-use crate::conf::{MainCf, common, computed};
-use crate::message::envelope;
+use crate::conf::{MainCf, computed};
+use crate::message::{envelope, host};
 use crate::table::matchlist::Flavour;
 use crate::table::{Maps, MatchList, Options, TableError};
 use std::net::IpAddr;
@@ -51,6 +51,7 @@ pub struct Router {
     default_transport: String,
     interfaces: Vec<IpAddr>,
     delimiters: String,
+    empty_recipient: String,
     percent_hack: bool,
     swap_bangpath: bool,
 }
@@ -92,6 +93,7 @@ impl Router {
             default_transport: cf.default_transport(),
             interfaces: own_addresses(cf),
             delimiters: cf.recipient_delimiter(),
+            empty_recipient: cf.empty_address_recipient(),
             percent_hack: cf.allow_percent_hack(),
             swap_bangpath: cf.swap_bangpath(),
         })
@@ -103,7 +105,7 @@ impl Router {
         if self.destinations.contains(domain)? {
             return Ok(true);
         }
-        Ok(address_literal(domain).is_some_and(|address| self.interfaces.contains(&address)))
+        Ok(host::literal(domain).is_some_and(|address| self.interfaces.contains(&address)))
     }
 
     /// The class of a domain.
@@ -156,7 +158,12 @@ impl Router {
         }
         let domain = envelope::domain(&address).to_owned();
         routed |= !domain.is_empty() && has_route(envelope::split(&address).0, self.percent_hack, self.swap_bangpath);
-        let class = if domain.is_empty() { Class::Local } else { self.class(&domain)? };
+        let no_domain = envelope::split(&address).1.is_none();
+        let class = if no_domain { Class::Local } else { self.class(&domain)? };
+        // Mail for nobody here.
+        if class == Class::Local && envelope::split(&address).0.is_empty() {
+            address.insert_str(0, &self.empty_recipient);
+        }
         let (transport, nexthop) = match class {
             Class::Local => split_transport(&self.local_transport, &self.myhostname),
             Class::VirtualAlias => ("error".to_owned(), "5.1.1 User unknown in virtual alias table".to_owned()),
@@ -167,7 +174,7 @@ impl Router {
                 split_transport(own.as_deref().unwrap_or(&self.default_transport), &self.relay(sender, &domain)?)
             }
         };
-        let malformed = class != Class::Local && !is_domain(&domain);
+        let malformed = class != Class::Local && !host::is_domain(&domain);
         let mut resolution = Resolution { transport, nexthop, recipient: address, class, malformed, routed };
         if let Some(entry) = self.transport_entry(&resolution.recipient, &domain)? {
             apply_transport(&mut resolution, &entry, &domain);
@@ -275,21 +282,6 @@ fn split_transport(text: &str, default: &str) -> (String, String) {
 
 fn has_route(local: &str, percent: bool, bang: bool) -> bool {
     local.contains('@') || (percent && local.contains('%')) || (bang && local.contains('!'))
-}
-
-/// The address in "[192.0.2.1]", "[IPv6:::1]" or "[IPv6:::ffff:192.0.2.1]".
-pub fn address_literal(domain: &str) -> Option<IpAddr> {
-    let inner = domain.strip_prefix('[')?.strip_suffix(']')?;
-    let address: IpAddr = match inner.get(..5) {
-        Some(tag) if tag.eq_ignore_ascii_case("ipv6:") => inner[5..].parse().ok()?,
-        _ => inner.parse().ok()?,
-    };
-    Some(address.to_canonical())
-}
-
-/// A host name or an address literal.
-fn is_domain(domain: &str) -> bool {
-    if domain.starts_with('[') { address_literal(domain).is_some() } else { common::host_name(domain) }
 }
 
 /// The addresses that inet_interfaces and proxy_interfaces make ours, and loopback.

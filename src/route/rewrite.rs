@@ -56,7 +56,9 @@ impl Rewriter {
         }
         let (local, domain) = envelope::split(&complete);
         let Some(domain) = domain else { return complete };
-        let trimmed = domain.strip_suffix('.').unwrap_or(domain);
+        // One dot at the end is a fully qualified name; two are no name.
+        let qualified = domain.strip_suffix('.').filter(|name| !name.is_empty() && !name.ends_with('.'));
+        let trimmed = qualified.unwrap_or(domain);
         let bare = !trimmed.is_empty() && !trimmed.contains('.') && !trimmed.starts_with('[');
         if bare && self.append_dot_mydomain {
             return format!("{local}@{trimmed}.{}", self.domain);
@@ -67,15 +69,11 @@ impl Rewriter {
     fn without_domain(&self, local: &str) -> String {
         if self.swap_bangpath
             && let Some((site, user)) = local.split_once('!')
-            && !site.is_empty()
-            && !user.is_empty()
         {
             return format!("{user}@{site}");
         }
         if self.percent_hack
             && let Some((user, site)) = local.rsplit_once('%')
-            && !site.is_empty()
-            && !user.is_empty()
         {
             return format!("{user}@{site}");
         }
@@ -102,6 +100,8 @@ mod tests {
             ("x!y@z.org", "x!y@z.org"),
             ("a@b.org.", "a@b.org"),
             ("a@", "a@virtualux.fr"),
+            ("a@b.org..", "a@b.org.."),
+            ("!a", "a@"),
             ("@h1,@h2:user@dom.org", "user@dom.org"),
             ("", ""),
         ] {

@@ -4,7 +4,7 @@
 
 use super::bdb::{Db, Kind};
 use super::lmdb::Lmdb;
-use super::open::{Build, Opened, Options, Table, TableError, Value, find};
+use super::open::{Build, Opened, Options, Table, TableError, Value, find_in};
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -89,7 +89,7 @@ impl Stamp {
 
 pub fn open(kind: &str, name: &str, options: &Options) -> Result<Opened, TableError> {
     let table = format!("{kind}:{name}");
-    let build = find(kind).and_then(|row| row.build).unwrap_or(Build::Hash);
+    let build = find_in(options.types, kind).and_then(|row| row.build).unwrap_or(Build::Hash);
     let path = PathBuf::from(format!("{name}.{}", build.suffix()));
     let mut state = load(&table, &path, build)?;
     state.with_nul = options.nul != Some(false);

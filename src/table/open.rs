@@ -73,6 +73,8 @@ pub struct Options {
     /// smtputf8_enable: keys fold as Unicode, and text that is not UTF-8 is refused.
     pub utf8: bool,
     pub warn: Option<Warn>,
+    /// The types that can be opened.
+    pub types: Types,
 }
 
 /// What to do about a key that a source has twice.
@@ -89,6 +91,13 @@ pub enum Duplicates {
 
 impl Default for Options {
     fn default() -> Options {
+        Options::of_types(TYPES)
+    }
+}
+
+impl Options {
+    /// What daemons want, of these types only. Not a field set after [`Options::default`], which links all of them.
+    pub fn of_types(types: Types) -> Options {
         Options {
             fold: true,
             fold_patterns: false,
@@ -98,11 +107,10 @@ impl Default for Options {
             nul: None,
             utf8: true,
             warn: None,
+            types,
         }
     }
-}
 
-impl Options {
     pub fn warn(&self, text: impl fmt::Display) {
         if let Some(warn) = &self.warn {
             warn(&text.to_string());
@@ -187,8 +195,9 @@ pub struct TableType {
     pub build: Option<Build>,
 }
 
-/// Every table type, in postconf -m's order.
-pub const TYPES: &[TableType] = &[
+/// The types that need nothing but files and the C library. A program that runs with a group of its own for anybody
+/// links these and no others: who calls it must not reach a database client or a network through it.
+pub const PLAIN: &[TableType] = &[
     TableType { name: "btree", open: indexed::open, build: Some(Build::Btree) },
     TableType { name: "cdb", open: cdb::open, build: Some(Build::Cdb) },
     TableType { name: "cidr", open: cidr::open, build: None },
@@ -197,24 +206,39 @@ pub const TYPES: &[TableType] = &[
     TableType { name: "hash", open: indexed::open, build: Some(Build::Hash) },
     TableType { name: "inline", open: memory::inline, build: None },
     TableType { name: "lmdb", open: indexed::open, build: Some(Build::Lmdb) },
-    TableType { name: "memcache", open: memcache::open, build: None },
-    TableType { name: "pcre", open: pcre::open, build: None },
     TableType { name: "pipemap", open: compose::pipemap, build: None },
     TableType { name: "proxy", open: proxy, build: None },
     TableType { name: "randmap", open: compose::randmap, build: None },
     TableType { name: "regexp", open: regexp::open, build: None },
-    TableType { name: "socketmap", open: socketmap::open, build: None },
-    TableType { name: "sqlite", open: sqlite::open, build: None },
     TableType { name: "static", open: fixed::r#static, build: None },
-    TableType { name: "tcp", open: tcp::open, build: None },
     TableType { name: "texthash", open: memory::texthash, build: None },
     TableType { name: "unionmap", open: compose::unionmap, build: None },
     TableType { name: "unix", open: unix::open, build: None },
 ];
 
+/// The types with a library or a server behind them.
+const SERVED: &[TableType] = &[
+    TableType { name: "memcache", open: memcache::open, build: None },
+    TableType { name: "pcre", open: pcre::open, build: None },
+    TableType { name: "socketmap", open: socketmap::open, build: None },
+    TableType { name: "sqlite", open: sqlite::open, build: None },
+    TableType { name: "tcp", open: tcp::open, build: None },
+];
+
+/// Every table type.
+pub const TYPES: Types = &[PLAIN, SERVED];
+
+/// The table types that a program knows.
+pub type Types = &'static [&'static [TableType]];
+
 /// The row of a type.
 pub fn find(kind: &str) -> Option<&'static TableType> {
-    TYPES.iter().find(|row| row.name == kind)
+    find_in(TYPES, kind)
+}
+
+/// The row of a type, among these.
+pub(super) fn find_in(types: Types, kind: &str) -> Option<&'static TableType> {
+    types.iter().flat_map(|rows| rows.iter()).find(|row| row.name == kind)
 }
 
 /// Opens "type:name".
@@ -225,7 +249,8 @@ pub fn open(spec: &str, options: &Options) -> Result<Opened, TableError> {
             format!("open dictionary: expecting \"type:name\" form instead of \"{spec}\""),
         ));
     };
-    let row = find(kind).ok_or_else(|| TableError::new(spec, format!("unsupported dictionary type: {kind}")))?;
+    let row = find_in(options.types, kind)
+        .ok_or_else(|| TableError::new(spec, format!("unsupported dictionary type: {kind}")))?;
     let table = (row.open)(kind, name, options)?;
     if !options.utf8 {
         return Ok(table);

@@ -49,7 +49,11 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
     };
     match &options.subject {
         Subject::Locks => return list(&mut LOCKS.iter().copied()),
-        Subject::Maps => return list(&mut crate::table::TYPES.iter().map(|row| row.name)),
+        Subject::Maps => {
+            let mut names: Vec<&str> = crate::table::TYPES.iter().copied().flatten().map(|row| row.name).collect();
+            names.sort_unstable();
+            return list(&mut names.into_iter());
+        }
         Subject::SaslServer => return list(&mut SASL_SERVER_TYPES.iter().copied()),
         Subject::SaslClient => return list(&mut SASL_CLIENT_TYPES.iter().copied()),
         Subject::Tls(mode) => {

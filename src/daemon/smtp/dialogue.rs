@@ -194,6 +194,12 @@ impl<'a> Dialogue<'a> {
         }
     }
 
+    /// Ends a transaction that sends nothing; what the server says to that changes nothing.
+    fn give_up(&mut self) -> Result<(), Unreachable> {
+        let _ = self.ask("RSET", self.settings.command_timeout);
+        Ok(())
+    }
+
     fn transaction(
         &mut self,
         request: &Request,
@@ -242,7 +248,7 @@ impl<'a> Dialogue<'a> {
         let mail_fine = mail.is_positive();
         if !mail_fine && !self.pipelining {
             self.refuse_all(request, finisher, waiting, relay, &mail, "MAIL FROM command", answer);
-            return Ok(());
+            return self.give_up();
         }
         for at in 1..=waiting.len() {
             replies.push(ask(self, at, "sending RCPT TO")?);
@@ -260,12 +266,11 @@ impl<'a> Dialogue<'a> {
         if verifies {
             let fine = waiting.iter().zip(&replies).filter(|(_, reply)| mail_fine && reply.is_positive());
             answer.extend(fine.map(|(target, reply)| finisher.finish(request, target, &agreed(reply, &name), relay)));
-            let _ = self.ask("RSET", patience);
-            return Ok(());
+            return self.give_up();
         }
         let nothing_to_send = !mail_fine || accepted.is_empty();
         if nothing_to_send && !self.pipelining {
-            return Ok(());
+            return self.give_up();
         }
         let data = match self.pipelining {
             true => self.reply(self.settings.data_timeout),
@@ -277,7 +282,7 @@ impl<'a> Dialogue<'a> {
                 let accepted: Vec<Target> = accepted.into_iter().cloned().collect();
                 self.refuse_all(request, finisher, &accepted, relay, &data, "DATA command", answer);
             }
-            return Ok(());
+            return self.give_up();
         }
         if nothing_to_send {
             // A server that says 354 to nobody's mail gets an empty message, which it then has for nobody.

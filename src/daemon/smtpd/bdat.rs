@@ -38,6 +38,12 @@ pub async fn receive<S: Duplex>(session: &mut Session<S>, rest: &str, line: &str
         session.error(verb, "521 5.5.4 Syntax: BDAT count [LAST]").await;
         return Next::Close;
     };
+    if size == 0 && !last {
+        let (id, client) = (session.transaction.queue_id(), session.shown());
+        session.log.warning(format!("{id}: null BDAT request from {client}"));
+        session.error(verb, "551 5.7.1 Null BDAT request").await;
+        return Next::Continue;
+    }
     if let Some(reply) = refusal(session, size).await {
         return skip(session, size, last, &reply).await;
     }

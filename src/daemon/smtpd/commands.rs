@@ -5,8 +5,8 @@ use super::stream::Duplex;
 use super::transaction::Transaction;
 use super::{anvil, bdat, data};
 use crate::log::event::{Event, text};
-use crate::message::envelope;
-use crate::proto::smtp_command::{self, Verb};
+use crate::message::{envelope, host};
+use crate::proto::smtp_command::{self, Path, PathError, Verb};
 
 /// A client may go on only when it has read the answer.
 const LAST: &[Verb] = &[Verb::Helo, Verb::Ehlo, Verb::Data, Verb::Noop, Verb::Vrfy];
@@ -16,6 +16,8 @@ const JUNK: &[Verb] = &[Verb::Helo, Verb::Ehlo, Verb::Rset, Verb::Noop, Verb::Vr
 impl<S: Duplex> Session<S> {
     pub async fn command(&mut self, line: &[u8]) -> Next {
         let settings = self.settings.clone();
+        // As in C, a line ends at its NUL.
+        let line = line.split(|&byte| byte == 0).next().unwrap_or_default();
         let Ok(line) = std::str::from_utf8(line) else {
             self.say("500 5.5.2 Error: bad UTF-8 syntax").await;
             self.errors += 1;
@@ -32,7 +34,7 @@ impl<S: Duplex> Session<S> {
         let is_noop = settings.noop_commands.iter().any(|word| word.eq_ignore_ascii_case(command.word));
         if command.verb == Verb::Unknown
             && !is_noop
-            && settings.forbidden_commands.contains(command.word).unwrap_or(false)
+            && (command.is_header() || settings.forbidden_commands.contains(command.word).unwrap_or(false))
         {
             self.log.warning(format!("non-SMTP command from {}: {line}", self.shown()));
             self.say("221 2.7.0 Error: I can break rules, too. Goodbye.").await;
@@ -85,6 +87,7 @@ impl<S: Duplex> Session<S> {
             }
             Verb::Vrfy => self.vrfy(rest).await,
             Verb::Etrn => self.etrn(rest).await,
+            Verb::StartTls if !rest.is_empty() => self.error(verb, "501 5.5.4 Syntax: STARTTLS").await,
             Verb::StartTls => self.error(verb, "502 5.5.1 Error: command not implemented").await,
             Verb::Auth if self.is_over(anvil::Event::Auth, self.settings.limits.auth_rate, "AUTH command") => {
                 let reply = format!("450 4.7.1 Error: too many AUTH commands from {}", self.peer.address);
@@ -224,16 +227,10 @@ impl<S: Duplex> Session<S> {
             return self.error(Verb::Vrfy, "502 5.5.1 VRFY command is disabled").await;
         }
         // Only the last word may be the parameter.
-        let words: Vec<&str> = argument.split_whitespace().collect();
-        let (address, utf8) = match words.as_slice() {
-            [address @ .., last]
-                if !address.is_empty() && last.eq_ignore_ascii_case("SMTPUTF8") && self.settings.utf8 =>
-            {
-                (address.join(" "), true)
-            }
-            words => (words.join(" "), false),
+        let address = match argument.rsplit_once([' ', '\t']) {
+            Some((address, last)) if last.eq_ignore_ascii_case("SMTPUTF8") && self.settings.utf8 => address.trim_end(),
+            _ => argument,
         };
-        let _ = utf8;
         if address.is_empty() {
             let more = if self.settings.utf8 { " [SMTPUTF8]" } else { "" };
             return self.error(Verb::Vrfy, &format!("501 5.5.4 Syntax: VRFY address{more}")).await;
@@ -242,11 +239,13 @@ impl<S: Duplex> Session<S> {
             let reply = format!("450 4.7.1 Error: too many recipients from {}", self.peer.address);
             return self.error(Verb::Vrfy, &reply).await;
         }
-        let line = format!("TO:{address}");
-        let path = smtp_command::path(&line, "TO").ok().filter(|path| path.parameters.is_empty());
-        let Some(path) = path.filter(|path| !path.address.is_empty()) else {
-            self.warn_of_address("VRFY", &address);
-            return self.error(Verb::Vrfy, "501 5.1.3 Bad recipient address syntax").await;
+        let path = match smtp_command::address(address, self.settings.strict_envelopes) {
+            Some(found) => Ok(Path { address: found, written: address, parameters: Vec::new() }),
+            None => Err(PathError::Address(address.to_owned())),
+        };
+        let path = match self.recipient_path(path, "VRFY") {
+            Ok(path) => path,
+            Err(reply) => return self.error(Verb::Vrfy, &reply).await,
         };
         match self.check_recipient(&path.address, "VRFY").await {
             Ok(()) => self.good(Verb::Vrfy, &format!("252 2.0.0 {address}")).await,
@@ -265,7 +264,7 @@ impl<S: Duplex> Session<S> {
             return self.error(Verb::Etrn, "500 Syntax: ETRN domain").await;
         }
         let domain = argument.strip_prefix(['@', '#']).unwrap_or(argument);
-        if !smtp_command::is_domain(domain) {
+        if !host::is_domain(domain) {
             return self.error(Verb::Etrn, "501 Error: invalid parameter syntax").await;
         }
         if self.peer.is_user {

@@ -78,18 +78,6 @@ impl<S: Duplex> Session<S> {
             return Ok(());
         }
         let settings = self.settings.clone();
-        let router = &settings.router;
-        match router.resolve(&router.rewriter.rewrite(recipient)) {
-            Ok(resolution) if resolution.malformed => {
-                self.warn_of_address(stage, &format!("<{recipient}>"));
-                return Err("501 5.1.3 Bad recipient address syntax".to_owned());
-            }
-            Ok(_) => {}
-            Err(error) => {
-                self.log.warning(error.to_string());
-                return Err(format!("451 4.3.0 <{recipient}>: Temporary lookup failure"));
-            }
-        }
         let mut check = self.new_check(stage, Some(recipient));
         check.defer_if_permit = self.early_deferral.clone().or_else(|| self.transaction.deferral.clone());
         let status = recipient_lists(&mut check, &settings).await;

@@ -67,7 +67,8 @@ impl<S: Duplex> Session<S> {
         if self.transaction.sender.is_some() {
             return self.error(verb, "503 5.5.1 Error: nested MAIL command").await;
         }
-        if matches!(smtp_command::path(rest, "FROM"), Err(PathError::Syntax)) {
+        let path = smtp_command::path(rest, "FROM", self.settings.strict_envelopes);
+        if path == Err(PathError::Syntax) {
             return self.error(verb, "501 5.5.4 Syntax: MAIL FROM:<address>").await;
         }
         let settings = self.settings.clone();
@@ -75,8 +76,10 @@ impl<S: Duplex> Session<S> {
             let reply = format!("450 4.7.1 Error: too much mail from {}", self.peer.address);
             return self.error(verb, &reply).await;
         }
-        let Some(path) = self.read_path(rest, "FROM") else {
-            return self.error(verb, "501 5.1.7 Bad sender address syntax").await;
+        let path = match self.valid_path(path, "MAIL") {
+            Ok(Some(path)) => path,
+            Ok(None) => return self.error(verb, "501 5.1.7 Bad sender address syntax").await,
+            Err(reply) => return self.error(verb, &reply).await,
         };
         let mut transaction = match self.sender_parameters(&path) {
             Ok(transaction) => transaction,
@@ -115,8 +118,16 @@ impl<S: Duplex> Session<S> {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             let has_value = parameter.contains('=');
             match name.to_ascii_uppercase().as_str() {
-                "SIZE" if has_value => {
-                    made.size = value.parse().map_err(|_| "501 5.5.4 Bad message size syntax".to_owned())?;
+                "SIZE" if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) => {
+                    return if has_value {
+                        Err("501 5.5.4 Bad message size syntax".into())
+                    } else {
+                        unsupported(parameter)
+                    };
+                }
+                "SIZE" => {
+                    let too_large = |_| "552 5.3.4 Message size exceeds file system imposed limit".to_owned();
+                    made.size = value.parse::<i64>().map_err(too_large)?.unsigned_abs();
                 }
                 "BODY" if value.eq_ignore_ascii_case("8BITMIME") => made.encoding = Some("8bit"),
                 "BODY" if value.eq_ignore_ascii_case("7BIT") => made.encoding = Some("7bit"),
@@ -193,20 +204,15 @@ impl<S: Duplex> Session<S> {
         if self.transaction.chunks.is_some() {
             return Err(fault("503 5.5.1 Error: RCPT after BDAT"));
         }
-        if matches!(smtp_command::path(rest, "TO"), Err(PathError::Syntax)) {
+        let path = smtp_command::path(rest, "TO", self.settings.strict_envelopes);
+        if path == Err(PathError::Syntax) {
             return Err(fault("501 5.5.4 Syntax: RCPT TO:<address>"));
         }
         let settings = self.settings.clone();
         if self.is_over(anvil::Event::Recipient, settings.limits.recipient_rate, "Recipient address") {
             return Err((format!("450 4.7.1 Error: too many recipients from {}", self.peer.address), true));
         }
-        let path = self.read_path(rest, "TO");
-        if path.as_ref().is_some_and(|path| path.address.is_empty()) {
-            self.warn_of_address("TO", "<>");
-        }
-        let Some(path) = path.filter(|path| !path.address.is_empty()) else {
-            return Err(fault("501 5.1.3 Bad recipient address syntax"));
-        };
+        let path = self.recipient_path(path, "RCPT").map_err(|reply| (reply, true))?;
         let named = self.recipient_parameters(&path).map_err(|reply| (reply, true))?;
         if !path.address.is_ascii() && settings.utf8 && settings.strict_utf8 && !self.transaction.utf8 {
             return Err(fault("553 5.6.7 Must declare SMTPUTF8 to send unicode address"));
@@ -242,7 +248,7 @@ impl<S: Duplex> Session<S> {
     fn recipient_parameters(&self, path: &Path<'_>) -> Result<Named, String> {
         let mut named =
             Named { address: path.address.clone(), original: Some(path.address.clone()), ..Named::default() };
-        named.dsn_original = Some(format!("rfc822;{}", path.written));
+        named.dsn_original = Some(format!("rfc822;{}", path.bare()));
         let mut has_original = false;
         for parameter in &path.parameters {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
@@ -269,7 +275,7 @@ impl<S: Duplex> Session<S> {
                     let parts = text.split_once(';');
                     !has_original
                         && !text.chars().any(char::is_control)
-                        && parts.is_some_and(|(kind, address)| !kind.is_empty() && !address.is_empty())
+                        && parts.is_some_and(|(kind, _)| !kind.is_empty())
                 });
                 let decoded = decoded.ok_or_else(|| "501 5.5.4 Error: Bad ORCPT parameter syntax".to_owned())?;
                 has_original = true;
@@ -279,32 +285,45 @@ impl<S: Duplex> Session<S> {
         Ok(named)
     }
 
-    /// The path of MAIL or RCPT; None, with a warning, for an address that is none.
-    fn read_path<'r>(&self, rest: &'r str, keyword: &str) -> Option<Path<'r>> {
-        let written = rest.split_once(':').map_or(rest, |(_, path)| path).trim();
-        if self.settings.strict_envelopes && !written.starts_with('<') {
-            self.warn_of_address(keyword, written);
-            return None;
+    /// The path of MAIL or RCPT, if mail could be for it; None, with a warning, if not. The error is the reply where a
+    /// table did not tell.
+    fn valid_path<'r>(&self, path: Result<Path<'r>, PathError>, command: &str) -> Result<Option<Path<'r>>, String> {
+        let path = match path {
+            Ok(path) => path,
+            Err(PathError::Address(written)) => {
+                self.warn_of_address(command, &written);
+                return Ok(None);
+            }
+            // What never ends is no address that could be shown.
+            Err(PathError::Open | PathError::Syntax) => return Ok(None),
+        };
+        let router = &self.settings.router;
+        if path.address.is_empty() || self.peer.is_user {
+            return Ok(Some(path));
         }
-        match smtp_command::path(rest, keyword) {
-            Ok(path) => Some(path),
-            Err(_) => {
-                self.warn_of_address(keyword, written);
-                None
+        match router.resolve(&router.rewriter.rewrite(&path.address)) {
+            Ok(resolution) if resolution.malformed => {
+                self.warn_of_address(command, path.written);
+                Ok(None)
+            }
+            Ok(_) => Ok(Some(path)),
+            Err(error) => {
+                self.log.warning(error.to_string());
+                Err(format!("451 4.3.0 <{}>: Temporary lookup failure", path.address))
             }
         }
     }
 
-    pub fn warn_of_address(&self, keyword: &str, written: &str) {
-        // A path that never ends is no address that could be shown.
-        if written.starts_with('<') && !written.contains('>') {
-            return;
+    /// [`Session::valid_path`] of somebody who can get mail: not the null address.
+    pub fn recipient_path<'r>(&self, path: Result<Path<'r>, PathError>, command: &str) -> Result<Path<'r>, String> {
+        let path = self.valid_path(path, command)?;
+        if let Some(null) = path.as_ref().filter(|path| path.address.is_empty()) {
+            self.warn_of_address(command, null.written);
         }
-        let command = match keyword {
-            "FROM" => "MAIL",
-            "TO" => "RCPT",
-            other => other,
-        };
+        path.filter(|path| !path.address.is_empty()).ok_or_else(|| "501 5.1.3 Bad recipient address syntax".to_owned())
+    }
+
+    fn warn_of_address(&self, command: &str, written: &str) {
         self.log.warning(format!("Illegal address syntax from {} in {command} command: {written}", self.shown()));
     }
 

@@ -3,6 +3,7 @@
 use super::session::Session;
 use super::stream::Duplex;
 use super::transaction::Transaction;
+use crate::message::host;
 use crate::proto::smtp_command::Verb;
 use crate::proto::xtext;
 use std::net::IpAddr;
@@ -50,7 +51,7 @@ impl<S: Duplex> Session<S> {
             let fault = match name.as_str() {
                 "NAME" | "REVERSE_NAME" => {
                     let known = !absent && !later;
-                    let fault = (known && !is_name(&value)).then(bad);
+                    let fault = (known && !host::is_name(&value)).then(bad);
                     let text = if known { value.clone() } else { "unknown".to_owned() };
                     if name == "NAME" {
                         (peer.name, peer.name_failed) = (text, later);
@@ -115,11 +116,11 @@ impl<S: Duplex> Session<S> {
 
     pub async fn xforward(&mut self, rest: &str) {
         let verb = Verb::Xforward;
-        if !self.may_forward() {
-            return self.error(verb, "550 5.7.0 Error: insufficient authorization").await;
-        }
         if self.transaction.sender.is_some() {
             return self.error(verb, "503 5.5.1 Error: MAIL transaction in progress").await;
+        }
+        if !self.may_forward() {
+            return self.error(verb, "550 5.7.0 Error: insufficient authorization").await;
         }
         let attributes = match attributes(rest, "XFORWARD") {
             Ok(attributes) => attributes,
@@ -182,8 +183,4 @@ fn address(text: &str) -> Option<IpAddr> {
         _ => text,
     };
     bare.parse::<IpAddr>().ok().map(|address| address.to_canonical())
-}
-
-fn is_name(name: &str) -> bool {
-    crate::proto::smtp_command::is_domain(name) && name.parse::<IpAddr>().is_err()
 }

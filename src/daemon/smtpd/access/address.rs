@@ -1,11 +1,10 @@
 //! Sender and recipient addresses: not complete, unknown domain, unknown user, relayed, not the sender's own.
 
 use super::check::{Check, Status, Step};
-use super::client::is_host;
 use super::restriction::Plain;
 use crate::daemon::smtpd::recipient;
 use crate::dns::Answer;
-use crate::message::envelope;
+use crate::message::{envelope, host};
 use crate::route::{Class, Resolution};
 
 impl Check<'_> {
@@ -74,7 +73,7 @@ impl Check<'_> {
     fn incomplete(&mut self, address: &str, class: &str) -> Status {
         let domain = envelope::domain(address);
         let literal = domain.starts_with('[') && domain.ends_with(']');
-        if literal || (is_host(domain) && domain.trim_end_matches('.').contains('.')) {
+        if literal || (host::is_name(domain) && domain.trim_end_matches('.').contains('.')) {
             return Status::Dunno;
         }
         self.reject(

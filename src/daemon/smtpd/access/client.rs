@@ -3,6 +3,7 @@
 use super::check::{Check, Status};
 use super::restriction::Plain;
 use crate::dns::Answer;
+use crate::message::host;
 use std::net::IpAddr;
 
 impl Check<'_> {
@@ -33,14 +34,14 @@ impl Check<'_> {
         let codes = &self.settings.codes;
         let (invalid, non_fqdn) = (codes.invalid_hostname, codes.non_fqdn);
         if name.starts_with('[') {
-            let valid = crate::route::resolve::address_literal(name).is_some();
+            let valid = host::literal(name).is_some();
             return if valid {
                 Status::Dunno
             } else {
                 self.reject(invalid, "5.5.2", &format!("<{name}>: Helo command rejected: invalid ip address"))
             };
         }
-        let valid = is_host(name);
+        let valid = host::is_name(name);
         match plain {
             Plain::InvalidHelo if !valid && name.parse::<IpAddr>().is_err() => {
                 self.reject(invalid, "5.5.2", &format!("<{name}>: Helo command rejected: Invalid name"))
@@ -71,13 +72,4 @@ impl Check<'_> {
         }
         self.reject(self.settings.codes.unknown_hostname, "4.7.1", &text)
     }
-}
-
-/// valid_hostname: labels of letters, digits, "-" and "_", none empty; not an address.
-pub fn is_host(name: &str) -> bool {
-    let name = name.strip_suffix('.').unwrap_or(name);
-    crate::proto::smtp_command::is_domain(name)
-        && name.parse::<IpAddr>().is_err()
-        && !name.starts_with('[')
-        && !name.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -37,7 +37,7 @@ impl Check<'_> {
         name: &str,
         class: &str,
     ) -> Result<Option<Step>, super::check::Stop> {
-        if let Some(address) = crate::route::resolve::address_literal(domain) {
+        if let Some(address) = crate::message::host::literal(domain) {
             return self.address_access(maps, &address.to_string(), name, class).await;
         }
         let kind = match servers {
