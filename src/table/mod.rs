@@ -37,6 +37,8 @@ pub mod mysql;
 /// The option files of MySQL's clients.
 #[cfg(feature = "netdb")]
 pub mod mysql_options;
+/// Blocks of a file that were read last.
+pub mod nearby;
 /// The trait, the types, opening.
 pub mod open;
 /// What regexp and pcre tables share.
