@@ -18,6 +18,8 @@ pub mod files_as_values;
 pub mod fixed;
 /// hash:, btree: and lmdb: as tables.
 pub mod indexed;
+/// Lookups that wait for a server, off the thread that needs them.
+pub mod later;
 /// ldap: directories.
 #[cfg(feature = "netdb")]
 pub mod ldap;

@@ -268,7 +268,10 @@ pub fn open(spec: &str, options: &Options) -> Result<Opened, TableError> {
     };
     let row = find_in(options.types, kind)
         .ok_or_else(|| TableError::new(spec, format!("unsupported dictionary type: {kind}")))?;
-    let table = (row.open)(kind, name, options)?;
+    let mut table = (row.open)(kind, name, options)?;
+    if table.is_remote() {
+        table = Box::new(super::later::Later::new(table));
+    }
     if !options.utf8 {
         return Ok(table);
     }

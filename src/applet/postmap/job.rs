@@ -404,13 +404,14 @@ impl Batch {
     }
 }
 
+/// An open table, and how it is called.
+type Named = (String, Box<dyn Table + Send + Sync>);
+
+/// What is done with a key and its value.
+type Found<'a> = dyn FnMut(&[u8], &[u8]) -> std::io::Result<()> + 'a;
+
 /// Each key's value in the first table that has it, in the order of the keys; nothing after one that fails.
-fn many(
-    job: &Job,
-    tables: &[(String, Box<dyn Table + Send + Sync>)],
-    keys: &[&[u8]],
-    found: &mut dyn FnMut(&[u8], &[u8]) -> std::io::Result<()>,
-) -> Result<(), End> {
+fn many(job: &Job, tables: &[Named], keys: &[&[u8]], found: &mut Found<'_>) -> Result<(), End> {
     let [(spec, table)] = tables else {
         // Which table is asked hangs on the answer of the one before.
         for key in keys {
