@@ -382,17 +382,22 @@ fn a_mailbox_that_is_not_there() {
     let home = Home::new();
     let missing = home.path("missing").display().to_string();
     let home = home.with("MAIL", &missing);
+    // One's own mailbox that one could make is empty; it is not made for that.
     let outcome = home.run(&[], "");
+    assert_eq!((outcome.err.as_str(), outcome.status), ("", 1));
+    assert!(outcome.out.starts_with("No mail for ") && !home.path("missing").exists(), "{outcome:?}");
+    let outcome = home.run(&["-f", "missing"], "");
     assert_eq!(outcome.err, format!("mail: Cannot open mailbox {missing}: No such file or directory\n"));
-    assert_eq!(outcome.status, 1);
-    assert!(!home.path("missing").exists());
-    let french = home.with("LC_ALL", "fr_FR.UTF-8").run(&[], "");
+    assert_eq!((outcome.out.as_str(), outcome.status), ("\"\": 0 messages\n", 1));
+    let home = home.with("LC_ALL", "fr_FR.UTF-8");
+    let french = home.run(&["-f", "missing"], "");
     assert_eq!(
         french.err,
         format!(
             "mail: Impossible d'ouvrir la boîte aux lettres {missing}\u{a0}: Aucun fichier ou dossier de ce type\n"
         )
     );
+    let french = home.run(&[], "");
     assert!(french.out.starts_with("Pas de courrier pour "), "{french:?}");
 }
 
@@ -826,7 +831,21 @@ fn at_terminal(home: &Home, args: &[&str], lines: &[&str]) -> (String, i32) {
         }
         let _ = master.write_all(line.as_bytes());
     }
-    let status = child.wait().unwrap().code().unwrap_or(-1);
+    // A session that never ends is a failure, not a wait.
+    let start = std::time::Instant::now();
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status.code().unwrap_or(-1);
+        }
+        if start.elapsed().as_secs() > 20 {
+            if let Ok(group) = nix::unistd::tcgetpgrp(&master) {
+                let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
+            }
+            let _ = child.wait();
+            break 124;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    };
     drop(master);
     let _ = thread.join();
     let text = String::from_utf8_lossy(&seen.lock().unwrap()).replace("\r\n", "\n");
@@ -969,19 +988,24 @@ fn killed_at_any_system_call_the_mailbox_is_old_or_new() {
 /// RECORD=1 writes what the program under test does into the file.
 #[test]
 fn recorded_sessions() {
-    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/mail/recorded.json");
-    let mut cases: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    recorded_file("recorded.json");
+    recorded_file("sessions.json");
+}
+
+/// The same at a terminal of the simplest kind.
+#[test]
+fn recorded_sessions_at_a_terminal() {
+    recorded_file("terminal.json");
+}
+
+fn recorded_file(name: &str) {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/mail").join(name);
+    let mut cases: Vec<serde_json::Value> = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
     let record = std::env::var_os("RECORD").is_some();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let found = outcomes(&cases);
     let mut wrong = Vec::new();
-    for case in cases.as_array_mut().unwrap() {
-        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
-        let args: Vec<String> = case["args"].as_array().unwrap().iter().map(text).collect();
-        let environment: Vec<(String, String)> = case
-            .get("env")
-            .and_then(|env| env.as_object())
-            .map(|env| env.iter().map(|(name, value)| (name.clone(), text(value))).collect())
-            .unwrap_or_default();
-        let found = recorded(&args, &text(&case["input"]), &environment);
+    for (case, found) in cases.iter_mut().zip(found) {
         let expected = case.get("expected").map(text).unwrap_or_default();
         if record && on_reference() {
             case["expected"] = found.into();
@@ -1000,14 +1024,50 @@ fn recorded_sessions() {
         }
     }
     if record {
-        let lines: Vec<String> = cases.as_array().unwrap().iter().map(|case| case.to_string()).collect();
+        let lines: Vec<String> = cases.iter().map(|case| case.to_string()).collect();
         std::fs::write(&file, format!("[\n{}\n]\n", lines.join(",\n"))).unwrap();
     }
-    assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), cases.as_array().unwrap().len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+/// What each session leaves, several at a time.
+fn outcomes(cases: &[serde_json::Value]) -> Vec<String> {
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let pairs = |case: &serde_json::Value, name: &str| -> Vec<(String, String)> {
+        let all = case.get(name).and_then(|all| all.as_object());
+        all.map(|all| all.iter().map(|(name, value)| (name.clone(), text(value))).collect()).unwrap_or_default()
+    };
+    let list = |value: Option<&serde_json::Value>| -> Option<Vec<String>> {
+        Some(value?.as_array()?.iter().map(text).collect())
+    };
+    let run = |case: &serde_json::Value| {
+        let (args, typed) = (list(case.get("args")).unwrap(), list(case.get("tty")));
+        recorded(&args, &text(&case["input"]), &pairs(case, "env"), &pairs(case, "files"), typed.as_deref())
+    };
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let found: Vec<std::sync::Mutex<String>> = cases.iter().map(|_| std::sync::Mutex::default()).collect();
+    std::thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    let Some(case) = cases.get(index) else { break };
+                    *found[index].lock().unwrap() = run(case);
+                }
+            });
+        }
+    });
+    found.into_iter().map(|outcome| outcome.into_inner().unwrap()).collect()
 }
 
 /// A home as the recorded sessions know it, and what one of them leaves: output, status, letters, files.
-fn recorded(args: &[String], input: &str, environment: &[(String, String)]) -> String {
+fn recorded(
+    args: &[String],
+    input: &str,
+    environment: &[(String, String)],
+    files: &[(String, String)],
+    typed: Option<&[String]>,
+) -> String {
     let day = "Tue Nov 24 10:05:15 2026";
     let long = "ligne\n".repeat(30);
     let four = |first: &str| {
@@ -1033,11 +1093,27 @@ fn recorded(args: &[String], input: &str, environment: &[(String, String)]) -> S
     let rc = home.read(".mailrc").replace("append dot save", "append dot save crt");
     home.write(".mailrc", &rc);
     home.write("home/.mailrc", "");
+    for (name, content) in files {
+        home.write(name, if content == "@MM@" { include_str!("data/mail/mm") } else { content });
+    }
     for (name, value) in environment {
         home = home.with(name, &value.replace("@HOME@", &root));
     }
     let args: Vec<String> = args.iter().map(|arg| arg.replace("@HOME@", &root)).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let shown = |name: &str| {
+        let content = home.read(name);
+        if content.is_empty() { String::new() } else { format!("--{name}\n{content}") }
+    };
+    if let Some(typed) = typed {
+        let typed: Vec<&str> = typed.iter().map(String::as_str).collect();
+        let (screen, status) = at_terminal(&home, &args, &typed);
+        let mut text = format!("{screen}[status {status}]\n");
+        for name in ["sent", "mbox", "dead.letter"] {
+            text.push_str(&shown(name));
+        }
+        return made_equal(&text, &root);
+    }
     // One file for both streams, so that their order shows.
     let out = std::fs::OpenOptions::new().append(true).create(true).open(home.path("out")).unwrap();
     let mut child =
@@ -1046,10 +1122,7 @@ fn recorded(args: &[String], input: &str, environment: &[(String, String)]) -> S
     let status = child.wait().unwrap().code().unwrap_or(-1);
     let mut text = format!("{}[status {status}]\n", home.read("out"));
     for name in ["sent", "mbox", "dead.letter"] {
-        let content = home.read(name);
-        if !content.is_empty() {
-            text.push_str(&format!("--{name}\n{content}"));
-        }
+        text.push_str(&shown(name));
     }
     made_equal(&text, &root)
 }

@@ -3,7 +3,7 @@
 //! and neither was younger than two seconds when it was written (a change within one tick of the clock would show in
 //! nothing). In any doubt the mailbox is read. Nothing is ever written to a mailbox on an index's word: `rewrite` scans.
 //!
-//! Format, all numbers in little endian: `pillarbox-index 1\n`, then DEV INO SIZE MTIME CTIME (seconds and nanoseconds
+//! Format, all numbers in little endian: `pillarbox-index 2\n`, then DEV INO SIZE MTIME CTIME (seconds and nanoseconds
 //! each), VALIDITY and LAST of X-IMAPbase (0 0: none), the number of messages, 48 bytes for each, and a hash of it all.
 
 use super::marks::{Flags, UidBase};
@@ -14,7 +14,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-const MAGIC: &[u8] = b"pillarbox-index 1\n";
+const MAGIC: &[u8] = b"pillarbox-index 2\n";
 /// Bytes of one message.
 const RECORD: usize = 48;
 /// Smaller mailboxes are read faster than two files are opened.
@@ -57,7 +57,11 @@ pub(super) fn load(path: &Path, dir: &Path, data: &Metadata) -> Option<Scan> {
     for _ in 0..count {
         let message = reader.message()?;
         let inside = message.offset >= end
-            && message.length >= u64::from(message.from_line) + message.header + u64::from(message.separator);
+            && message.length
+                >= u64::from(message.from_line)
+                    + message.header
+                    + u64::from(message.separator)
+                    + u64::from(message.quoted);
         end = message.offset.checked_add(message.length)?;
         if !inside || end > data.len() {
             return None;
@@ -95,7 +99,8 @@ fn try_store(path: &Path, dir: &Path, data: &Metadata, found: &Scan) -> io::Resu
         for number in [message.lines, message.uid, message.from_line] {
             bytes.extend_from_slice(&number.to_le_bytes());
         }
-        bytes.extend_from_slice(&[message.separator, message.flags.bits(), 0, 0]);
+        bytes.extend_from_slice(&[message.separator, message.flags.bits()]);
+        bytes.extend_from_slice(&message.quoted.to_le_bytes());
     }
     let sum = hash(0, &bytes);
     bytes.extend_from_slice(&sum.to_le_bytes());
@@ -144,7 +149,7 @@ impl Reader<'_> {
     fn message(&mut self) -> Option<Message> {
         let (offset, length, header, identity) = (self.number()?, self.number()?, self.number()?, self.number()?);
         let (lines, uid, from_line) = (self.small()?, self.small()?, self.small()?);
-        let [separator, flags, _, _] = self.take()?;
+        let [separator, flags, low, high] = self.take()?;
         let separator = (separator <= 2).then_some(separator)?;
         Some(Message {
             offset,
@@ -156,6 +161,7 @@ impl Reader<'_> {
             from_line,
             separator,
             flags: Flags::from_bits(flags),
+            quoted: u16::from_le_bytes([low, high]),
         })
     }
 }

@@ -176,6 +176,7 @@ fn one(path: &Path, place: u64) -> io::Result<Message> {
         from_line: 0,
         separator: 0,
         flags,
+        quoted: 0,
     })
 }
 

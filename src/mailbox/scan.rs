@@ -31,6 +31,8 @@ pub struct Message {
     /// The empty line that separates it from the next message: 0, 1 or 2 bytes.
     pub separator: u8,
     pub flags: Flags,
+    /// Lines of the body with a ">" before "From ", as far as they can be counted.
+    pub quoted: u16,
 }
 
 impl Message {
@@ -52,6 +54,11 @@ impl Message {
     /// Header and body: what other programs call the size of the message.
     pub fn size(&self) -> u64 {
         self.header + self.body_length()
+    }
+
+    /// [`Message::size`] as it was before the "From " lines were marked.
+    pub fn written_size(&self) -> u64 {
+        self.size() - u64::from(self.quoted)
     }
 
     /// The offset after the message.
@@ -109,6 +116,7 @@ fn one(window: &mut Window, finder: &Finder, start: u64, base: &mut Option<UidBa
         from_line: u32::try_from(line.len()).unwrap_or(u32::MAX),
         separator: 0,
         flags: Flags::NONE,
+        quoted: 0,
     };
     let mut at = message.header_at();
     // A From_ line longer than a piece: the rest of it belongs to it.
@@ -143,7 +151,7 @@ fn one(window: &mut Window, finder: &Finder, start: u64, base: &mut Option<UidBa
         at += line.len() as u64;
     }
     message.header = at - message.header_at();
-    let (end, newlines) = body_end(window, finder, at)?;
+    let (end, newlines) = body_end(window, finder, at, &mut message.quoted)?;
     message.separator = separator(window, at, end);
     message.length = end - start;
     message.lines = message.lines.saturating_add(newlines).saturating_sub(u32::from(message.separator > 0));
@@ -152,10 +160,13 @@ fn one(window: &mut Window, finder: &Finder, start: u64, base: &mut Option<UidBa
 }
 
 /// Where the message whose body begins at `body` ends, and how many newlines the body has with its separator.
-fn body_end(window: &mut Window, finder: &Finder, body: u64) -> io::Result<(u64, u32)> {
+fn body_end(window: &mut Window, finder: &Finder, body: u64, quoted: &mut u16) -> io::Result<(u64, u32)> {
     let mut counted = body;
     let mut newlines = 0u32;
-    let count = |bytes: &[u8]| u32::try_from(memchr::memchr_iter(b'\n', bytes).count()).unwrap_or(u32::MAX);
+    let mut count = |window: &Window, from: u64, to: u64| {
+        *quoted = quoted.saturating_add(window.quoted_lines(from, to));
+        u32::try_from(memchr::memchr_iter(b'\n', window.range(from, to)).count()).unwrap_or(u32::MAX)
+    };
     // The newline before the body counts as one to find "From " at its very start.
     let mut search = body.saturating_sub(1);
     loop {
@@ -165,7 +176,7 @@ fn body_end(window: &mut Window, finder: &Finder, body: u64) -> io::Result<(u64,
                 let newline = search + index as u64;
                 if window.empty_line_before(newline) && window.separator_line(newline + 1)? {
                     let end = newline + 1;
-                    newlines = newlines.saturating_add(count(window.range(counted, end)));
+                    newlines = newlines.saturating_add(count(window, counted, end));
                     return Ok((end, newlines));
                 }
                 search = newline + 1;
@@ -173,11 +184,11 @@ fn body_end(window: &mut Window, finder: &Finder, body: u64) -> io::Result<(u64,
             None => {
                 let next = search + hay.len().saturating_sub(5) as u64;
                 let next = next.max(counted);
-                newlines = newlines.saturating_add(count(window.range(counted, next)));
+                newlines = newlines.saturating_add(count(window, counted, next));
                 counted = next;
                 if !window.more(next.saturating_sub(Window::CONTEXT))? {
                     let end = window.end();
-                    newlines = newlines.saturating_add(count(window.range(counted, end)));
+                    newlines = newlines.saturating_add(count(window, counted, end));
                     return Ok((end, newlines));
                 }
                 search = next;
@@ -284,6 +295,21 @@ impl<'f> Window<'f> {
 
     fn rest(&self, from: u64) -> &[u8] {
         self.range(from, self.end())
+    }
+
+    /// Lines that begin between `from` and `to` with ">From ", ">>From " and so on. One byte is what is found fastest.
+    fn quoted_lines(&self, from: u64, to: u64) -> u16 {
+        let mut count = 0u16;
+        let mut at = from;
+        while let Some(index) = memchr::memchr(b'>', self.range(at, to)) {
+            let place = at + index as u64;
+            at = place + 1;
+            let starts = place == 0 || self.range(place - 1, place) == b"\n";
+            let line = self.rest(place);
+            let marks = line.iter().take_while(|byte| **byte == b'>').count();
+            count = count.saturating_add(u16::from(starts && line[marks..].starts_with(b"From ")));
+        }
+        count
     }
 
     /// Lets go of what is before `keep` and reads on; false at the end of the file.

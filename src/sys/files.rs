@@ -114,6 +114,11 @@ pub fn stdin_is_file() -> bool {
     own.and_then(|fd| File::from(fd).metadata()).is_ok_and(|data| data.is_file())
 }
 
+/// Whether this process may write there.
+pub fn is_writable(path: &Path) -> bool {
+    nix::unistd::access(path, nix::unistd::AccessFlags::W_OK).is_ok()
+}
+
 /// The C library's words for an error, without Rust's "(os error N)": "No such file or directory".
 pub fn reason(error: &io::Error) -> String {
     let Some(number) = error.raw_os_error() else { return error.to_string() };

@@ -23,123 +23,112 @@ pub struct Command {
     pub shortest: usize,
     pub arguments: &'static str,
     pub run: fn(&mut Session, &Line) -> Done,
-    /// Whether it works in start-up files too.
-    pub startup: bool,
     /// Whether `?` lists it.
     pub listed: bool,
 }
 
-const fn reads(
+const fn row(
     name: &'static str,
     shortest: usize,
     arguments: &'static str,
     run: fn(&mut Session, &Line) -> Done,
 ) -> Command {
-    Command { name, shortest, arguments, run, startup: false, listed: true }
-}
-
-const fn sets(
-    name: &'static str,
-    shortest: usize,
-    arguments: &'static str,
-    run: fn(&mut Session, &Line) -> Done,
-) -> Command {
-    Command { name, shortest, arguments, run, startup: true, listed: true }
+    Command { name, shortest, arguments, run, listed: true }
 }
 
 const fn hidden(name: &'static str, shortest: usize, run: fn(&mut Session, &Line) -> Done) -> Command {
-    Command { name, shortest, arguments: "", run, startup: true, listed: false }
+    Command { name, shortest, arguments: "", run, listed: false }
 }
 
 /// Every command; an abbreviation means the first that it fits.
 pub const COMMANDS: &[Command] = &[
-    sets("alias", 1, "[alias [address...]]", settings::alias),
-    sets("alternates", 3, "name...", settings::alternates),
-    reads("Copy", 1, "[msglist]", filing::copy_by_sender),
-    sets("cd", 2, "[directory]", settings::change_directory),
-    sets("chdir", 2, "directory", settings::change_directory),
-    reads("copy", 1, "[[msglist] file]", filing::copy),
-    reads("decode", 3, "[msglist]", reading::decode),
-    reads("delete", 1, "[msglist]", filing::delete),
-    sets("discard", 2, "[header-field...]", settings::ignore),
-    reads("dp", 2, "[msglist]", filing::delete_print),
-    reads("dt", 2, "[msglist]", filing::delete_print),
-    sets("echo", 2, "string ...", settings::echo),
-    reads("edit", 1, "[msglist]", reading::edit),
-    sets("else", 2, "", settings::otherwise),
-    sets("endif", 2, "", settings::end_condition),
-    reads("envelope", 2, "", reading::envelope),
-    reads("exit", 2, "", filing::exit),
-    reads("Followup", 1, "[msglist]", writing::followup_all),
-    reads("file", 2, "[file]", filing::file),
-    reads("folder", 4, "[file]", filing::file),
-    sets("folders", 7, "", filing::folders),
-    reads("followup", 2, "[message]", writing::followup),
-    reads("from", 1, "[msglist]", reading::from),
-    sets("group", 1, "[alias [address...]]", settings::alias),
-    reads("headers", 1, "[msglist]", reading::headers),
-    sets("help", 3, "[command...]", settings::help),
-    reads("hold", 2, "[msglist]", filing::hold),
-    sets("if", 1, "s|r|t", settings::condition),
-    sets("ignore", 2, "[header-field...]", settings::ignore),
-    reads("incorporate", 3, "", filing::incorporate),
-    sets("list", 1, "", settings::list),
-    reads("mail", 1, "[address...]", writing::mail),
-    reads("Mail", 1, "[address...]", writing::mail),
-    reads("mbox", 2, "[msglist]", filing::mbox),
-    reads("next", 1, "[message]", reading::next),
-    sets("nosender", 3, "[header-field...]", settings::no_sender),
-    sets("nounfold", 3, "[header-field]", settings::nothing),
-    reads("Print", 1, "[msglist]", reading::print_full),
-    reads("pipe", 2, "[[msglist] command]", reading::pipe),
-    reads("preserve", 3, "[msglist]", filing::hold),
-    reads("previous", 4, "[message]", reading::previous),
-    reads("print", 1, "[msglist]", reading::print),
-    reads("quit", 1, "", filing::quit),
-    reads("Reply", 1, "[msglist]", writing::reply_sender),
-    reads("Respond", 1, "[msglist]", writing::reply_sender),
-    reads("reply", 1, "[message]", writing::reply),
-    reads("respond", 1, "[message]", writing::reply),
-    sets("retain", 3, "[header-field]", settings::retain),
-    reads("Save", 1, "[msglist]", filing::save_by_sender),
-    reads("save", 1, "[[msglist] file]", filing::save),
-    sets("sendheader", 3, "[[header][: value]]", settings::send_header),
-    sets("set", 2, "[name[=[string]]...] [name=number...] [noname...]", settings::set),
+    row("alias", 1, "[alias [address...]]", settings::alias),
+    row("alternates", 3, "name...", settings::alternates),
+    row("Copy", 1, "[msglist]", filing::copy_by_sender),
+    row("cd", 2, "[directory]", settings::change_directory),
+    row("chdir", 2, "directory", settings::change_directory),
+    row("copy", 1, "[[msglist] file]", filing::copy),
+    row("decode", 3, "[msglist]", reading::decode),
+    row("delete", 1, "[msglist]", filing::delete),
+    row("discard", 2, "[header-field...]", settings::ignore),
+    row("dp", 2, "[msglist]", filing::delete_print),
+    row("dt", 2, "[msglist]", filing::delete_print),
+    row("echo", 2, "string ...", settings::echo),
+    row("edit", 1, "[msglist]", reading::edit),
+    row("else", 2, "", settings::otherwise),
+    row("endif", 2, "", settings::end_condition),
+    row("envelope", 2, "", reading::envelope),
+    row("exit", 2, "", filing::exit),
+    row("Followup", 1, "[msglist]", writing::followup_all),
+    row("file", 2, "[file]", filing::file),
+    row("folder", 4, "[file]", filing::file),
+    row("folders", 7, "", filing::folders),
+    row("followup", 2, "[message]", writing::followup),
+    row("from", 1, "[msglist]", reading::from),
+    row("group", 1, "[alias [address...]]", settings::alias),
+    row("headers", 1, "[msglist]", reading::headers),
+    row("help", 3, "[command...]", settings::help),
+    row("hold", 2, "[msglist]", filing::hold),
+    row("if", 1, "s|r|t", settings::condition),
+    row("ignore", 2, "[header-field...]", settings::ignore),
+    row("incorporate", 3, "", filing::incorporate),
+    row("list", 1, "", settings::list),
+    row("mail", 1, "[address...]", writing::mail),
+    row("Mail", 1, "[address...]", writing::mail),
+    row("mbox", 2, "[msglist]", filing::mbox),
+    row("next", 1, "[message]", reading::next),
+    row("nosender", 3, "[header-field...]", settings::no_sender),
+    row("nounfold", 3, "[header-field]", settings::no_unfold),
+    row("Print", 1, "[msglist]", reading::print_full),
+    row("pipe", 2, "[[msglist] command]", reading::pipe),
+    row("preserve", 3, "[msglist]", filing::hold),
+    row("previous", 4, "[message]", reading::previous),
+    row("print", 1, "[msglist]", reading::print),
+    row("quit", 1, "", filing::quit),
+    row("Reply", 1, "[msglist]", writing::reply_sender),
+    row("Respond", 1, "[msglist]", writing::reply_sender),
+    row("reply", 1, "[message]", writing::reply),
+    row("respond", 1, "[message]", writing::reply),
+    row("retain", 3, "[header-field]", settings::retain),
+    row("Save", 1, "[msglist]", filing::save_by_sender),
+    row("save", 1, "[[msglist] file]", filing::save),
+    row("sendheader", 3, "[[header][: value]]", settings::send_header),
+    row("set", 2, "[name[=[string]]...] [name=number...] [noname...]", settings::set),
     hidden("setq", 4, settings::set),
-    sets("sender", 3, "[header-field...]", settings::sender),
-    sets("setenv", 4, "[name[=value]]", settings::set_environment),
-    sets("shell", 2, "[command]", settings::shell),
-    reads("size", 2, "[msglist]", reading::size),
-    sets("source", 2, "file", settings::source),
-    reads("struct", 2, "[msglist]", reading::structure),
-    reads("summary", 2, "", reading::summary),
-    reads("Type", 1, "[msglist]", reading::print_full),
-    reads("tag", 2, "[msglist]", filing::tag),
-    reads("top", 2, "[msglist]", reading::top),
-    reads("touch", 3, "[msglist]", filing::touch),
-    reads("type", 1, "[msglist]", reading::print),
-    sets("unalias", 3, "[alias]...", settings::unalias),
-    reads("unread", 6, "[msglist]", filing::unread),
-    reads("undelete", 1, "[msglist]", filing::undelete),
-    sets("unfold", 3, "[header-field]", settings::nothing),
-    sets("unset", 3, "name...", settings::unset),
-    reads("untag", 3, "[msglist]", filing::untag),
-    sets("variable", 8, "[name...]", settings::variable),
-    sets("version", 2, "", settings::version),
-    reads("visual", 1, "[msglist]", reading::edit),
-    sets("warranty", 2, "", settings::warranty),
-    reads("Write", 1, "[msglist]", filing::write_by_sender),
-    reads("write", 1, "[[msglist] file]", filing::write),
-    reads("xit", 1, "", filing::exit),
-    reads("z", 1, "[+|-|. [count]]", reading::scroll),
-    sets("?", 1, "[command...]", settings::help),
-    sets("!", 1, "[command]", settings::shell),
-    reads("=", 1, "", reading::number),
-    sets("#", 1, " comment", settings::nothing),
-    sets("*", 1, "", settings::list),
-    reads("+", 1, "[message]", reading::next),
-    reads("|", 1, "[[msglist] command]", reading::pipe),
-    reads("-", 1, "[message]", reading::previous),
+    row("sender", 3, "[header-field...]", settings::sender),
+    row("setenv", 4, "[name[=value]]", settings::set_environment),
+    row("shell", 2, "[command]", settings::shell),
+    row("size", 2, "[msglist]", reading::size),
+    row("source", 2, "file", settings::source),
+    row("struct", 2, "[msglist]", reading::structure),
+    row("summary", 2, "", reading::summary),
+    row("Type", 1, "[msglist]", reading::print_full),
+    row("tag", 2, "[msglist]", filing::tag),
+    row("top", 2, "[msglist]", reading::top),
+    row("touch", 3, "[msglist]", filing::touch),
+    row("type", 1, "[msglist]", reading::print),
+    row("unalias", 3, "[alias]...", settings::unalias),
+    row("unread", 2, "[msglist]", filing::unread),
+    row("undelete", 1, "[msglist]", filing::undelete),
+    row("unfold", 3, "[header-field]", settings::unfold),
+    row("unset", 3, "name...", settings::unset),
+    row("untag", 3, "[msglist]", filing::untag),
+    row("variable", 8, "[name...]", settings::variable),
+    row("version", 2, "", settings::version),
+    row("visual", 1, "[msglist]", reading::edit),
+    row("warranty", 2, "", settings::warranty),
+    row("Write", 1, "[msglist]", filing::write_by_sender),
+    row("write", 1, "[[msglist] file]", filing::write),
+    row("xit", 1, "", filing::exit),
+    row("z", 1, "[+|-|. [count]]", reading::scroll),
+    row("?", 1, "[command...]", settings::help),
+    row("!", 1, "[command]", settings::shell),
+    row("=", 1, "", reading::number),
+    row("#", 1, " comment", settings::nothing),
+    row("*", 1, "", settings::list),
+    row("+", 1, "[message]", reading::next),
+    row("|", 1, "[[msglist] command]", reading::pipe),
+    row("-", 1, "[message]", reading::previous),
 ];
 
 /// Longer command lines are no commands.
@@ -147,12 +136,19 @@ const DEPTH: usize = 32;
 
 /// The command that a word means.
 pub fn find(word: &str) -> Option<&'static Command> {
-    COMMANDS.iter().find(|command| word.len() >= command.shortest && command.name.starts_with(word))
+    if word.strip_prefix('z').is_some_and(|rest| rest.starts_with(['+', '-', '.'])) {
+        return find("z");
+    }
+    // "nos" stands in the list, and is no command.
+    let shortest = |command: &Command| if command.name == "nosender" { command.name.len() } else { command.shortest };
+    COMMANDS.iter().find(|command| word.len() >= shortest(command) && command.name.starts_with(word))
 }
 
 /// `d[elete] [msglist]`.
 pub fn usage(command: &Command) -> String {
-    let (short, long) = command.name.split_at(command.shortest.min(command.name.len()));
+    // The original's list knows the shortest form of every command but this one.
+    let shortest = if command.name == "unread" { command.name.len() } else { command.shortest };
+    let (short, long) = command.name.split_at(shortest.min(command.name.len()));
     let name = if long.is_empty() { short.to_owned() } else { format!("{short}[{long}]") };
     match command.arguments {
         "" => name,
@@ -183,45 +179,44 @@ fn one(session: &mut Session, line: &str) -> Done {
         return Ok(Next::Go);
     }
     // A message's number alone shows it.
-    if (line.bytes().all(|byte| byte.is_ascii_digit()) || ["$", "^", "."].contains(&line)) && session.open.is_some() {
+    let digits = line.strip_prefix(['+', '-']).unwrap_or(line);
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.bytes().any(|byte| byte != b'0');
+    if (is_number || ["$", "^"].contains(&line)) && session.open.is_some() {
         let words = vec![line.to_owned()];
         return reading::print(session, &Line { name: "print", typed: "print", words, rest: line });
     }
     let Some(command) = find(word) else {
-        let digits = word.bytes().take_while(u8::is_ascii_digit).count();
-        let shown = if digits > 0 { &word[..digits] } else { word };
-        return Err(session.trouble("Unknown command: {}", &[shown]));
+        return Err(session.trouble("Unknown command: {}", &[word]));
     };
-    if session.starting && !command.startup {
-        return Err(Trouble::Say(format!("{}: not in a start-up file", command.name)));
-    }
-    let words = words::split(rest, &|name| session.environment(name));
+    let words =
+        words::split(rest).map_err(|words::Unclosed| Trouble::Say(format!("\"{line}\": missing closing quote")))?;
     session.last_command = line.to_owned();
     (command.run)(session, &Line { name: command.name, typed: word, words, rest: rest.trim() })
 }
 
-/// The command's name and what follows: a sign is a name by itself.
+/// The command's name and what follows: what is no name as a whole ends with its last letter ("d1-2", "p*").
 fn split_name(line: &str) -> (&str, &str) {
-    match line.chars().next() {
-        Some(sign @ ('!' | '|' | '=' | '?' | '*' | '+' | '-' | '#')) => line.split_at(sign.len_utf8()),
-        _ => {
-            let end = line.find(|c: char| c.is_whitespace()).unwrap_or(line.len());
-            let word = &line[..end];
-            // "z+", "zz": what follows z belongs to it. "d1", "p3": so does a number.
-            if word.starts_with('z') && word.len() > 1 {
-                return line.split_at(1);
-            }
-            let digits = word.find(|c: char| c.is_ascii_digit() || "*$^/:{".contains(c)).unwrap_or(end);
-            if digits > 0
-                && digits < end
-                && word[..digits].chars().all(char::is_alphabetic)
-                && find(&word[..digits]).is_some()
-            {
-                return line.split_at(digits);
-            }
-            line.split_at(end)
-        }
+    if line.starts_with(['!', '#']) {
+        return line.split_at(1);
     }
+    // A name in quotes is a name.
+    if let Some(quote) = line.chars().next().filter(|c| ['"', '\''].contains(c))
+        && let Some((word, rest)) = line[1..].split_once(quote)
+        && find(word).is_some()
+    {
+        return (word, rest);
+    }
+    let word = &line[..line.find(char::is_whitespace).unwrap_or(line.len())];
+    // "z+", "zz": what follows z belongs to it.
+    if word.starts_with('z') {
+        return line.split_at(1);
+    }
+    if find(word).is_some() {
+        return line.split_at(word.len());
+    }
+    let one = word.chars().next().map_or(0, char::len_utf8);
+    let end = word.rfind(|c: char| c.is_ascii_alphabetic()).map_or(one, |at| at + 1);
+    line.split_at(end)
 }
 
 /// Reads and runs commands until one ends the session. Returns whether the mailbox is to be changed.
@@ -256,9 +251,6 @@ pub fn converse(session: &mut Session) -> Result<Next, Trouble> {
                     Ok(Next::Exit) => return Ok(Next::Exit),
                     Err(trouble) => session.tell(trouble)?,
                 }
-                if let Some(trouble) = session.afterthought.take() {
-                    session.tell(trouble)?;
-                }
                 folder::look_for_news(session)?;
             }
             super::input::Event::Interrupt => {
@@ -270,11 +262,12 @@ pub fn converse(session: &mut Session) -> Result<Next, Trouble> {
                 session.screen.line(&say)?;
             }
             super::input::Event::End => {
-                session.screen.line("")?;
                 if session.interactive() && session.variables.is_set("ignoreeof") {
-                    session.screen.line("Use \"quit\" to quit.")?;
+                    let say = session.texts.say("Use \"quit\" to quit.", &[]);
+                    session.screen.line(&say)?;
                     continue;
                 }
+                session.screen.line("")?;
                 folder::quit(session)?;
                 return Ok(Next::Quit);
             }
@@ -284,6 +277,7 @@ pub fn converse(session: &mut Session) -> Result<Next, Trouble> {
 
 /// A shell command at the user's wish.
 pub fn shell(session: &mut Session, command: &str) -> Result<(), Trouble> {
+    use std::os::unix::process::CommandExt;
     session.screen.flush()?;
     let mut command = command.to_owned();
     if session.variables.is_set("bang") {
@@ -292,6 +286,8 @@ pub fn shell(session: &mut Session, command: &str) -> Result<(), Trouble> {
     session.last_shell.clone_from(&command);
     let shell = session.setting("SHELL");
     let mut process = Process::new(&shell);
+    // In its complaints the shell calls itself by its short name.
+    process.arg0(shell.rsplit('/').next().unwrap_or(&shell));
     if !command.is_empty() {
         process.arg("-c").arg(&command);
     }
@@ -311,7 +307,7 @@ mod tests {
             ("p", "print"),
             ("en", "endif"),
             ("env", "envelope"),
-            ("un", ""),
+            ("un", "unread"),
             ("u", "undelete"),
             ("s", "save"),
             ("su", "summary"),
@@ -328,14 +324,13 @@ mod tests {
             ("ch", "chdir"),
             ("mb", "mbox"),
         ] {
-            assert_eq!(
-                find(word).map_or("", |command| command.name),
-                if word == "un" { "undelete" } else { name },
-                "{word}"
-            );
+            assert_eq!(find(word).map_or("", |command| command.name), name, "{word}");
         }
         assert_eq!(split_name("d1 2"), ("d", "1 2"));
         assert_eq!(split_name("!ls"), ("!", "ls"));
-        assert_eq!(split_name("type/x/"), ("type", "/x/"));
+        assert_eq!(split_name("p1-2,3"), ("p", "1-2,3"));
+        assert_eq!(split_name("type/x/"), ("type/x", "/"));
+        assert_eq!(split_name("+2 3"), ("+", "2 3"));
+        assert_eq!(split_name("1 2"), ("1", " 2"));
     }
 }

@@ -30,6 +30,8 @@ pub struct Manner {
     pub about: Option<usize>,
     /// Refuses an empty text without a word.
     pub skip_empty: bool,
+    /// A letter for nobody is no failure: the header of the text was to say for whom, and said nothing.
+    pub for_nobody: bool,
 }
 
 /// Composes and sends.
@@ -37,16 +39,28 @@ pub fn compose(session: &mut Session, mut letter: Letter, manner: Manner) -> Res
     if manner.ask && session.interactive() {
         ask(session, &mut letter)?;
     }
-    if manner.whole_input && !session.interactive() {
-        letter.body.extend(session.input.rest()?);
+    if manner.whole_input && !session.interactive() && !session.escapes {
+        let mut text = session.input.rest()?;
+        if session.variables.is_set("dot") && !manner.for_nobody {
+            cut_at_dot(&mut text);
+        }
+        letter.body.extend(text);
         if !letter.body.is_empty() && !letter.body.ends_with(b"\n") {
             letter.body.push(b'\n');
         }
     } else if !write(session, &mut letter, manner)? {
-        dead_letter(session, &letter);
         return Ok(Outcome::Failed);
     }
     finish(session, letter, manner)
+}
+
+/// Whoever sets `dot` means the dot, at a terminal or not.
+pub fn cut_at_dot(text: &mut Vec<u8>) {
+    let dot = if text.starts_with(b".\n") { Some(0) } else { memchr::memmem::find(text, b"\n.\n").map(|at| at + 1) };
+    let last = text.ends_with(b"\n.").then(|| text.len() - 1);
+    if let Some(end) = dot.or(last) {
+        text.truncate(end);
+    }
 }
 
 /// Cc, Bcc, Subject, as the variables ask for them.
@@ -79,7 +93,8 @@ fn write(session: &mut Session, letter: &mut Letter, manner: Manner) -> Result<b
             Event::Line(line) => line,
             Event::End => {
                 if session.variables.is_set("ignoreeof") && session.interactive() {
-                    session.complain("Use \".\" to terminate letter.");
+                    let say = session.texts.say("Use \".\" to terminate letter.", &[]);
+                    session.complain(&say);
                     continue;
                 }
                 return Ok(true);
@@ -91,6 +106,9 @@ fn write(session: &mut Session, letter: &mut Letter, manner: Manner) -> Result<b
             Event::Interrupt => {
                 interrupts += 1;
                 if interrupts > 1 {
+                    if !letter.body.is_empty() {
+                        dead_letter(session, letter);
+                    }
                     return Ok(false);
                 }
                 let say = session.texts.say("(Interrupt -- one more to kill letter)", &[]);
@@ -125,6 +143,9 @@ fn write(session: &mut Session, letter: &mut Letter, manner: Manner) -> Result<b
 
 /// Checks the recipients and the text, sends, records.
 fn finish(session: &mut Session, mut letter: Letter, manner: Manner) -> Result<Outcome, Trouble> {
+    if !manner.for_nobody && ["To", "Cc", "Bcc"].iter().all(|name| letter.header(name).is_none()) {
+        return Err(session.trouble("No recipients specified", &[]));
+    }
     if letter.body.is_empty() {
         if manner.skip_empty && letter.attachments.is_empty() {
             return Ok(Outcome::Sent);
@@ -145,17 +166,23 @@ fn finish(session: &mut Session, mut letter: Letter, manner: Manner) -> Result<O
         first = first.or_else(|| address::parse(&written).ok()?.into_iter().next());
         letter.put(header, &written);
     }
-    let Some(first) = first else { return Err(session.trouble("No recipients specified", &[])) };
-    for (name, value) in session.send_headers.clone() {
-        letter.put(&name, &value);
-    }
+    let first = match first {
+        Some(first) => first,
+        None if manner.for_nobody => return Ok(Outcome::Sent),
+        None => return Err(session.trouble("No recipients specified", &[])),
+    };
+    letter.begin_with(&session.send_headers);
     let now = date::now();
     let mut last = Vec::new();
-    if session.variables.is_set("useragent") && letter.header("User-Agent").is_none() {
-        last.push(("User-Agent", format!("mail (pillarbox {})", env!("CARGO_PKG_VERSION"))));
-    }
-    if letter.header("Date").is_none() {
-        last.push(("Date", date::header_date(&now)));
+    // What a caller set of these two is replaced where it stands.
+    let own_agent = session.variables.is_set("useragent");
+    let agent = own_agent.then(|| format!("mail (pillarbox {})", env!("CARGO_PKG_VERSION")));
+    for (name, value) in [("User-Agent", agent), ("Date", Some(date::header_date(&now)))] {
+        match value {
+            Some(value) if letter.header(name).is_some() => letter.put(name, &value),
+            Some(value) => last.push((name, value)),
+            None => {}
+        }
     }
     letter.mime |= session.variables.is_set("mime");
     let message = letter.render(&last, &Stamp::new(now, &session.host));
@@ -170,8 +197,16 @@ fn finish(session: &mut Session, mut letter: Letter, manner: Manner) -> Result<O
     let program = sendmail_program(session);
     session.screen.flush()?;
     if let Err(reason) = letter::send(&program, envelope.as_deref(), &message, &session.sendmail_arguments) {
+        if program.is_empty() {
+            let say = session.texts.say("Variable sendmail not set: no mailer", &[]);
+            session.complain(&say);
+        }
+        let reason = session.texts.say(&reason, &[]);
         let say = session.texts.say("cannot send message: {}", &[&reason]);
         session.complain(&say);
+        for (name, value) in &last {
+            letter.put(name, value);
+        }
         dead_letter(session, &letter);
         return Ok(Outcome::Failed);
     }
@@ -190,26 +225,52 @@ fn sendmail_program(session: &Session) -> String {
 
 /// A recipient line with its aliases followed: local names stay as they are, all else becomes `<a@b>,<c@d>`.
 pub fn recipients(session: &Session, value: &str) -> Result<String, Trouble> {
-    let malformed = |text: &str| {
-        let reason = session.texts.say("Malformed email address", &[]);
-        session.trouble("Cannot parse address `{}': {}", &[text, &reason])
+    let because = |text: &str, reason: &str| {
+        let reason = session.texts.say(reason, &[]);
+        Trouble::Address(session.texts.say("Cannot parse address `{}': {}", &[text, &reason]))
     };
+    let malformed = |text: &str| because(text, "Malformed email address");
     let mut all: Vec<Address> = Vec::new();
-    for one in address::parse(value).map_err(|_| malformed(value))? {
+    // What a shell or a file name would be is no mailbox (CVE-2004-2771); refused, and that is a failure.
+    let bare = |one: &str| one.trim_start_matches(['"', '<', ' ']).starts_with(['|', '/']);
+    if let Some(bad) = value.split(',').map(str::trim).find(|one| bare(one)) {
+        let reason = session.texts.say("Malformed email address", &[]);
+        return Err(session.trouble("Cannot parse address `{}': {}", &[bad, &reason]));
+    }
+    let parsed = address::parse(value).ok().filter(|parsed| is_plain(value, parsed)).ok_or_else(|| malformed(value))?;
+    if parsed.is_empty() && !value.trim().is_empty() {
+        return Err(because(value, "Empty address list"));
+    }
+    for one in parsed {
         expand_alias(session, one, 0, &mut all).map_err(|text| malformed(&text))?;
     }
-    // What a shell or a file name would be is no mailbox: CVE-2004-2771.
+    // An alias may hold one too.
     if let Some(bad) = all.iter().find(|one| one.mailbox.starts_with(['|', '/'])) {
-        return Err(malformed(&bad.mailbox));
+        let reason = session.texts.say("Malformed email address", &[]);
+        return Err(session.trouble("Cannot parse address `{}': {}", &[&bad.mailbox, &reason]));
     }
     let written = |one: Address| {
-        let local = one.name.is_none()
-            && !one.mailbox.contains('@')
-            && !one.mailbox.starts_with('-')
-            && !one.mailbox.contains(' ');
+        let local = one.name.is_none() && !one.mailbox.contains('@') && !one.mailbox.contains(' ');
         if local { one.mailbox } else { one.qualified(&session.host).to_string() }
     };
     Ok(all.into_iter().map(written).collect::<Vec<_>>().join(","))
+}
+
+/// What could be understood, and still is none of the forms that mailutils takes: local names with more than their
+/// letters, two domains, empty atoms, stray separators.
+fn is_plain(value: &str, parsed: &[Address]) -> bool {
+    let inside = |c: char| value.contains(c);
+    let group = inside(':') && inside(';');
+    let local = |one: &Address| !one.mailbox.contains('@');
+    (group || !(inside(':') || inside(';')) || inside('"'))
+        // In a list the marks may belong to another of its members: there a name tells.
+        && !(parsed.iter().any(|one| local(one) && (one.name.is_some() || parsed.len() == 1))
+            && value.contains(['<', '(', '"']))
+        && !parsed.iter().any(|one| {
+            let unquoted = !one.mailbox.contains('"');
+            unquoted
+                && (one.mailbox.matches('@').count() > 1 || one.mailbox.contains("..") || one.mailbox.contains('\\'))
+        })
 }
 
 /// Several lists as one: its local names get their domain, as mailutils gives it to them.
@@ -234,7 +295,9 @@ fn expand_alias(session: &Session, one: Address, depth: usize, all: &mut Vec<Add
         return Ok(());
     };
     let follow = session.variables.is_set("recursivealiases");
-    for member in address::parse(&expansion.join(",")).map_err(|_| expansion.join(","))? {
+    let members: Vec<&str> =
+        expansion.iter().map(|member| member.trim_matches([',', ' '])).filter(|member| !member.is_empty()).collect();
+    for member in address::parse(&members.join(",")).map_err(|_| members.join(","))? {
         if follow && member.mailbox != one.mailbox {
             expand_alias(session, member, depth + 1, all)?
         } else {
@@ -246,7 +309,7 @@ fn expand_alias(session: &Session, one: Address, depth: usize, all: &mut Vec<Add
 
 /// Keeps a letter that was given up.
 pub fn dead_letter(session: &mut Session, letter: &Letter) {
-    if !session.variables.is_set("save") || letter.body.is_empty() {
+    if !session.variables.is_set("save") {
         return;
     }
     let path = PathBuf::from(session.setting("DEAD"));

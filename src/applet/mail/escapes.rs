@@ -68,8 +68,12 @@ pub fn run(session: &mut Session, letter: &mut Letter, manner: Manner, text: &st
 
 fn one(session: &mut Session, letter: &mut Letter, manner: Manner, text: &str) -> Result<After, Trouble> {
     let Some(name) = text.chars().next() else {
-        return Err(session.trouble("Unknown escape {}", &[""]));
+        return Err(session.trouble("Unfinished escape", &[]));
     };
+    // A blank instead of a letter: not a word about it.
+    if name == ' ' {
+        return Ok(After::Go);
+    }
     let rest = &text[name.len_utf8()..];
     let glued = "!:-|<+^".contains(name);
     if !(glued || rest.is_empty() || rest.starts_with([' ', '\t'])) {
@@ -77,9 +81,16 @@ fn one(session: &mut Session, letter: &mut Letter, manner: Manner, text: &str) -
     }
     let rest = rest.trim();
     let words: Vec<String> = rest.split_whitespace().map(str::to_owned).collect();
+    if "rws".contains(name) && words.is_empty() {
+        return Err(session.trouble("~{} requires at least {} argument", &[&name.to_string(), "1"]));
+    }
     match name {
         '.' => return Ok(After::End),
-        'x' | 'q' => return Ok(After::GiveUp),
+        'x' | 'q' => {
+            // Kept even when there is nothing but a header to keep.
+            compose::dead_letter(session, letter);
+            return Ok(After::GiveUp);
+        }
         '?' => {
             let list: String = ESCAPES.iter().map(|(name, arguments)| format!("{name}{arguments}\n")).collect();
             session.show_paged(list.as_bytes())?;
@@ -99,12 +110,16 @@ fn one(session: &mut Session, letter: &mut Letter, manner: Manner, text: &str) -
         'f' | 'F' | 'm' | 'M' => interpolate(session, letter, manner, name, &words)?,
         'a' | 'A' => sign(session, letter, name)?,
         'i' => {
-            let value = session.expand(rest).unwrap_or_default();
-            letter.body.extend_from_slice(value.as_bytes());
-            letter.body.push(b'\n');
+            if let Some(value) = session.variables.text(rest) {
+                letter.body.extend_from_slice(value.as_bytes());
+                letter.body.push(b'\n');
+            }
         }
         'd' => {
             let path = session.setting("DEAD");
+            if let Err(error) = std::fs::File::open(&path) {
+                return Err(session.trouble("Cannot open file {}: {}", &[&path, &session.texts.reason(&error)]));
+            }
             read_file(session, letter, &path)?;
         }
         'r' | '<' if name == '<' && rest.starts_with('!') => {
@@ -116,38 +131,53 @@ fn one(session: &mut Session, letter: &mut Letter, manner: Manner, text: &str) -
         '|' => {
             session.screen.flush()?;
             let output = filter(rest, &letter.body)?;
+            let (before, after) = (letter.body.len(), output.len());
+            let name = words.first().map_or("", String::as_str);
+            session.screen.line(&format!("\"|{name}\" in: {before} out: {after}"))?;
             if !output.is_empty() {
                 letter.body = output;
             }
-            go_on(session)?;
         }
         'e' | 'v' => {
             edit(session, letter, if name == 'e' { "EDITOR" } else { "VISUAL" })?;
             go_on(session)?;
         }
         '+' => attach(session, letter, &words)?,
-        'l' => {
-            for (number, attachment) in letter.attachments.clone().iter().enumerate() {
-                let line = format!(
-                    "{} {} {}",
-                    number + 1,
-                    attachment.file_name.as_deref().unwrap_or("-"),
-                    attachment.content_type.as_deref().unwrap_or("application/octet-stream")
-                );
-                session.screen.line(&line)?;
-            }
-        }
+        'l' => list_attachments(session, letter)?,
         '^' => {
             let number: usize = rest.parse().unwrap_or(0);
-            if number == 0 || number > letter.attachments.len() {
-                return Err(Trouble::Say(format!("{rest}: no such attachment")));
+            if number > 0 && number <= letter.attachments.len() {
+                letter.attachments.remove(number - 1);
             }
-            letter.attachments.remove(number - 1);
         }
-        '/' => letter.alternative = !letter.alternative,
+        '/' => {
+            letter.alternative = !letter.alternative;
+            let kind = multipart(letter);
+            session.screen.line(kind)?;
+        }
         _ => return Err(session.trouble("Unknown escape {}", &[text.split_whitespace().next().unwrap_or(text)])),
     }
     Ok(After::Go)
+}
+
+fn multipart(letter: &Letter) -> &'static str {
+    if letter.alternative { "multipart/alternative" } else { "multipart/mixed" }
+}
+
+fn list_attachments(session: &mut Session, letter: &Letter) -> Result<(), Trouble> {
+    session.screen.line(multipart(letter))?;
+    if letter.attachments.is_empty() {
+        let say = session.texts.say("No attachments", &[]);
+        session.screen.line(&say)?;
+    }
+    for (number, attachment) in letter.attachments.iter().enumerate() {
+        let name = format!("\"{}\"", attachment.file_name.as_deref().unwrap_or_default());
+        let kind = attachment.content_type.as_deref().unwrap_or("application/octet-stream");
+        let encoding = attachment.encoding.as_deref().unwrap_or("base64");
+        let line = format!("{:3} {name:12} {kind:30} {encoding}\n", number + 1);
+        session.screen.message(line.as_bytes())?;
+    }
+    Ok(())
 }
 
 fn go_on(session: &mut Session) -> Result<(), Trouble> {
@@ -164,7 +194,13 @@ fn add_recipients(session: &Session, letter: &mut Letter, header: &str, more: &s
     } else {
         lists.extend(more.split([' ', ',', '\t']).filter(|word| !word.is_empty()).map(str::to_owned));
     }
-    letter.put(header, &compose::joined(session, &lists)?);
+    let text = compose::joined(session, &lists)?;
+    // Who is there already is not put in again.
+    let mut seen = std::collections::HashSet::new();
+    let mut all = crate::message::address::parse(&text).unwrap_or_default();
+    all.retain(|one| seen.insert(one.mailbox.to_ascii_lowercase()));
+    let several = lists.len() > 1;
+    letter.put(header, &if several { crate::message::address::join(&all) } else { text });
     Ok(())
 }
 
@@ -203,11 +239,21 @@ fn interpolate(
 ) -> Result<(), Trouble> {
     let chosen: Vec<Chosen> = match (words.is_empty(), manner.about) {
         (true, Some(index)) => vec![Chosen { index, part: Vec::new() }],
-        _ => msglist::choose_parts(session, "~", words, Scope::Living)?,
+        _ => match msglist::choose_parts(session, &name.to_string(), words, Scope::Living) {
+            Ok(chosen) => chosen,
+            Err(trouble) if "fF".contains(name) => return Err(trouble),
+            Err(trouble) => {
+                session.tell(trouble)?;
+                return go_on(session);
+            }
+        },
     };
     let how = if name.is_ascii_uppercase() { Show::Full } else { Show::Chosen };
     let prefix = session.variables.text("indentprefix").unwrap_or_default();
     for one in &chosen {
+        if !session.there(one.index)? {
+            continue;
+        }
         let text = show::render(session, one, how)?;
         if name.eq_ignore_ascii_case(&'m') {
             for line in text.split_inclusive(|&byte| byte == b'\n') {
@@ -217,16 +263,17 @@ fn interpolate(
         } else {
             letter.body.extend_from_slice(&text);
         }
+        let say = session.texts.say("Interpolating: {}", &[&(one.index + 1).to_string()]);
+        session.screen.line(&say)?;
     }
-    let numbers = chosen.iter().map(|one| (one.index + 1).to_string()).collect::<Vec<_>>().join(" ");
-    let say = session.texts.say("Interpolating: {}", &[&numbers]);
-    session.screen.line(&say)?;
     go_on(session)
 }
 
 fn sign(session: &mut Session, letter: &mut Letter, name: char) -> Result<(), Trouble> {
     let variable = if name == 'a' { "sign" } else { "Sign" };
-    let Some(value) = session.variables.text(variable).filter(|value| !value.is_empty()) else { return Ok(()) };
+    let Some(value) = session.variables.text(variable).filter(|value| !value.is_empty()) else {
+        return Err(session.trouble("No value set for \"{}\"", &[variable]));
+    };
     letter.body.extend_from_slice(b"-- \n");
     if name == 'a' {
         letter.body.extend_from_slice(value.as_bytes());
@@ -239,7 +286,7 @@ fn sign(session: &mut Session, letter: &mut Letter, name: char) -> Result<(), Tr
 fn read_file(session: &mut Session, letter: &mut Letter, name: &str) -> Result<(), Trouble> {
     let path = super::folder::path_of(session, name)?;
     let fails = |error: std::io::Error| {
-        session.trouble("Cannot open file {}: {}", &[&path.to_string_lossy(), &session.texts.reason(&error)])
+        session.trouble("Cannot open {}: {}", &[&path.to_string_lossy(), &session.texts.reason(&error)])
     };
     let content = read_limited(&path).map_err(fails)?;
     let lines = memchr::memchr_iter(b'\n', &content).count();
@@ -323,6 +370,7 @@ fn attach(session: &mut Session, letter: &mut Letter, words: &[String]) -> Resul
     let path = super::folder::path_of(session, name)?;
     let content = read_limited(&path).map_err(|_| session.trouble("{}: file does not exist", &[name]))?;
     let base = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    letter.drop_empty_text = true;
     letter.attachments.push(Attachment {
         content,
         file_name: base.clone(),
@@ -340,5 +388,5 @@ pub fn compose_about(
     about: Option<usize>,
     ask: bool,
 ) -> Result<compose::Outcome, Trouble> {
-    compose::compose(session, letter, Manner { ask, whole_input: false, about, skip_empty: false })
+    compose::compose(session, letter, Manner { ask, about, ..Manner::default() })
 }

@@ -17,12 +17,15 @@ fn change(
     scope: Scope,
     with: impl Fn(&mut State),
 ) -> Result<Vec<usize>, Trouble> {
-    let chosen = msglist::choose(session, name, words, scope)?;
-    let open = session.opened()?;
-    for &index in &chosen {
-        with(&mut open.states[index]);
+    let mut chosen = msglist::choose(session, name, words, scope)?;
+    let mut there = Vec::with_capacity(chosen.len());
+    for index in chosen.drain(..) {
+        if session.there(index)? {
+            with(&mut session.opened()?.states[index]);
+            there.push(index);
+        }
     }
-    Ok(chosen)
+    Ok(there)
 }
 
 pub fn delete(session: &mut Session, line: &Line) -> Done {
@@ -39,37 +42,45 @@ fn print_current(session: &mut Session) -> Result<(), Trouble> {
     if open.states[index].deleted {
         return Err(session.trouble("No applicable messages", &[]));
     }
-    show::print(session, &[Chosen { index, part: Vec::new() }], Manner::Chosen)
+    let cursor = open.cursor;
+    show::print(session, &[Chosen { index, part: Vec::new() }], Manner::Chosen)?;
+    session.opened()?.cursor = cursor;
+    Ok(())
 }
 
 pub fn delete_print(session: &mut Session, line: &Line) -> Done {
-    change(session, line.typed, &line.words, Scope::Living, |state| state.deleted = true)?;
+    // The next one is shown even if the list was wrong.
+    if let Err(trouble) = change(session, line.typed, &line.words, Scope::Living, |state| state.deleted = true) {
+        session.tell(trouble)?;
+    }
     print_current(session)?;
     Ok(Next::Go)
 }
 
 pub fn undelete(session: &mut Session, line: &Line) -> Done {
-    // An undeleted message counts as read: whoever took it back has made up his mind about it.
+    // What is taken back counts as read: whoever did it has made up his mind about it.
     change(session, line.typed, &line.words, Scope::All, |state| {
-        state.shown |= state.deleted;
+        state.shown = true;
         state.deleted = false;
     })?;
     Ok(Next::Go)
 }
 
 pub fn hold(session: &mut Session, line: &Line) -> Done {
-    change(session, line.typed, &line.words, Scope::Living, |state| {
+    let chosen = change(session, line.typed, &line.words, Scope::All, |state| {
         state.preserved = true;
         state.mboxed = false;
     })?;
+    set_cursor(session, &chosen);
     Ok(Next::Go)
 }
 
 pub fn mbox(session: &mut Session, line: &Line) -> Done {
-    change(session, line.typed, &line.words, Scope::Living, |state| {
+    let chosen = change(session, line.typed, &line.words, Scope::Living, |state| {
         state.mboxed = true;
         state.preserved = false;
     })?;
+    set_cursor(session, &chosen);
     Ok(Next::Go)
 }
 
@@ -86,7 +97,7 @@ fn set_cursor(session: &mut Session, chosen: &[usize]) {
 }
 
 pub fn unread(session: &mut Session, line: &Line) -> Done {
-    change(session, line.typed, &line.words, Scope::Living, |state| {
+    change(session, line.typed, &line.words, Scope::All, |state| {
         state.unread = true;
         state.shown = false;
     })?;
@@ -140,17 +151,19 @@ fn to_file(session: &mut Session, line: &Line, what: What, marks: bool) -> Done 
         Some((file, list)) => (list.to_vec(), Some(folder::path_of(session, file)?)),
         None => (Vec::new(), None),
     };
-    let chosen = msglist::choose_parts(session, line.typed, &list, Scope::Living)?;
+    let scope = if what == What::Text { Scope::Parts } else { Scope::Living };
+    let chosen = msglist::choose_parts(session, line.typed, &list, scope)?;
     let target = match (target, what) {
         (Some(target), _) => target,
         (None, What::Message) => folder::mbox_path(session),
-        (None, What::Text) => PathBuf::from(name_for_text(session, &chosen[0])?),
+        (None, What::Text) => PathBuf::from(name_for_text(&chosen[0])),
     };
     store(session, &chosen, &target, what, marks)
 }
 
 fn by_sender(session: &mut Session, line: &Line, what: What, marks: bool) -> Done {
-    let chosen = msglist::choose_parts(session, line.typed, &line.words, Scope::Living)?;
+    let scope = if what == What::Text { Scope::Parts } else { Scope::Living };
+    let chosen = msglist::choose_parts(session, line.typed, &line.words, scope)?;
     let (block, _) = show::read(session, chosen[0].index)?;
     let name = folder::file_by_sender(session, &block);
     let target = match folder::folder_directory(session) {
@@ -160,26 +173,34 @@ fn by_sender(session: &mut Session, line: &Line, what: What, marks: bool) -> Don
     store(session, &chosen, &target, what, marks)
 }
 
-/// A part's own file name, or one after the sender.
-fn name_for_text(session: &Session, chosen: &Chosen) -> Result<String, Trouble> {
-    let (block, body) = show::read(session, chosen.index)?;
-    let tree = Part::parse(&block, &body);
-    let own = show::find(&tree, &chosen.part).and_then(Part::file_name);
-    Ok(own.map_or_else(|| folder::file_by_sender(session, &block), |name| name.trim_start_matches('.').to_owned()))
+/// The name of a text that got none: its message's number, and its part's.
+fn name_for_text(chosen: &Chosen) -> String {
+    let mut name = (chosen.index + 1).to_string();
+    for part in &chosen.part {
+        name.push_str(&format!(".{part}"));
+    }
+    name
 }
 
 fn store(session: &mut Session, chosen: &[Chosen], target: &Path, what: What, marks: bool) -> Done {
     let target = std::path::absolute(target)?;
     let (lines, bytes) = match what {
         What::Message => {
-            let indices: Vec<usize> = chosen.iter().map(|one| one.index).collect();
+            // A number that is none ends the list.
+            let mut indices = Vec::with_capacity(chosen.len());
+            for one in chosen {
+                if !session.there(one.index)? {
+                    break;
+                }
+                indices.push(one.index);
+            }
             folder::copy_messages(session, &indices, &target, false)?
         }
         What::Text => write_texts(session, chosen, &target)?,
     };
     let open = session.opened()?;
     for one in chosen {
-        let state = &mut open.states[one.index];
+        let Some(state) = open.states.get_mut(one.index) else { break };
         state.saved |= marks && one.part.is_empty();
     }
     let text = format!("\"{}\" {lines:3}/{bytes:<5}", target.display());
@@ -187,20 +208,30 @@ fn store(session: &mut Session, chosen: &[Chosen], target: &Path, what: What, ma
     Ok(Next::Go)
 }
 
-fn write_texts(session: &Session, chosen: &[Chosen], target: &Path) -> Result<(u64, u64), Trouble> {
+fn write_texts(session: &mut Session, chosen: &[Chosen], target: &Path) -> Result<(u64, u64), Trouble> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
+    let texts = session.texts;
     let fails = |error: std::io::Error| {
-        session.trouble("can't open {}: {}", &[&target.to_string_lossy(), &session.texts.reason(&error)])
+        Trouble::Say(texts.say("can't open {}: {}", &[&target.to_string_lossy(), &texts.reason(&error)]))
     };
     let mut all = Vec::new();
     for one in chosen {
+        if session.open.as_ref().is_none_or(|open| one.index >= open.count()) {
+            let number = (one.index + 1).to_string();
+            let reason = session.texts.say("Requested item not found", &[]);
+            let say = session.texts.say("Cannot get message {}: {}", &[&number, &reason]);
+            session.complain(&say);
+            continue;
+        }
         let (block, body) = show::read(session, one.index)?;
-        if one.part.is_empty() {
+        let tree = Part::parse(&block, &body);
+        if one.part.is_empty() && tree.parts.is_empty() {
+            all.extend(tree.decoded());
+        } else if one.part.is_empty() {
             all.extend(body);
         } else {
-            let tree = Part::parse(&block, &body);
-            let part = show::find(&tree, &one.part).ok_or_else(|| session.trouble("No applicable message", &[]))?;
+            let part = show::find(&tree, &one.part).ok_or_else(|| super::reading::no_part(session, one))?;
             all.extend(part.decoded());
         }
     }
@@ -218,7 +249,11 @@ pub fn exit(_: &mut Session, _: &Line) -> Done {
 }
 
 pub fn incorporate(session: &mut Session, _: &Line) -> Done {
-    folder::look_for_news(session)?;
+    if !folder::look_for_news(session)? {
+        let user = session.account.name.to_string_lossy().into_owned();
+        let say = session.texts.say("No new mail for {}", &[&user]);
+        session.screen.line(&say)?;
+    }
     Ok(Next::Go)
 }
 
@@ -229,15 +264,21 @@ pub fn file(session: &mut Session, line: &Line) -> Done {
         session.screen.line(&text)?;
         return Ok(Next::Go);
     };
+    if line.words.len() > 1 {
+        return Err(session.trouble("{} takes only one argument", &[line.typed]));
+    }
     let path = folder::path_of(session, name)?;
-    let next = folder::open(session, &path)?;
+    let mut next = folder::open(session, &path)?;
+    if !session.variables.is_set("header") {
+        next.cursor = 0;
+    }
     if let Some(open) = &session.open {
         let name = open.name.clone();
         folder::quit(session)?;
         session.previous_file = Some(name);
     }
     session.open = Some(next);
-    super::greet(session)?;
+    super::start::greet(session)?;
     Ok(Next::Go)
 }
 

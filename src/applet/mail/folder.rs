@@ -1,6 +1,7 @@
 //! Mailboxes by name, and what becomes of their messages: opening, saving, leaving.
 
 use super::session::{OpenBox, Session, State, Trouble};
+use super::words;
 use crate::mailbox::append;
 use crate::mailbox::marks::{self, Flags, Marks};
 use crate::mailbox::mbox::{MboxError, News};
@@ -23,19 +24,23 @@ pub fn path_of(session: &Session, name: &str) -> Result<PathBuf, Trouble> {
             scheme.trim_end_matches("://")
         )));
     }
-    let name = ["mbox://", "mbox:", "maildir://", "maildir:"]
+    let name = ["mbox://", "mbox:", "maildir://", "maildir:", "file://", "file:"]
         .iter()
         .find_map(|scheme| name.strip_prefix(scheme))
         .unwrap_or(name);
     Ok(match name {
-        "%" | "%%" => system_mailbox(session, None),
+        "%" | "%%" => system_mailbox(session, Some(&session.account.name.to_string_lossy())),
         "&" => mbox_path(session),
         "#" => PathBuf::from(session.previous_file.clone().ok_or_else(|| session.trouble("No previous file", &[]))?),
         _ => match name.split_at_checked(1) {
             Some(("%", user)) => system_mailbox(session, Some(user)),
-            Some(("+", rest)) => folder_directory(session)?.join(rest),
+            Some(("+", rest)) => folder_directory(session).unwrap_or_else(|_| session.home().join("Mail")).join(rest),
             Some(("~", rest)) if rest.is_empty() || rest.starts_with('/') => {
                 session.home().join(rest.trim_start_matches('/'))
+            }
+            // The original takes "$HOME/x" for a name; nobody has such files, and start-up files of other mails say it.
+            Some(("$", _)) => {
+                PathBuf::from(words::expand(name, &|name| session.environment(name)).unwrap_or_else(|_| name.into()))
             }
             _ => PathBuf::from(name),
         },
@@ -94,12 +99,12 @@ pub fn open(session: &mut Session, path: &Path) -> Result<OpenBox, Trouble> {
     }
 }
 
-/// Looks for mail that arrived; says so when there is some.
-pub fn look_for_news(session: &mut Session) -> Result<(), Trouble> {
+/// Looks for mail that arrived; says so when there is some, and answers whether there was.
+pub fn look_for_news(session: &mut Session) -> Result<bool, Trouble> {
     if !session.variables.is_set("autoinc") {
-        return Ok(());
+        return Ok(false);
     }
-    let Some(open) = &mut session.open else { return Ok(()) };
+    let Some(open) = &mut session.open else { return Ok(false) };
     let before: Vec<u64> = open.mbox.messages().iter().map(|message| message.identity).collect();
     let count = open.count();
     match open.mbox.refresh() {
@@ -107,6 +112,7 @@ pub fn look_for_news(session: &mut Session) -> Result<(), Trouble> {
             open.states.resize(open.mbox.messages().len(), State::default());
             let say = session.texts.say("New mail has arrived.", &[]);
             session.screen.line(&say)?;
+            return Ok(true);
         }
         Ok(News::Replaced) => {
             // Another program rewrote the mailbox: what was decided goes with the messages, not with the numbers.
@@ -123,12 +129,13 @@ pub fn look_for_news(session: &mut Session) -> Result<(), Trouble> {
             if open.count() > count {
                 let say = session.texts.say("New mail has arrived.", &[]);
                 session.screen.line(&say)?;
+                return Ok(true);
             }
         }
         // A mailbox that is being rewritten right now, or is away: the next look will tell.
         Ok(News::Nothing) | Err(_) => {}
     }
-    Ok(())
+    Ok(false)
 }
 
 /// Leaves the mailbox: what was read goes to mbox, what was deleted goes, the rest is held.
@@ -223,7 +230,7 @@ pub fn copy_messages(session: &Session, indices: &[usize], target: &Path, mark: 
 }
 
 /// From_ line, header, body and an empty line.
-fn as_mbox_message(session: &Session, index: usize, mark: bool) -> Result<Vec<u8>, Trouble> {
+pub fn as_mbox_message(session: &Session, index: usize, mark: bool) -> Result<Vec<u8>, Trouble> {
     let none = || session.trouble("No applicable messages", &[]);
     let open = session.open.as_ref().ok_or_else(none)?;
     let message = open.mbox.messages().get(index).ok_or_else(none)?;

@@ -1,5 +1,5 @@
-//! Lines from a person or from a file. At a terminal that can do more than a teletype, rustyline edits them; else they
-//! are read as they come. Ctrl-C is an event, not a death.
+//! Lines from a person or from a file. At a terminal that can do more than a teletype, rustyline edits them; a teletype
+//! has its own few keys (`teletype`); from a file they are read as they come. Ctrl-C is an event, not a death.
 
 use crate::sys::signal;
 use nix::sys::signal::Signal;
@@ -24,6 +24,8 @@ pub struct Input {
     buffer: Vec<u8>,
     at: usize,
     ended: bool,
+    /// Typed at a simple terminal, and not used yet.
+    pending: Vec<u8>,
 }
 
 impl Input {
@@ -36,7 +38,7 @@ impl Input {
             // Without SA_RESTART: a Ctrl-C ends the read.
             let _ = signal::collect(&[Signal::SIGINT]);
         }
-        Input { terminal, editor, buffer: Vec::new(), at: 0, ended: false }
+        Input { terminal, editor, buffer: Vec::new(), at: 0, ended: false, pending: Vec::new() }
     }
 
     /// Whether rustyline is at work.
@@ -62,8 +64,10 @@ impl Input {
             let mut out = io::stdout();
             write!(out, "{prompt}{text}")?;
             out.flush()?;
+            if let Some(_raw) = super::teletype::Raw::enter() {
+                return super::teletype::read(&mut self.pending, text, &mut out);
+            }
         }
-        let _quiet = self.terminal.then(QuietControl::new).flatten();
         let event = self.plain()?;
         Ok(match event {
             // Without an editor what stood there cannot be changed, only continued.
@@ -99,7 +103,8 @@ impl Input {
 
     /// False at the end or after an interrupt.
     fn fill(&mut self) -> io::Result<bool> {
-        self.buffer.resize(64 * 1024, 0);
+        // Commands that are started read on where mail stopped: of a pipe no more is taken than a line needs.
+        self.buffer.resize(if self.terminal { 64 * 1024 } else { 1 }, 0);
         let stdin = io::stdin();
         let count = loop {
             match nix::unistd::read(stdin.as_fd(), &mut self.buffer) {
@@ -133,28 +138,6 @@ impl Input {
             self.ended = true;
         }
         Ok(all)
-    }
-}
-
-/// While a plain line is read, Ctrl-C does not show as "^C".
-struct QuietControl {
-    before: nix::sys::termios::Termios,
-}
-
-impl QuietControl {
-    fn new() -> Option<QuietControl> {
-        use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
-        let before = tcgetattr(io::stdin()).ok()?;
-        let mut quiet = before.clone();
-        quiet.local_flags.remove(LocalFlags::ECHOCTL);
-        tcsetattr(io::stdin(), SetArg::TCSANOW, &quiet).ok()?;
-        Some(QuietControl { before })
-    }
-}
-
-impl Drop for QuietControl {
-    fn drop(&mut self) {
-        let _ = nix::sys::termios::tcsetattr(io::stdin(), nix::sys::termios::SetArg::TCSANOW, &self.before);
     }
 }
 

@@ -2,8 +2,8 @@
 //! handed to sendmail. MIME comes by itself when the text or a header is not ASCII. No newline gets into a header, and
 //! no recipient becomes an option or a command: recipients travel in the header, read by `sendmail -t`.
 
-use crate::message::charset;
 use crate::message::mime::{base64, quoted_printable};
+use crate::message::{address, charset};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -31,6 +31,8 @@ pub struct Letter {
     pub alternative: bool,
     pub mime: bool,
     pub skip_empty_attachments: bool,
+    /// A text that is empty is no part beside attachments.
+    pub drop_empty_text: bool,
 }
 
 impl Letter {
@@ -59,6 +61,24 @@ impl Letter {
         }
     }
 
+    /// These lines at the start of the header, but for those that are there already.
+    pub fn begin_with(&mut self, lines: &[(String, String)]) {
+        let new = lines.iter().filter(|(name, _)| self.header(name).is_none());
+        let new: Vec<_> = new.map(|(name, value)| (name.clone(), one_line(value))).collect();
+        self.headers.splice(0..0, new);
+    }
+
+    /// Another line, folded where it was: what begins with a blank goes on.
+    pub fn add_folded(&mut self, name: &str, value: &str) {
+        let mut lines = value.lines();
+        let mut text = one_line(lines.next().unwrap_or_default());
+        for line in lines.filter(|line| line.starts_with([' ', '\t']) && !line.trim().is_empty()) {
+            text.push('\n');
+            text.push_str(&one_line(line));
+        }
+        self.headers.push((name.to_owned(), text));
+    }
+
     /// A folded value whose lines begin with a blank or tab, which is no end of the field.
     pub fn put_folded(&mut self, name: &str, lines: &[&str]) {
         let value = lines.iter().map(|line| one_line(line)).collect::<Vec<_>>().join("\n\t");
@@ -69,57 +89,73 @@ impl Letter {
     /// The letter as it goes to sendmail, with these lines at the end of its header.
     pub fn render(&self, last: &[(&str, String)], stamp: &Stamp) -> Vec<u8> {
         let mut out = Vec::new();
+        let skips = self.skip_empty_attachments;
         let attachments: Vec<&Attachment> =
-            self.attachments.iter().filter(|a| !(self.skip_empty_attachments && a.content.is_empty())).collect();
+            self.attachments.iter().filter(|attachment| !(skips && attachment.content.is_empty())).collect();
         let has = |name: &str| self.header(name).is_some();
         let mime = self.mime
-            || !attachments.is_empty()
+            || !self.attachments.is_empty()
             || self.content_type.is_some()
             || self.encoding.is_some()
             || (!self.body.is_ascii() && !has("MIME-Version") && !has("Content-Type"));
-        let part = self.text_part();
+        let text = self.text_part();
+        // A text that is empty is left out where empty attachments are: the only part left is the letter.
+        let drops = self.body.is_empty() && (skips || self.drop_empty_text);
+        let lonely = attachments.first().filter(|_| drops && attachments.len() == 1);
         if mime {
             put_line(&mut out, "MIME-Version", "1.0");
-            if attachments.is_empty() {
-                out.extend_from_slice(
-                    format!("Content-Type: {}\nContent-Transfer-Encoding: {}\n", part.0, part.1).as_bytes(),
-                );
-            } else {
-                let kind = if self.alternative { "alternative" } else { "mixed" };
-                out.extend_from_slice(
-                    format!("Content-Type: multipart/{kind}; boundary=\"{}\"\n", stamp.boundary()).as_bytes(),
-                );
-            }
+            out.extend(match (lonely, attachments.is_empty()) {
+                (Some(only), _) => {
+                    let (kind, encoding) = only.kind_and_encoding(Quoted::Always);
+                    format!("Content-Type: {kind}\nContent-Transfer-Encoding: {encoding}\n").into_bytes()
+                }
+                (None, true) => {
+                    format!("Content-Type: {}\nContent-Transfer-Encoding: {}\n", text.0, text.1).into_bytes()
+                }
+                (None, false) => {
+                    let kind = if self.alternative { "alternative" } else { "mixed" };
+                    format!("Content-Type: multipart/{kind}; boundary=\"{}\"\n", stamp.boundary()).into_bytes()
+                }
+            });
         }
         for (name, value) in &self.headers {
-            put_line(&mut out, name, &charset::encode_words(value));
+            let addresses = ADDRESS_FIELDS.iter().any(|known| known.eq_ignore_ascii_case(name));
+            let value = if addresses { encode_addresses(value) } else { charset::encode_words(value) };
+            put_line(&mut out, name, &value);
         }
         for (name, value) in last {
             put_line(&mut out, name, &charset::encode_words(value));
         }
         out.push(b'\n');
-        if attachments.is_empty() {
-            out.extend(if mime { encode(&self.body, &part.1) } else { self.body.clone() });
-            return out;
+        if let Some(only) = lonely {
+            out.extend(encode_alone(&only.content, &only.kind_and_encoding(Quoted::Always).1));
+        } else if attachments.is_empty() {
+            out.extend(if mime { encode_alone(&self.body, &text.1) } else { self.body.clone() });
+        } else {
+            self.render_parts(&mut out, &attachments, &text, stamp);
         }
+        out
+    }
+
+    fn render_parts(&self, out: &mut Vec<u8>, attachments: &[&Attachment], text: &(String, String), stamp: &Stamp) {
         let boundary = stamp.boundary();
+        // Alternatives are of one rank: none is "inline", none an "attachment".
+        let inline = if self.alternative { "" } else { "Content-Disposition: inline\n" };
         out.extend_from_slice(
             format!(
-                "--{boundary}\nContent-Type: {}\nContent-Disposition: inline\nContent-Transfer-Encoding: {}\nContent-ID: <{}>\n\n",
-                part.0,
-                part.1,
+                "--{boundary}\nContent-Type: {}\n{inline}Content-Transfer-Encoding: {}\nContent-ID: <{}>\n\n",
+                text.0,
+                text.1,
                 stamp.content_id(0)
             )
             .as_bytes(),
         );
-        out.extend(encode(&self.body, &part.1));
-        out.push(b'\n');
+        put_body(out, &self.body, &text.1);
         for (number, attachment) in attachments.iter().enumerate() {
             out.extend_from_slice(format!("--{boundary}\n").as_bytes());
-            out.extend(attachment.render(&stamp.content_id(number + 1)));
+            attachment.render(out, self.alternative, &stamp.content_id(number + 1));
         }
         out.extend_from_slice(format!("--{boundary}--\n").as_bytes());
-        out
     }
 
     /// Type and encoding of the text.
@@ -140,36 +176,82 @@ impl Letter {
     }
 }
 
+/// Fields that hold addresses: of these only the names are encoded.
+const ADDRESS_FIELDS: [&str; 8] = ["To", "Cc", "Bcc", "From", "Sender", "Reply-To", "Resent-To", "Mail-Followup-To"];
+
+fn encode_addresses(value: &str) -> String {
+    let Some(all) = address::parse(value).ok().filter(|_| !value.is_ascii()) else { return value.to_owned() };
+    let written = all.iter().map(|one| match &one.name {
+        Some(name) if !name.is_ascii() => format!("{} <{}>", charset::encode_words(name), one.mailbox),
+        _ => one.to_string(),
+    });
+    written.collect::<Vec<_>>().join(",")
+}
+
+/// When a parameter's value stands in quotes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Quoted {
+    Always,
+    WhereNeeded,
+}
+
 impl Attachment {
-    fn render(&self, id: &str) -> Vec<u8> {
+    fn kind_and_encoding(&self, quoted: Quoted) -> (String, String) {
         let kind = one_line(self.content_type.as_deref().unwrap_or("application/octet-stream"));
-        let kind = if kind.starts_with("text/") && !kind.contains("charset=") {
+        let mut kind = if kind.starts_with("text/") && !kind.contains("charset=") {
             format!("{kind}; charset=UTF-8")
         } else {
             kind
         };
-        let encoding = one_line(self.encoding.as_deref().unwrap_or("base64"));
-        let mut out = format!("Content-Type: {kind}");
         if let Some(name) = &self.name {
-            out.push_str(&parameter("name", name));
+            kind.push_str(&parameter("name", name, quoted));
         }
-        out.push_str("\nContent-Disposition: attachment");
-        if let Some(name) = &self.file_name {
-            out.push_str(&parameter("filename", name));
+        (kind, one_line(self.encoding.as_deref().unwrap_or("base64")))
+    }
+
+    fn render(&self, out: &mut Vec<u8>, alternative: bool, id: &str) {
+        let quoted = if alternative { Quoted::WhereNeeded } else { Quoted::Always };
+        let (kind, encoding) = self.kind_and_encoding(quoted);
+        let mut head = format!("Content-Type: {kind}\n");
+        if !alternative {
+            head.push_str("Content-Disposition: attachment");
+            if let Some(name) = &self.file_name {
+                head.push_str(&parameter("filename", name, quoted));
+            }
+            head.push('\n');
         }
-        out.push_str(&format!("\nContent-Transfer-Encoding: {encoding}\nContent-ID: <{id}>\n\n"));
-        let mut out = out.into_bytes();
-        out.extend(encode(&self.content, &encoding));
-        if encoding != "base64" {
-            out.push(b'\n');
-        }
-        out
+        head.push_str(&format!("Content-Transfer-Encoding: {encoding}\nContent-ID: <{id}>\n\n"));
+        out.extend_from_slice(head.as_bytes());
+        put_body(out, &self.content, &encoding);
     }
 }
 
+/// A part's body and the newline before its boundary; base64 ends with one of its own.
+fn put_body(out: &mut Vec<u8>, body: &[u8], encoding: &str) {
+    let encoded = encode(body, encoding);
+    let own = encoding.eq_ignore_ascii_case("base64") && encoded.ends_with(b"\n");
+    out.extend(encoded);
+    if !own {
+        out.push(b'\n');
+    }
+}
+
+/// The only body of a letter: base64 ends without a newline there, as the original sends it.
+fn encode_alone(body: &[u8], encoding: &str) -> Vec<u8> {
+    let mut encoded = encode(body, encoding);
+    if encoding.eq_ignore_ascii_case("base64") && encoded.ends_with(b"\n") {
+        encoded.pop();
+    }
+    encoded
+}
+
 /// `; name="value"`, RFC 2231's form for what is not ASCII.
-fn parameter(name: &str, value: &str) -> String {
+fn parameter(name: &str, value: &str, quoted: Quoted) -> String {
     let value = one_line(value);
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"._-+!#$&^".contains(&byte);
+    if quoted == Quoted::WhereNeeded && !value.is_empty() && value.bytes().all(token) {
+        return format!("; {name}={value}");
+    }
     if value.is_ascii() {
         return format!("; {name}=\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""));
     }
@@ -237,6 +319,16 @@ impl Stamp {
 /// Hands the message to sendmail. `program` is the value of the variable (`sendmail:PATH`, a path, a path with
 /// arguments); the error is a sentence.
 pub fn send(program: &str, sender: Option<&str>, message: &[u8], more: &[String]) -> Result<(), String> {
+    if program.is_empty() {
+        return Err("Function not implemented".into());
+    }
+    // What is no path and no scheme of these would be run by whatever name it has.
+    if program
+        .split_once(':')
+        .is_some_and(|(scheme, _)| !scheme.contains('/') && !["sendmail", "prog"].contains(&scheme))
+    {
+        return Err("Malformed or unsupported mailer URL".into());
+    }
     let value = program.strip_prefix("sendmail:").or_else(|| program.strip_prefix("prog:")).unwrap_or(program);
     let value = value.strip_prefix("//").map_or(value, |rest| &value[value.len() - rest.len() - 1..]);
     let mut words = value.split_whitespace();
@@ -257,16 +349,17 @@ pub fn send(program: &str, sender: Option<&str>, message: &[u8], more: &[String]
         command.arg("-f").arg(sender);
     }
     command.arg("-t").args(more);
-    let mut child = command
-        .stdin(Stdio::piped())
-        .spawn()
-        .map_err(|error| format!("{path}: {}", crate::sys::files::reason(&error)))?;
+    let mut child = command.stdin(Stdio::piped()).spawn().map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => "Cannot execute".to_owned(),
+        _ => format!("{path}: {}", crate::sys::files::reason(&error)),
+    })?;
     let written = child.stdin.take().map_or(Ok(()), |mut input| input.write_all(message));
     let status = child.wait().map_err(|error| error.to_string())?;
     match status.code() {
+        // A program that is content without the whole letter has its reasons.
+        Some(0) if written.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) => Ok(()),
         Some(0) => written.map_err(|error| format!("{path}: {}", crate::sys::files::reason(&error))),
-        Some(code) => Err(format!("{path}: exit status {code}")),
-        None => Err(format!("{path}: {status}")),
+        _ => Err("Process exited with a non-zero status".into()),
     }
 }
 

@@ -1,16 +1,19 @@
-//! Message lists: numbers, ranges, `*`, `.`, `^`, `$`, `+`, `-`, `/subject/`, `header:/text/`, `:n` and its kind,
-//! senders, `{groups}`, and parts as `4[2[1]]`.
+//! Message lists: `.`, `*`, `^`, `$`, `+` and `-` alone; else numbers, ranges, `/subject/`, `header:/text/`,
+//! `:/body/`, `:n` and its kind, and senders, in any number, between blanks or commas, in `{ }` together and after `!`
+//! turned around; with parts as `4[2[1]]` for the commands that take parts.
 
 use super::session::{OpenBox, Session, Trouble};
 use super::summary;
 use super::texts::Texts;
-use crate::message::{address, charset, header};
+use super::token::{Token, Tokens};
+use crate::message::{charset, header};
 use crate::sys::regex::{Flags, Regex};
+use std::collections::HashSet;
 
 /// A message, and a part of it as the path through its multiparts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Chosen {
-    /// From 0.
+    /// From 0. A list may name messages that are not there: [`Session::there`] tells.
     pub index: usize,
     pub part: Vec<usize>,
 }
@@ -20,6 +23,8 @@ pub struct Chosen {
 pub enum Scope {
     /// Those that are not deleted.
     Living,
+    /// As [`Scope::Living`], and parts of them.
+    Parts,
     /// Deleted ones too.
     All,
 }
@@ -27,191 +32,276 @@ pub enum Scope {
 /// So much of a text is searched.
 const BODY_LIMIT: u64 = 64 << 20;
 
-/// Stands for a blank inside a word.
-const QUOTED_BLANK: &str = "\u{1}";
+/// Groups and part paths deeper than this are none.
+const DEPTH: usize = 32;
 
-/// Part paths deeper than this are no paths.
-const DEPTH: usize = 16;
+/// A list is no longer than this.
+const LENGTH: usize = 4 << 20;
 
-/// The messages of a command's words; without words the current one.
+/// The messages of a command's words; without words the current one. The first of them is there.
 pub fn choose(session: &mut Session, command: &str, words: &[String], scope: Scope) -> Result<Vec<usize>, Trouble> {
     Ok(choose_parts(session, command, words, scope)?.into_iter().map(|chosen| chosen.index).collect())
 }
 
 /// As [`choose`], with parts.
-pub fn choose_parts(
-    session: &mut Session,
-    command: &str,
-    words: &[String],
-    scope: Scope,
-) -> Result<Vec<Chosen>, Trouble> {
+pub fn choose_parts(session: &Session, command: &str, words: &[String], scope: Scope) -> Result<Vec<Chosen>, Trouble> {
     let texts = session.texts;
     let none = || Trouble::Say(texts.say("No applicable messages", &[]));
-    let Some(open) = session.open.as_mut() else { return Err(none()) };
-    // A current message that was deleted is left only when somebody asks for it.
-    if words.is_empty() || words.iter().any(|word| word.contains(['.', '+', '-'])) {
-        open.current();
-    }
-    let Some(open) = session.open.as_ref() else { return Err(none()) };
-    if open.count() == 0 {
-        return Err(none());
-    }
-    if words.is_empty() {
-        if open.states[open.cursor].deleted && scope == Scope::Living {
-            return Err(none());
-        }
-        return Ok(vec![Chosen { index: open.cursor, part: Vec::new() }]);
-    }
-    // A blank that was quoted belongs to its word.
-    let text = words.iter().map(|word| word.replace(' ', QUOTED_BLANK)).collect::<Vec<_>>().join(" ");
-    let reader = Reader {
-        open,
-        texts,
-        command,
-        scope,
-        regex: session.variables.is_set("regex"),
-        missing: std::cell::Cell::new(false),
+    let Some(open) = session.open.as_ref().filter(|open| open.count() > 0) else {
+        // In start-up files there is no mailbox yet.
+        return Err(match Tokens::new(words).current {
+            Token::Number(number) => index_of(number).map_or_else(none, |index| invalid(texts, index)),
+            _ => none(),
+        });
     };
-    let mut chosen = Vec::new();
-    if let Err(trouble) = reader.list(&text, 0, &mut chosen) {
-        // A message that is not there ends the list; a list that cannot be read is none.
-        if chosen.is_empty() || !reader.missing.get() {
-            return Err(trouble);
-        }
-        session.afterthought = Some(trouble);
+    let regex = session.variables.is_set("regex");
+    let mut reader = Reader { open, texts, command, scope, regex, tokens: Tokens::new(words) };
+    let chosen = reader.input()?;
+    let first = chosen.first().ok_or_else(none)?;
+    if first.index >= open.count() {
+        return Err(invalid(texts, first.index));
     }
-    // Each message once, where it came first.
-    let mut seen = std::collections::HashSet::new();
-    chosen.retain(|one| seen.insert((one.index, one.part.clone())));
-    if chosen.is_empty() { Err(none()) } else { Ok(chosen) }
+    Ok(chosen)
 }
 
-struct Reader<'s> {
+/// The sentence about a message that is not there.
+pub fn invalid(texts: Texts, index: usize) -> Trouble {
+    let number = index as u64 + 1;
+    // The original counts in 32 bits with a sign, and says so.
+    let low = number & 0xffff_ffff;
+    let shown = if low > 0x7fff_ffff { low | 0xffff_ffff_0000_0000 } else { low };
+    Trouble::Say(texts.say("{}: invalid message number", &[&shown.to_string()]))
+}
+
+struct Reader<'s, 'w> {
     open: &'s OpenBox,
     texts: Texts,
     command: &'s str,
     scope: Scope,
     regex: bool,
-    /// The trouble is a message that is not there.
-    missing: std::cell::Cell<bool>,
+    tokens: Tokens<'w>,
 }
 
-impl Reader<'_> {
-    fn list(&self, text: &str, depth: usize, chosen: &mut Vec<Chosen>) -> Result<(), Trouble> {
-        let mut rest = text.trim_start_matches([' ', ',', '\t']);
-        while !rest.is_empty() {
-            rest = self.item(rest, depth, chosen)?;
-            if !(rest.is_empty() || rest.starts_with([' ', ',', '\t'])) {
-                return Err(self.error("{}: syntax error near end"));
-            }
-            rest = rest.trim_start_matches([' ', ',', '\t']);
-        }
-        Ok(())
-    }
-
-    /// Takes one item off the text.
-    fn item<'t>(&self, text: &'t str, depth: usize, chosen: &mut Vec<Chosen>) -> Result<&'t str, Trouble> {
-        let first = text.chars().next().unwrap_or(' ');
-        if first == '{' {
-            let end =
-                text.rfind('}').filter(|_| depth < DEPTH).ok_or_else(|| self.error("{}: syntax error near end"))?;
-            if text[1..end].trim().is_empty() {
-                return Err(self.error("{}: syntax error near end"));
-            }
-            self.list(&text[1..end], depth + 1, chosen)?;
-            return Ok(&text[end + 1..]);
-        }
-        if let Some(rest) = text.strip_prefix(":/") {
-            let (pattern, rest) = pattern(rest);
-            self.by_body(pattern, chosen)?;
-            return Ok(rest);
-        }
-        if first == ':' {
-            let letter = text[1..].chars().next().ok_or_else(|| self.error("{}: unknown message type near end"))?;
-            self.by_state(letter, chosen)?;
-            return Ok(&text[1 + letter.len_utf8()..]);
-        }
-        if first == '*' {
-            chosen.extend(self.living().map(plain));
-            return Ok(&text[1..]);
-        }
-        if first == '/' {
-            let (pattern, rest) = pattern(&text[1..]);
-            self.by_header("subject", pattern, &format!("/{pattern}"), chosen)?;
-            return Ok(rest);
-        }
-        if first.is_ascii_digit() || "^$.+-".contains(first) {
-            return self.number_or_range(text, chosen);
-        }
-        let end = text.find([' ', ',', '\t']).unwrap_or(text.len());
-        let word = &text[..end];
-        if let Some(colon) = text.find(":/").filter(|colon| *colon < end) {
-            let (pattern, rest) = pattern(&text[colon + 2..]);
-            let name = &text[..colon];
-            self.by_header(name, pattern, &format!("{name}:/{pattern}"), chosen)?;
-            return Ok(rest);
-        }
-        self.by_sender(word, chosen)?;
-        Ok(&text[end..])
-    }
-
-    fn number_or_range<'t>(&self, text: &'t str, chosen: &mut Vec<Chosen>) -> Result<&'t str, Trouble> {
-        let (first, rest) = self.place(text)?;
-        if let Some(after) = rest.strip_prefix('-') {
-            let (last, rest) = self.place(after)?;
-            if last < first {
-                return Err(self.error("{}: range error near end").and(&self.texts.say("No applicable messages", &[])));
-            }
-            let before = chosen.len();
-            let there = last.min(self.open.count());
-            chosen
-                .extend((first.max(1)..=there).map(|number| number - 1).filter(|&index| self.takes(index)).map(plain));
-            if last > there {
-                return Err(self.invalid(first.max(there + 1)));
-            }
-            if chosen.len() == before && last > 0 {
-                return Err(self.inappropriate(last));
-            }
-            return Ok(rest);
-        }
-        if first == 0 {
-            return Ok(rest);
-        }
-        let index = first - 1;
-        if first > self.open.count() {
-            return Err(self.invalid(first));
-        }
-        let (part, rest) = parts(rest).ok_or_else(|| self.error("{}: syntax error near end"))?;
-        if !self.takes(index) {
-            return Err(self.inappropriate(first));
-        }
-        chosen.push(Chosen { index, part });
-        Ok(rest)
-    }
-
-    /// A number, from 1, at the start of the text.
-    fn place<'t>(&self, text: &'t str) -> Result<(usize, &'t str), Trouble> {
-        let none = || Trouble::Say(self.texts.say("No applicable message", &[]));
+impl Reader<'_, '_> {
+    fn input(&mut self) -> Result<Vec<Chosen>, Trouble> {
         let open = self.open;
-        let found = match text.chars().next() {
-            Some('^') => open.next_from(0),
-            Some('$') => open.previous_from(open.count()),
-            Some('.') => Some(open.cursor),
-            Some('+') => open.next_from(open.cursor + 1),
-            Some('-') => open.previous_from(open.cursor),
-            _ => {
-                let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-                let number = text[..digits].parse().map_err(|_| self.error("{}: syntax error near end"))?;
-                return Ok((number, &text[digits..]));
-            }
+        let alone = match self.tokens.current {
+            Token::End => Some(self.living(open.current())),
+            Token::Sign('.') => Some(self.living(open.current())),
+            Token::Sign('*') => Some((0..open.count()).filter(|&index| !self.deleted(index)).map(plain).collect()),
+            Token::Sign('^' | '+') => Some(open.next_from(0).map(plain).into_iter().collect()),
+            Token::Sign('$' | '-') => Some(open.previous_from(open.count()).map(plain).into_iter().collect()),
+            _ => None,
         };
-        found.map(|index| (index + 1, &text[1..])).ok_or_else(none)
+        let Some(chosen) = alone else { return self.list(0, None) };
+        if self.tokens.current != Token::End {
+            self.tokens.advance();
+        }
+        if self.tokens.current == Token::End { Ok(chosen) } else { Err(self.error("syntax error")) }
     }
 
-    fn by_state(&self, letter: char, chosen: &mut Vec<Chosen>) -> Result<(), Trouble> {
+    fn living(&self, index: usize) -> Vec<Chosen> {
+        if self.deleted(index) { Vec::new() } else { vec![plain(index)] }
+    }
+
+    fn deleted(&self, index: usize) -> bool {
+        self.open.states.get(index).is_some_and(|state| state.deleted)
+    }
+
+    /// Expressions up to the end, or up to the closing bracket.
+    fn list(&mut self, depth: usize, closing: Option<char>) -> Result<Vec<Chosen>, Trouble> {
+        let mut all = self.expression(depth)?;
+        loop {
+            match &self.tokens.current {
+                Token::End if closing.is_none() => return Ok(all),
+                Token::Sign(sign) if Some(*sign) == closing => return Ok(all),
+                Token::Sign(',') => self.tokens.advance(),
+                _ => {}
+            }
+            let more = self.expression(depth)?;
+            append(&mut all, more);
+            if all.len() > LENGTH {
+                return Err(self.error("syntax error"));
+            }
+        }
+    }
+
+    fn expression(&mut self, depth: usize) -> Result<Vec<Chosen>, Trouble> {
+        if depth > DEPTH {
+            return Err(self.error("syntax error"));
+        }
+        let opening = match self.tokens.current {
+            Token::Sign(sign @ ('{' | '(' | '!')) => sign,
+            _ => return self.specification(),
+        };
+        self.tokens.advance();
+        if opening == '!' {
+            let without: HashSet<usize> = self.expression(depth + 1)?.into_iter().map(|one| one.index).collect();
+            return Ok((0..self.open.count()).filter(|index| !without.contains(index)).map(plain).collect());
+        }
+        let inside = self.list(depth + 1, Some(if opening == '{' { '}' } else { ')' }))?;
+        self.tokens.advance();
+        self.with_parts(inside)
+    }
+
+    /// A number, a range, a pattern, a kind, a sender.
+    fn specification(&mut self) -> Result<Vec<Chosen>, Trouble> {
+        let token = self.tokens.current.clone();
+        if let Token::Kind(kind) = token {
+            // Said before the next sign is looked at.
+            let found = self.by_kind(kind)?;
+            self.tokens.advance();
+            let found = self.fit(found)?;
+            return self.with_parts(found);
+        }
+        if !matches!(token, Token::Number(_) | Token::Word(_) | Token::Header(_) | Token::Pattern(_) | Token::Body(_)) {
+            return Err(self.error("syntax error"));
+        }
+        self.tokens.advance();
+        let found = match token {
+            Token::Number(first) => return self.number_or_range(first),
+            Token::Word(sender) => self.by_sender(&sender)?,
+            Token::Pattern(pattern) => self.by_header("Subject", &pattern, &format!("/{pattern}"))?,
+            Token::Body(pattern) => self.by_body(&pattern)?,
+            Token::Header(name) => {
+                let Token::Pattern(pattern) = self.tokens.current.clone() else {
+                    return Err(self.error("syntax error"));
+                };
+                self.tokens.advance();
+                self.by_header(&name, &pattern, &format!("{name}:/{pattern}"))?
+            }
+            _ => Vec::new(),
+        };
+        let found = self.fit(found)?;
+        self.with_parts(found)
+    }
+
+    fn number_or_range(&mut self, first: u64) -> Result<Vec<Chosen>, Trouble> {
+        if self.tokens.current != Token::Sign('-') {
+            let found = index_of(first).map(plain).into_iter().collect();
+            let found = self.fit(found)?;
+            return self.with_parts(found);
+        }
+        self.tokens.advance();
+        let count = self.open.count() as u64;
+        let last = match self.tokens.current {
+            Token::Number(last) => last,
+            Token::Sign('*') => count,
+            _ => return Err(self.error("syntax error")),
+        };
+        self.tokens.advance();
+        if last < first {
+            let none = self.texts.say("No applicable messages", &[]);
+            return Err(self.error("range error").and(&none));
+        }
+        // A list of what is not there needs no more of it than anybody reads.
+        let last = last.min(first.max(count).saturating_add(1000));
+        let mut found = self.fit((first.max(1)..=last).filter_map(index_of).map(plain).collect())?;
+        if let Some(end) = found.pop() {
+            let end = self.with_parts(vec![end])?;
+            found.extend(end);
+        }
+        Ok(found)
+    }
+
+    /// Without the deleted ones; an error where nothing else is left.
+    fn fit(&self, mut found: Vec<Chosen>) -> Result<Vec<Chosen>, Trouble> {
+        if self.scope == Scope::All {
+            return Ok(found);
+        }
+        let last = found.last().map(|one| (one.index + 1).to_string());
+        found.retain(|one| !self.deleted(one.index));
+        match last {
+            Some(last) if found.is_empty() => {
+                Err(Trouble::Say(self.texts.say("{}: Inappropriate message (has been deleted)", &[&last])))
+            }
+            _ => Ok(found),
+        }
+    }
+
+    /// `[1 2-3[1]]` or `.1.2` behind an expression.
+    fn with_parts(&mut self, found: Vec<Chosen>) -> Result<Vec<Chosen>, Trouble> {
+        let Token::Sign(sign @ ('[' | '.')) = self.tokens.current else { return Ok(found) };
+        if self.scope != Scope::Parts {
+            return Err(self.error("message parts not allowed"));
+        }
+        let mut paths: Vec<Vec<usize>> = Vec::new();
+        if sign == '[' {
+            self.tokens.advance();
+            self.bracket(&[], &mut paths)?;
+            if matches!(self.tokens.current, Token::Sign('[' | '.')) {
+                return Err(self.error("syntax error"));
+            }
+        } else {
+            let mut path = Vec::new();
+            while self.tokens.current == Token::Sign('.') {
+                self.tokens.advance();
+                let Token::Number(number) = self.tokens.current else {
+                    return Err(self.error("syntax error"));
+                };
+                self.tokens.advance();
+                path.extend(index_of(number).map(|index| index + 1));
+                if path.len() > DEPTH {
+                    return Err(self.error("syntax error"));
+                }
+            }
+            paths.push(path);
+        }
+        let mut out = Vec::new();
+        for one in found {
+            out.extend(paths.iter().map(|path| Chosen { index: one.index, part: path.clone() }));
+        }
+        Ok(out)
+    }
+
+    fn bracket(&mut self, above: &[usize], paths: &mut Vec<Vec<usize>>) -> Result<(), Trouble> {
+        if above.len() > DEPTH || paths.len() > LENGTH {
+            return Err(self.error("syntax error"));
+        }
+        loop {
+            let Token::Number(first) = self.tokens.current else {
+                return Err(self.error("syntax error"));
+            };
+            self.tokens.advance();
+            let mut last = first;
+            if self.tokens.current == Token::Sign('-') {
+                self.tokens.advance();
+                let Token::Number(number) = self.tokens.current else {
+                    return Err(self.error("syntax error"));
+                };
+                last = number.min(first.saturating_add(10_000));
+                self.tokens.advance();
+            }
+            let inside = self.tokens.current == Token::Sign('[');
+            if inside {
+                self.tokens.advance();
+            }
+            let mut below = Vec::new();
+            for part in (first..=last).filter_map(index_of) {
+                let path = [above, &[part + 1]].concat();
+                if inside { below.push(path) } else { paths.push(path) }
+            }
+            if inside {
+                // The inner list is read once, for the last of the parts before it.
+                let path = below.pop().unwrap_or_else(|| above.to_vec());
+                paths.extend(below);
+                self.bracket(&path, paths)?;
+            }
+            match self.tokens.current {
+                Token::Sign(']') => {
+                    self.tokens.advance();
+                    return Ok(());
+                }
+                Token::Sign(',') => self.tokens.advance(),
+                _ => {}
+            }
+        }
+    }
+
+    fn by_kind(&self, letter: char) -> Result<Vec<Chosen>, Trouble> {
         let open = self.open;
         let wanted = |index: usize| {
-            let state = open.states[index];
+            let state = open.states.get(index).copied().unwrap_or_default();
             match letter {
                 'd' => state.deleted,
                 'n' => open.is_new(index),
@@ -220,92 +310,68 @@ impl Reader<'_> {
                 'u' => !open.is_read(index),
                 't' => state.tagged,
                 'T' => !state.tagged,
-                's' => state.saved,
-                _ => false,
+                _ => state.saved,
             }
         };
         if !"dnorutTs".contains(letter) {
-            return Err(self.error("{}: unknown message type near end"));
+            return Err(self.error("unknown message type"));
         }
-        let before = chosen.len();
-        let any = |index: &usize| letter == 'd' || self.takes(*index);
-        chosen.extend((0..open.count()).filter(any).filter(|&index| wanted(index)).map(plain));
-        if chosen.len() == before {
+        let found: Vec<Chosen> = (0..open.count()).filter(|&index| wanted(index)).map(plain).collect();
+        if found.is_empty() {
             return Err(Trouble::Say(self.texts.say("No messages satisfy :{}", &[&letter.to_string()])));
         }
-        Ok(())
+        Ok(found)
     }
 
-    fn by_header(&self, name: &str, pattern: &str, spelled: &str, chosen: &mut Vec<Chosen>) -> Result<(), Trouble> {
-        let pattern = Pattern::new(&pattern.replace(QUOTED_BLANK, " "), self.regex);
-        self.by(spelled, chosen, |block| {
+    fn by_header(&self, name: &str, pattern: &str, spelled: &str) -> Result<Vec<Chosen>, Trouble> {
+        let pattern = Pattern::new(pattern, self.regex, false);
+        self.by(spelled, |block| {
             header::find(block, name).is_some_and(|value| pattern.matches(&charset::decode_words(&value)))
         })
     }
 
-    /// Messages whose text holds the pattern.
-    fn by_body(&self, pattern: &str, chosen: &mut Vec<Chosen>) -> Result<(), Trouble> {
-        let spelled = format!(":/{}", pattern.replace(QUOTED_BLANK, " "));
-        let pattern = Pattern::new(&pattern.replace(QUOTED_BLANK, " "), self.regex);
-        let before = chosen.len();
-        for index in self.living() {
+    /// Messages whose text holds the pattern, whatever its case.
+    fn by_body(&self, pattern: &str) -> Result<Vec<Chosen>, Trouble> {
+        let matcher = Pattern::new(pattern, self.regex, true);
+        let mut found = Vec::new();
+        for (index, message) in self.open.mbox.messages().iter().enumerate() {
             let mut body = Vec::new();
-            let message = &self.open.mbox.messages()[index];
             std::io::Read::read_to_end(&mut std::io::Read::take(self.open.mbox.body(message)?, BODY_LIMIT), &mut body)?;
-            if pattern.matches(&String::from_utf8_lossy(&body)) {
-                chosen.push(plain(index));
+            if matcher.matches(&String::from_utf8_lossy(&body)) {
+                found.push(plain(index));
             }
         }
-        if chosen.len() == before {
-            return Err(Trouble::Say(self.texts.say("No applicable messages from {{}}", &[&spelled])));
-        }
-        Ok(())
+        self.any(found, &format!(":/{pattern}"))
     }
 
-    fn by_sender(&self, sender: &str, chosen: &mut Vec<Chosen>) -> Result<(), Trouble> {
-        let sender = &sender.replace(QUOTED_BLANK, " ");
-        self.by(sender, chosen, |block| {
-            let from = header::find(block, "From").unwrap_or_default();
-            summary::short_name(&from) == *sender
-                || address::parse(&String::from_utf8_lossy(&from))
-                    .is_ok_and(|all| all.iter().any(|one| one.mailbox.eq_ignore_ascii_case(sender)))
-        })
+    /// The sender as the summary shows it.
+    fn by_sender(&self, sender: &str) -> Result<Vec<Chosen>, Trouble> {
+        self.by(sender, |block| summary::short_name(&header::find(block, "From").unwrap_or_default()) == *sender)
     }
 
-    fn by(&self, spelled: &str, chosen: &mut Vec<Chosen>, wanted: impl Fn(&[u8]) -> bool) -> Result<(), Trouble> {
-        let before = chosen.len();
-        for index in self.living() {
-            let block = self.open.mbox.header(&self.open.mbox.messages()[index], 1 << 20)?;
-            if wanted(&block) {
-                chosen.push(plain(index));
+    fn by(&self, spelled: &str, wanted: impl Fn(&[u8]) -> bool) -> Result<Vec<Chosen>, Trouble> {
+        let mut found = Vec::new();
+        for (index, message) in self.open.mbox.messages().iter().enumerate() {
+            if wanted(&self.open.mbox.header(message, 1 << 20)?) {
+                found.push(plain(index));
             }
         }
-        if chosen.len() == before {
+        self.any(found, spelled)
+    }
+
+    fn any(&self, found: Vec<Chosen>, spelled: &str) -> Result<Vec<Chosen>, Trouble> {
+        if found.is_empty() {
             return Err(Trouble::Say(self.texts.say("No applicable messages from {{}}", &[spelled])));
         }
-        Ok(())
-    }
-
-    fn living(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.open.count()).filter(|&index| self.takes(index))
-    }
-
-    fn takes(&self, index: usize) -> bool {
-        self.scope == Scope::All || self.open.states.get(index).is_some_and(|state| !state.deleted)
+        Ok(found)
     }
 
     fn error(&self, english: &str) -> Trouble {
-        Trouble::Say(self.texts.say(english, &[self.command]))
-    }
-
-    fn inappropriate(&self, number: usize) -> Trouble {
-        self.missing.set(true);
-        Trouble::Say(self.texts.say("{}: Inappropriate message (has been deleted)", &[&number.to_string()]))
-    }
-
-    fn invalid(&self, number: usize) -> Trouble {
-        self.missing.set(true);
-        Trouble::Say(self.texts.say("{}: invalid message number", &[&number.to_string()]))
+        let place = match self.tokens.near() {
+            Some(rest) => self.texts.say(" near {}", &[rest]),
+            None => self.texts.say(" near end", &[]),
+        };
+        Trouble::Say(format!("{}: {}{place}", self.command, self.texts.say(english, &[])))
     }
 }
 
@@ -313,34 +379,15 @@ fn plain(index: usize) -> Chosen {
     Chosen { index, part: Vec::new() }
 }
 
-/// The text up to the closing "/" (or the end), and what follows.
-fn pattern(text: &str) -> (&str, &str) {
-    match text.find('/') {
-        Some(end) => (&text[..end], &text[end + 1..]),
-        None => (text, ""),
-    }
+/// From a number that counts from 1.
+fn index_of(number: u64) -> Option<usize> {
+    usize::try_from(number.checked_sub(1)?).ok()
 }
 
-/// `[2[1]]` after a number.
-fn parts(text: &str) -> Option<(Vec<usize>, &str)> {
-    let mut path = Vec::new();
-    let mut rest = text;
-    while let Some(inside) = rest.strip_prefix('[') {
-        let digits = inside.find(|c: char| !c.is_ascii_digit()).unwrap_or(inside.len());
-        path.push(inside[..digits].parse().ok().filter(|number| *number > 0)?);
-        rest = &inside[digits..];
-        if path.len() > DEPTH {
-            return None;
-        }
-        if let Some(closed) = rest.strip_prefix(']') {
-            let mut closed = closed;
-            for _ in 1..path.len() {
-                closed = closed.strip_prefix(']').unwrap_or(closed);
-            }
-            return Some((path, closed));
-        }
-    }
-    path.is_empty().then_some((path, rest))
+/// What is in the list already, but for its last one, is not put in again: the original's way, and what scripts see.
+fn append(all: &mut Vec<Chosen>, more: Vec<Chosen>) {
+    let known: HashSet<Chosen> = all.iter().take(all.len().saturating_sub(1)).cloned().collect();
+    all.extend(more.into_iter().filter(|one| !known.contains(one)));
 }
 
 /// What `/.../` looks for: with `regex` a pattern of the C library, else a text without regard to case.
@@ -350,8 +397,8 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    pub fn new(pattern: &str, regex: bool) -> Pattern {
-        let flags = Flags { extended: true, ignore_case: false, newline: false, no_groups: true };
+    pub fn new(pattern: &str, regex: bool, ignore_case: bool) -> Pattern {
+        let flags = Flags { extended: true, ignore_case, newline: false, no_groups: true };
         let compiled = regex.then(|| Regex::new(pattern.as_bytes(), flags).ok()).flatten();
         Pattern { plain: pattern.to_lowercase(), compiled }
     }
@@ -369,11 +416,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn part_paths_and_patterns() {
-        assert_eq!(parts("[2[1]] x"), Some((vec![2, 1], " x")));
-        assert_eq!(parts(" x"), Some((vec![], " x")));
-        assert_eq!(parts("[0]"), None);
-        assert!(Pattern::new("^Re:.*x$", true).matches("Re: a x"));
-        assert!(!Pattern::new("^Re:", false).matches("Re: a"));
+    fn patterns_and_joined_lists() {
+        assert!(Pattern::new("^Re:.*x$", true, false).matches("Re: a x"));
+        assert!(!Pattern::new("^Re:", false, false).matches("Re: a"));
+        assert!(Pattern::new("A.B", true, true).matches("a-b"));
+        let list = |numbers: &[usize]| numbers.iter().map(|&index| plain(index)).collect::<Vec<_>>();
+        let mut all = list(&[2, 3]);
+        append(&mut all, list(&[1, 2, 3]));
+        assert_eq!(all, list(&[2, 3, 1, 3]));
     }
 }

@@ -18,6 +18,7 @@ pub enum What {
     Bcc,
     ByName,
     Cc,
+    ConfigFile,
     ContentFileName,
     ContentName,
     ContentType,
@@ -131,13 +132,15 @@ const OPTIONS: &[Opt] = &[
     opt('\0', "debug-level", Yes, What::Nothing, "", ""),
     opt('\0', "debug-line-info", No, What::Nothing, "", ""),
     opt('\0', "no-debug-line-info", No, What::Nothing, "", ""),
-    opt('\0', "config-file", Yes, What::Nothing, "", ""),
+    opt('\0', "config-file", Yes, What::ConfigFile, "", ""),
+    opt('\0', "config-help", No, What::Version, "", ""),
     opt('\0', "config-lint", No, What::Nothing, "", ""),
     opt('\0', "config-verbose", No, What::Nothing, "", ""),
     opt('\0', "no-config", No, What::Nothing, "", ""),
     opt('\0', "no-site-config", No, What::Nothing, "", ""),
     opt('\0', "no-user-config", No, What::Nothing, "", ""),
     opt('\0', "set", Yes, What::Nothing, "", ""),
+    opt('\0', "show-config-options", No, What::Version, "", ""),
     opt('?', "help", No, What::Help, "", "show this help"),
     opt('\0', "usage", No, What::Usage, "", "show the options in short"),
     opt('V', "version", No, What::Version, "", "show the version"),
@@ -172,6 +175,10 @@ pub fn parse(args: &[OsString], texts: Texts) -> Result<Asked, Failure> {
         } else {
             asked.operands.push(arg.clone());
         }
+        // These are answered at once, whatever follows.
+        if asked.options.last().is_some_and(|(what, _)| matches!(what, What::Help | What::Usage | What::Version)) {
+            break;
+        }
     }
     Ok(asked)
 }
@@ -181,21 +188,19 @@ fn long(text: &str, next: Option<&String>, asked: &mut Asked, texts: Texts) -> R
     let fails = |english: &str, name: &str| Failure::new(Exit::FAIL, texts.say(english, &[&format!("--{name}")]));
     let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
     let exact = OPTIONS.iter().find(|option| option.long == name);
-    let mut fitting = OPTIONS.iter().filter(|option| !option.long.is_empty() && option.long.starts_with(name));
-    let option = match (exact, fitting.next(), fitting.next()) {
-        (Some(option), ..) | (None, Some(option), None) => option,
-        (None, Some(_), Some(_)) => {
-            let mut say = texts.say("option '{}' is ambiguous", &[&format!("--{name}")]);
-            say.push_str("; possibilities:");
-            for option in OPTIONS.iter().filter(|option| option.long.starts_with(name)) {
+    let option = match exact.map_or_else(|| abbreviated(name), |option| vec![option]).as_slice() {
+        [option] => *option,
+        [] => return Err(fails("unrecognized option '{}'", text)),
+        several => {
+            let mut say = texts.say("option '{}' is ambiguous; possibilities:", &[&format!("--{name}")]);
+            for option in several {
                 say.push_str(&format!("\n--{}", option.long));
             }
             return Err(Failure::new(Exit::FAIL, say));
         }
-        (None, None, _) => return Err(fails("unrecognized option '{}'", name)),
     };
     match (option.takes, value) {
-        (Takes::No, Some(_)) => Err(fails("option '{}' doesn't allow an argument", option.long)),
+        (Takes::No, Some(_)) => Err(fails("option '{}' doesn't allow an argument", positive(option.long))),
         (Takes::No | Takes::Maybe, None) => {
             asked.options.push((option.what, String::new()));
             Ok(0)
@@ -210,6 +215,31 @@ fn long(text: &str, next: Option<&String>, asked: &mut Asked, texts: Texts) -> R
             Ok(1)
         }
     }
+}
+
+/// Options that mailutils does not have are not in the way of its abbreviations.
+const OURS: [&str; 10] =
+    ["bcc", "cc", "count", "debug", "enable-tilde", "interactive", "json", "read-only", "set-variable", "verbose"];
+
+/// The name without the "no-" that turns an option off.
+fn positive(long: &str) -> &str {
+    long.strip_prefix("no-").filter(|rest| OPTIONS.iter().any(|option| option.long == *rest)).unwrap_or(long)
+}
+
+/// Those that a shortened name may mean, by name. What is turned off by "no-" is meant only by what begins with it.
+fn abbreviated(name: &str) -> Vec<&'static Opt> {
+    let fits = |option: &&Opt| {
+        !option.long.is_empty()
+            && option.long.starts_with(name)
+            && (positive(option.long) == option.long || name.starts_with("no-"))
+    };
+    let (ours, mut found): (Vec<&Opt>, Vec<&Opt>) =
+        OPTIONS.iter().filter(fits).partition(|option| OURS.contains(&option.long));
+    if found.is_empty() {
+        found = ours;
+    }
+    found.sort_by_key(|option| positive(option.long));
+    found
 }
 
 /// `-x`, `-xy`, `-xVALUE`, `-x VALUE`.
@@ -251,9 +281,8 @@ fn letters(arg: &str, next: Option<&String>, asked: &mut Asked, texts: Texts) ->
 /// Whether -E's value is a command of mail, and not the next word of a line of bsd-mailx or s-nail.
 fn is_command(value: &str) -> bool {
     let word = value.split_whitespace().next().unwrap_or_default();
-    let exact = command::COMMANDS.iter().any(|command| command.name == word);
-    let many = value.trim().contains(' ');
-    exact || (many && !value.starts_with('-') && command::find(word).is_some()) || value.starts_with(['!', '#'])
+    let many = value.trim().contains(char::is_whitespace);
+    !value.starts_with('-') && (many || command::find(word).is_some() || value.starts_with(['!', '#']))
 }
 
 /// Whether -a's value is a header line.

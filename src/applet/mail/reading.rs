@@ -20,7 +20,12 @@ pub fn print_full(session: &mut Session, line: &Line) -> Done {
 
 fn print_as(session: &mut Session, line: &Line, manner: Manner) -> Done {
     let chosen = msglist::choose_parts(session, line.typed, &line.words, Scope::Living)?;
+    let cursor = session.opened()?.cursor;
     show::print(session, &chosen, manner)?;
+    if line.words.is_empty() {
+        // The message after a deleted one was shown; one that is taken back is current again.
+        session.opened()?.cursor = cursor;
+    }
     Ok(Next::Go)
 }
 
@@ -30,15 +35,14 @@ pub fn next(session: &mut Session, line: &Line) -> Done {
         let none = session.texts.say("No applicable message", &[]);
         let chosen = msglist::choose_parts(session, line.typed, &line.words, Scope::Living)
             .map_err(|trouble| trouble.and(&none))?;
-        let last = chosen.last().cloned().map(|one| vec![one]).unwrap_or_default();
-        show::print(session, &last, Manner::Chosen)?;
+        show::print(session, &chosen[..1], Manner::Chosen)?;
         return Ok(Next::Go);
     }
     let none = session.trouble("No applicable message", &[]);
     let open = session.opened()?;
-    open.current();
-    let state = open.states.get(open.cursor).copied().unwrap_or_default();
-    let start = if state.shown || state.deleted { open.cursor + 1 } else { open.cursor };
+    let current = open.current();
+    let state = open.states.get(current).copied().unwrap_or_default();
+    let start = if state.shown || state.deleted { current + 1 } else { current };
     let Some(index) = open.next_from(start) else { return Err(none) };
     show::print(session, &[Chosen { index, part: Vec::new() }], Manner::Chosen)?;
     Ok(Next::Go)
@@ -50,8 +54,7 @@ pub fn previous(session: &mut Session, line: &Line) -> Done {
     }
     let none = session.trouble("No applicable message", &[]);
     let open = session.opened()?;
-    open.current();
-    let Some(index) = open.previous_from(open.cursor) else { return Err(none) };
+    let Some(index) = open.previous_from(open.current()) else { return Err(none) };
     show::print(session, &[Chosen { index, part: Vec::new() }], Manner::Chosen)?;
     Ok(Next::Go)
 }
@@ -83,34 +86,42 @@ pub fn scroll(session: &mut Session, line: &Line) -> Done {
         None => ('+', ""),
         _ => return Err(bad),
     };
-    let Ok(times) = (if rest.is_empty() { Ok(1) } else { rest.parse::<usize>() }) else { return Err(bad) };
-    let height = usize::try_from(session.variables.number("screen").unwrap_or(22)).unwrap_or(22).max(1);
+    let Ok(times) = (if rest.is_empty() { Ok(1) } else { rest.parse::<usize>() }) else {
+        return Err(session.trouble("Bad number of pages", &[]));
+    };
+    let height = summary::height(session);
     let (first, last) = (
         session.texts.say("On first screenful of messages", &[]),
         session.texts.say("On last screenful of messages", &[]),
     );
     let open = session.opened()?;
-    open.current();
+    let (current, taken_away) = (open.current(), open.current() != open.cursor);
     let living: Vec<usize> = (0..open.count()).filter(|&index| !open.states[index].deleted).collect();
-    let at = living.iter().position(|&index| index >= open.cursor).unwrap_or(0) / height * height;
+    let at = living.partition_point(|&index| index < current);
+    let (page, pages) = (at / height, living.len().div_ceil(height));
+    let lines = times.saturating_mul(height);
     let target = match sign {
-        '+' => at.saturating_add(times.saturating_mul(height)),
-        '-' => match at.checked_sub(times.saturating_mul(height)) {
-            Some(target) => target,
-            None if at > 0 => 0,
-            None => {
-                session.screen.line(&first)?;
-                return Ok(Next::Go);
-            }
-        },
+        '+' if page.saturating_add(times) >= pages => {
+            session.screen.line(&last)?;
+            return Ok(Next::Go);
+        }
+        '+' => at.saturating_add(lines).min(living.len().saturating_sub(1)),
+        '-' if page == 0 && !taken_away => {
+            session.screen.line(&first)?;
+            return Ok(Next::Go);
+        }
+        // From a last page that is not full only its own lines go back.
+        '-' if page + 1 == pages && living.len() % height != 0 && times == 1 => {
+            at.saturating_sub(living.len() % height)
+        }
+        '-' => at.saturating_sub(lines),
         _ => at,
     };
-    if target >= living.len() {
-        session.screen.line(&last)?;
-        return Ok(Next::Go);
-    }
-    if sign != '.' {
-        open.cursor = living[target];
+    if sign != '.'
+        && target != at
+        && let Some(&index) = living.get(target)
+    {
+        open.cursor = index;
     }
     headers(session, &Line { name: "headers", typed: "h", words: Vec::new(), rest: "" })
 }
@@ -118,18 +129,19 @@ pub fn scroll(session: &mut Session, line: &Line) -> Done {
 /// `=`: the current message's number; with one named, that one is current from now on.
 pub fn number(session: &mut Session, line: &Line) -> Done {
     let none = session.trouble("No applicable message", &[]);
+    if line.words.len() > 1 {
+        return Ok(Next::Go);
+    }
     if !line.words.is_empty() {
         let chosen = msglist::choose(session, line.typed, &line.words, Scope::Living)?;
-        if let (Some(open), Some(&last)) = (&mut session.open, chosen.last()) {
-            open.cursor = last;
-        }
+        session.opened()?.cursor = chosen[0];
     }
     let open = session.opened()?;
-    open.current();
-    if open.states.get(open.cursor).is_none_or(|state| state.deleted) {
+    let current = open.current();
+    if open.states.get(current).is_none_or(|state| state.deleted) {
         return Err(none);
     }
-    let number = (open.cursor + 1).to_string();
+    let number = (current + 1).to_string();
     session.screen.line(&number)?;
     Ok(Next::Go)
 }
@@ -141,11 +153,14 @@ pub fn summary(session: &mut Session, _: &Line) -> Done {
 }
 
 pub fn size(session: &mut Session, line: &Line) -> Done {
-    for index in msglist::choose(session, line.typed, &line.words, Scope::Living)? {
+    for index in msglist::choose(session, line.typed, &line.words, Scope::All)? {
+        if !session.there(index)? {
+            continue;
+        }
         let open = session.opened()?;
         let message = open.mbox.messages()[index];
-        let mark = if index == open.cursor { '>' } else { ' ' };
-        let text = format!("{mark}{:2} {:3}/{:<5}", index + 1, message.lines, message.size());
+        let mark = if index == open.current() { '>' } else { ' ' };
+        let text = format!("{mark}{:2} {:3}/{:<5}", index + 1, message.lines, message.written_size());
         session.screen.line(&text)?;
     }
     Ok(Next::Go)
@@ -153,21 +168,27 @@ pub fn size(session: &mut Session, line: &Line) -> Done {
 
 /// Header and the first `toplines` lines.
 pub fn top(session: &mut Session, line: &Line) -> Done {
-    let count = usize::try_from(session.variables.number("toplines").unwrap_or(5)).unwrap_or(5);
+    let lines = session.variables.number("toplines");
+    let lines = lines.ok_or_else(|| session.trouble("No value set for \"{}\"", &["toplines"]))?;
+    let count = usize::try_from(lines).unwrap_or(5);
     for index in msglist::choose(session, line.typed, &line.words, Scope::Living)? {
+        if !session.there(index)? {
+            continue;
+        }
         let text = show::raw(session, index)?;
         let last = count.checked_sub(1).map(|last| memchr::memchr_iter(b'\n', &text).nth(last));
         let end = last.map_or(0, |found| found.map_or(text.len(), |end| end + 1));
         session.show(&text[..end])?;
-        if let Some(open) = &mut session.open {
-            open.cursor = index;
-        }
+        show::mark_shown(session, index);
     }
     Ok(Next::Go)
 }
 
 pub fn envelope(session: &mut Session, line: &Line) -> Done {
     for index in msglist::choose(session, line.typed, &line.words, Scope::Living)? {
+        if !session.there(index)? {
+            continue;
+        }
         let open = session.opened()?;
         let text = open.mbox.from_line(&open.mbox.messages()[index])?;
         let text = format!("{} {}\n", date::from_line_sender(&text), date::from_line_rest(&text));
@@ -178,6 +199,9 @@ pub fn envelope(session: &mut Session, line: &Line) -> Done {
 
 pub fn structure(session: &mut Session, line: &Line) -> Done {
     for index in msglist::choose(session, line.typed, &line.words, Scope::Living)? {
+        if !session.there(index)? {
+            continue;
+        }
         let text = show::structure(session, index)?;
         session.show(text.as_bytes())?;
         mark_read(session, index);
@@ -187,11 +211,13 @@ pub fn structure(session: &mut Session, line: &Line) -> Done {
 
 /// Each part with its type in a frame, decoded.
 pub fn decode(session: &mut Session, line: &Line) -> Done {
-    for one in msglist::choose_parts(session, line.typed, &line.words, Scope::Living)? {
+    for one in msglist::choose_parts(session, line.typed, &line.words, Scope::Parts)? {
+        if one.index >= session.opened()?.count() {
+            break;
+        }
         let (block, body) = show::read(session, one.index)?;
         let tree = Part::parse(&block, &body);
-        let none = || session.trouble("No applicable message", &[]);
-        let part = show::find(&tree, &one.part).ok_or_else(none)?;
+        let part = show::find(&tree, &one.part).ok_or_else(|| no_part(session, &one))?;
         let mut name = (one.index + 1).to_string();
         for number in &one.part {
             name.push_str(&format!(".{number}"));
@@ -202,6 +228,12 @@ pub fn decode(session: &mut Session, line: &Line) -> Done {
         mark_read(session, one.index);
     }
     Ok(Next::Go)
+}
+
+/// The sentence about a part that is not there.
+pub fn no_part(session: &Session, chosen: &Chosen) -> super::session::Trouble {
+    let last = chosen.part.last().copied().unwrap_or_default().to_string();
+    session.trouble("No such (sub)part in the message: {}", &[&last])
 }
 
 /// Read, but not current.
@@ -229,79 +261,77 @@ fn decode_part(session: &Session, part: &Part, name: &str, out: &mut Vec<u8>) {
     out.push(b'\n');
     let text = part.content_type.kind.starts_with("text/");
     out.extend(if text { part.text().into_bytes() } else { part.decoded() });
-    if !out.ends_with(b"\n") {
+    // On a terminal the next frame begins a line of its own.
+    if session.screen.terminal && !out.ends_with(b"\n") {
         out.push(b'\n');
     }
 }
 
-/// Messages as they stand into a command.
+/// Messages as they were written into a command: the last word, or `cmd`.
 pub fn pipe(session: &mut Session, line: &Line) -> Done {
-    // The command is the last word, or all that follows a message list.
-    let (list, command) = split_pipe(session, line);
-    let chosen = msglist::choose(session, "pi", &list, Scope::Living)?;
-    let command = match command.is_empty() {
-        false => command,
-        true => session.variables.text("cmd").unwrap_or_default(),
+    let (list, command) = match line.words.split_last() {
+        Some((last, list)) => (list, last.clone()),
+        None => (line.words.as_slice(), session.variables.text("cmd").unwrap_or_default()),
     };
     if command.is_empty() {
         return Err(session.trouble("No value set for \"{}\"", &["cmd"]));
     }
+    let chosen = msglist::choose(session, line.typed, list, Scope::Living)?;
     session.screen.flush()?;
-    let mut child = Command::new("/bin/sh").arg("-c").arg(&command).stdin(Stdio::piped()).spawn()?;
-    let page = session.variables.is_set("page");
-    if let Some(mut input) = child.stdin.take() {
-        for &index in &chosen {
-            let text = show::raw(session, index)?;
-            // A command that reads no more is no error of ours.
-            let end: &[u8] = if page { b"\x0c\n" } else { b"" };
-            if input.write_all(&text).and_then(|()| input.write_all(end)).is_err() {
-                break;
-            }
-        }
+    // What needs no shell gets none, and a program that is not there reads nothing.
+    let plain = command.chars().all(|c| c.is_alphanumeric() || c == ' ' || "/._-+=:,@%".contains(c));
+    let mut process = Command::new("/bin/sh");
+    if plain && let Some((program, arguments)) = words_of(&command).split_first() {
+        process = Command::new(program);
+        process.args(arguments);
+    } else {
+        process.arg("-c").arg(&command);
     }
-    let _ = child.wait();
-    if let Some(&last) = chosen.last() {
-        show::mark_shown(session, last);
+    let mut child = process.stdin(Stdio::piped()).spawn().ok();
+    let page = session.variables.is_set("page");
+    let input = child.as_mut().and_then(|child| child.stdin.take());
+    for &index in &chosen {
+        if !session.there(index)? {
+            continue;
+        }
+        let text = show::raw(session, index)?;
+        // A command that reads no more is no error of ours.
+        let end: &[u8] = if page { b"\x0c\n" } else { b"" };
+        if let Some(mut input) = input.as_ref() {
+            let _ = input.write_all(&text).and_then(|()| input.write_all(end));
+        }
+        mark_read(session, index);
+    }
+    drop(input);
+    if let Some(mut child) = child {
+        let _ = child.wait();
     }
     Ok(Next::Go)
 }
 
-fn split_pipe(session: &mut Session, line: &Line) -> (Vec<String>, String) {
-    let Some((last, list)) = line.words.split_last() else { return (Vec::new(), String::new()) };
-    if list.is_empty() {
-        return (Vec::new(), last.clone());
-    }
-    let mut complete = |words: &[String]| {
-        let chosen = msglist::choose(session, "pi", words, Scope::Living);
-        session.afterthought.take().is_none() && chosen.is_ok()
-    };
-    if complete(list) {
-        return (list.to_vec(), last.clone());
-    }
-    // "| 1 wc -l": the list is as long as it can be understood.
-    for end in (1..list.len()).rev() {
-        if complete(&list[..end]) {
-            return (list[..end].to_vec(), line.words[end..].join(" "));
-        }
-    }
-    // A number that is none is a mistake; anything else is a command of several words.
-    if list[0].starts_with(|c: char| c.is_ascii_digit()) {
-        return (list.to_vec(), last.clone());
-    }
-    (Vec::new(), line.rest.to_owned())
+fn words_of(command: &str) -> Vec<String> {
+    command.split_whitespace().map(str::to_owned).collect()
 }
 
 /// A copy of the message in an editor; the mailbox stays as it is.
 pub fn edit(session: &mut Session, line: &Line) -> Done {
     let editor = session.setting(if line.name == "visual" { "VISUAL" } else { "EDITOR" });
     for index in msglist::choose(session, line.typed, &line.words, Scope::Living)? {
-        let text = show::raw(session, index)?;
-        let mut file = crate::sys::files::Replacement::create(&std::env::temp_dir().join("mail"), 0o600)?;
+        if !session.there(index)? {
+            continue;
+        }
+        let text = super::folder::as_mbox_message(session, index, true)?;
+        let mut file = crate::sys::files::Replacement::create(&std::env::temp_dir().join("mu"), 0o600)?;
         file.write_all(&text)?;
+        let lines = memchr::memchr_iter(b'\n', &text).count();
+        let say = format!("\"{}\" {lines:3}/{:<5}", file.temporary_path().display(), text.len());
+        session.screen.line(&say)?;
         session.screen.flush()?;
         let path = file.temporary_path().to_owned();
-        Command::new("/bin/sh").arg("-c").arg(format!("{editor} \"$1\"")).arg("sh").arg(&path).status()?;
-        show::mark_shown(session, index);
+        let status = Command::new("/bin/sh").arg("-c").arg(format!("{editor} \"$1\"")).arg("sh").arg(&path).status()?;
+        if status.success() {
+            show::mark_shown(session, index);
+        }
     }
     Ok(Next::Go)
 }

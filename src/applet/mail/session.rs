@@ -16,6 +16,8 @@ use std::path::PathBuf;
 #[derive(Debug)]
 pub enum Trouble {
     Say(String),
+    /// An address that is none: nothing is sent, and it is no failure either, as the original has it.
+    Address(String),
     /// Two sentences, each a line of its own.
     Both(String, String),
     Io(io::Error),
@@ -93,21 +95,19 @@ impl OpenBox {
     }
 
     pub fn is_new(&self, index: usize) -> bool {
-        let (Some(state), Some(message)) = (self.states.get(index), self.mbox.messages().get(index)) else {
-            return false;
-        };
-        !message.flags.has(Flags::OLD) && !state.unread
+        self.mbox.messages().get(index).is_some_and(|message| !message.flags.has(Flags::OLD))
     }
 
     pub fn is_old_unread(&self, index: usize) -> bool {
         !self.is_new(index) && !self.is_read(index)
     }
 
-    /// The current message: when it was deleted, the next one that is there, or the one before.
-    pub fn current(&mut self) -> usize {
+    /// The current message: when it was deleted, the next one that is there, or the one before. The cursor itself stays,
+    /// for the case that the message is taken back.
+    pub fn current(&self) -> usize {
         if self.states.get(self.cursor).is_some_and(|state| state.deleted) {
             let there = self.next_from(self.cursor).or_else(|| self.previous_from(self.cursor));
-            self.cursor = there.unwrap_or(self.cursor);
+            return there.unwrap_or(self.cursor);
         }
         self.cursor
     }
@@ -135,6 +135,8 @@ pub struct Session {
     pub aliases: BTreeMap<String, Vec<String>>,
     pub ignored: Vec<String>,
     pub retained: Vec<String>,
+    /// Fields that are shown in one line.
+    pub unfolded: Vec<String>,
     pub sender_fields: Vec<String>,
     pub alternates: Vec<String>,
     /// Header lines that `sendheader` adds to every letter.
@@ -150,16 +152,12 @@ pub struct Session {
     /// `if` blocks that are open: whether their lines count.
     pub conditions: Vec<bool>,
     pub depth: usize,
-    /// A start-up file is being read.
-    pub starting: bool,
     pub last_command: String,
     pub last_shell: String,
     pub escapes: bool,
     /// Arguments for sendmail that followed "--" in the old way.
     pub sendmail_arguments: Vec<String>,
     pub exit: u8,
-    /// What is still to be said about a message list, after its good part was done.
-    pub afterthought: Option<Trouble>,
 }
 
 impl Session {
@@ -176,6 +174,7 @@ impl Session {
             aliases: BTreeMap::new(),
             ignored: Vec::new(),
             retained: Vec::new(),
+            unfolded: vec!["subject".into()],
             sender_fields: vec!["mail-followup-to".into(), "reply-to".into(), "from".into()],
             alternates: Vec::new(),
             send_headers: Vec::new(),
@@ -188,13 +187,11 @@ impl Session {
             sending: false,
             conditions: Vec::new(),
             depth: 0,
-            starting: false,
             last_command: String::new(),
             last_shell: String::new(),
             escapes,
             sendmail_arguments: Vec::new(),
             exit: 0,
-            afterthought: None,
         }
     }
 
@@ -216,7 +213,7 @@ impl Session {
     /// Tells a trouble; the end of standard output is the caller's.
     pub fn tell(&mut self, trouble: Trouble) -> io::Result<()> {
         match trouble {
-            Trouble::Say(sentence) => self.complain(&sentence),
+            Trouble::Say(sentence) | Trouble::Address(sentence) => self.complain(&sentence),
             Trouble::Both(first, second) => {
                 self.complain(&first);
                 self.complain(&second);
@@ -229,6 +226,15 @@ impl Session {
     /// A sentence in the user's language as trouble.
     pub fn trouble(&self, english: &str, arguments: &[&str]) -> Trouble {
         Trouble::Say(self.texts.say(english, arguments))
+    }
+
+    /// Whether a message of a list is there; says so when it is not.
+    pub fn there(&mut self, index: usize) -> Result<bool, Trouble> {
+        if self.open.as_ref().is_some_and(|open| index < open.count()) {
+            return Ok(true);
+        }
+        self.tell(super::msglist::invalid(self.texts, index))?;
+        Ok(false)
     }
 
     /// The open mailbox, or the sentence of a command that needs one.

@@ -4,18 +4,21 @@ use super::command::{self, COMMANDS, Line};
 use super::folder;
 use super::session::{Done, Next, Session, Trouble};
 use super::variables::{KNOWN, Value};
+use super::words;
 
 /// A start-up file may be this large.
 const FILE_LIMIT: u64 = 4 << 20;
 
 pub fn set(session: &mut Session, line: &Line) -> Done {
     if line.words.is_empty() {
-        for text in session.variables.listing() {
-            session.screen.message(format!("{text}\n").as_bytes())?;
-        }
+        let text: String = session.variables.listing().iter().map(|line| format!("{line}\n")).collect();
+        session.show(text.as_bytes())?;
     }
     for word in &line.words {
-        session.variables.assign(word);
+        if let Err((english, name)) = session.variables.assign(word) {
+            let say = session.texts.say(english, &[&name]);
+            session.complain(&say);
+        }
     }
     Ok(Next::Go)
 }
@@ -33,13 +36,22 @@ pub fn unset(session: &mut Session, line: &Line) -> Done {
 /// What is known about variables.
 pub fn variable(session: &mut Session, line: &Line) -> Done {
     let mut text = String::new();
-    for known in KNOWN.iter().filter(|known| {
-        line.words.is_empty() || known.names.iter().any(|name| line.words.iter().any(|word| word == name))
-    }) {
+    let known = |word: &str| KNOWN.iter().find(|known| known.names.contains(&word));
+    let asked = line.words.iter().map(|word| known(word).ok_or(word));
+    let all: Vec<_> = if line.words.is_empty() { KNOWN.iter().map(Ok).collect() } else { asked.collect() };
+    for known in all {
+        let known = match known {
+            Ok(known) => known,
+            Err(word) => {
+                text.push_str(&format!("{word}: unknown\n"));
+                continue;
+            }
+        };
         let value = match session.variables.value(known.names[0]) {
             Some(Value::Yes) => "yes".to_owned(),
             Some(Value::Number(number)) => number.to_string(),
             Some(Value::Text(text)) => text.clone(),
+            None if session.variables.was_taken_back(known.names[0]) => "no".to_owned(),
             None => "[not set]".to_owned(),
         };
         let fixed = if known.read_only { " [read-only]" } else { "" };
@@ -49,11 +61,6 @@ pub fn variable(session: &mut Session, line: &Line) -> Done {
             known.kind,
             known.about
         ));
-    }
-    for word in &line.words {
-        if !KNOWN.iter().any(|known| known.names.contains(&word.as_str())) {
-            return Err(Trouble::Say(format!("unknown variable: {word}")));
-        }
     }
     session.show(text.as_bytes())?;
     Ok(Next::Go)
@@ -71,9 +78,7 @@ pub fn alias(session: &mut Session, line: &Line) -> Done {
             None => return Err(session.trouble("\"{}\": not a group", &[name])),
         },
         Some((name, members)) => {
-            let members =
-                members.iter().map(|member| member.trim_matches(',').to_owned()).filter(|member| !member.is_empty());
-            session.aliases.entry(name.clone()).or_default().extend(members);
+            session.aliases.entry(name.clone()).or_default().extend(members.iter().cloned());
         }
     }
     Ok(Next::Go)
@@ -81,7 +86,7 @@ pub fn alias(session: &mut Session, line: &Line) -> Done {
 
 pub fn unalias(session: &mut Session, line: &Line) -> Done {
     if line.words.is_empty() {
-        return Err("unalias requires at least one argument".into());
+        return Err(session.trouble("unalias requires at least one argument", &[]));
     }
     for word in &line.words {
         session.aliases.remove(word);
@@ -109,12 +114,7 @@ fn names(session: &mut Session, line: &Line, list: fn(&mut Session) -> &mut Vec<
         }
         return Ok(Next::Go);
     }
-    for word in &line.words {
-        let list = list(session);
-        if !list.iter().any(|known| known.eq_ignore_ascii_case(word)) {
-            list.push(word.clone());
-        }
-    }
+    list(session).extend(line.words.iter().cloned());
     Ok(Next::Go)
 }
 
@@ -128,22 +128,51 @@ pub fn ignore(session: &mut Session, line: &Line) -> Done {
 }
 
 pub fn retain(session: &mut Session, line: &Line) -> Done {
+    if line.words.is_empty() && session.retained.is_empty() {
+        let say = session.texts.say("No fields are currently being retained", &[]);
+        session.screen.line(&say)?;
+        return Ok(Next::Go);
+    }
     names(session, line, |session| &mut session.retained)
 }
 
+/// Fields whose folded lines are shown as one.
+pub fn unfold(session: &mut Session, line: &Line) -> Done {
+    if line.words.is_empty() && session.unfolded.is_empty() {
+        let say = session.texts.say("No fields are currently being unfolded", &[]);
+        session.screen.line(&say)?;
+        return Ok(Next::Go);
+    }
+    names(session, line, |session| &mut session.unfolded)
+}
+
+pub fn no_unfold(session: &mut Session, line: &Line) -> Done {
+    if line.words.is_empty() {
+        return unfold(session, line);
+    }
+    session.unfolded.retain(|name| !line.words.iter().any(|word| word.eq_ignore_ascii_case(name)));
+    Ok(Next::Go)
+}
+
 pub fn sender(session: &mut Session, line: &Line) -> Done {
+    if line.words.is_empty() && session.sender_fields.is_empty() {
+        let say = session.texts.say("Sender address is obtained from the envelope", &[]);
+        session.screen.line(&say)?;
+        return Ok(Next::Go);
+    }
     names(session, line, |session| &mut session.sender_fields)
 }
 
 pub fn no_sender(session: &mut Session, line: &Line) -> Done {
     if line.words.is_empty() {
         session.sender_fields.clear();
+        return sender(session, line);
     }
     session.sender_fields.retain(|name| !line.words.iter().any(|word| word.eq_ignore_ascii_case(name)));
     Ok(Next::Go)
 }
 
-/// `sendheader Name: value`; without a value the field goes.
+/// `sendheader Name: value`; without a value the line is shown.
 pub fn send_header(session: &mut Session, line: &Line) -> Done {
     if line.rest.is_empty() {
         for (name, value) in session.send_headers.clone() {
@@ -151,13 +180,19 @@ pub fn send_header(session: &mut Session, line: &Line) -> Done {
         }
         return Ok(Next::Go);
     }
-    let (name, value) = line.rest.split_once(':').unwrap_or((line.rest, ""));
+    let text = line.words.join(" ");
+    let (name, value) = text.split_once([':', ' ']).unwrap_or((&text, ""));
     let (name, value) = (name.trim().to_owned(), value.trim().to_owned());
     if name.is_empty() || !name.bytes().all(|byte| (33..=126).contains(&byte)) {
-        return Err(session.trouble("Invalid header: {}", &[line.rest]));
+        return Err(session.trouble("Invalid header: {}", &[&text]));
     }
-    session.send_headers.retain(|(known, _)| !known.eq_ignore_ascii_case(&name));
-    if !value.is_empty() {
+    if value.is_empty() {
+        for (known, value) in session.send_headers.clone() {
+            if known.eq_ignore_ascii_case(&name) {
+                session.screen.message(format!("{known}: {value}\n").as_bytes())?;
+            }
+        }
+    } else {
         session.send_headers.push((name, value));
     }
     Ok(Next::Go)
@@ -181,16 +216,22 @@ pub fn set_environment(session: &mut Session, line: &Line) -> Done {
 }
 
 pub fn echo(session: &mut Session, line: &Line) -> Done {
-    if !line.words.is_empty() {
-        let text = format!("{}\n", line.words.join(" "));
-        session.screen.message(text.as_bytes())?;
+    if line.words.is_empty() {
+        return Ok(Next::Go);
+    }
+    match words::expand(&line.words.join(" "), &|name| session.environment(name)) {
+        Ok(text) => session.screen.message(format!("{text}\n").as_bytes())?,
+        Err(sentence) => {
+            session.complain(sentence);
+            session.screen.line("")?;
+        }
     }
     Ok(Next::Go)
 }
 
 pub fn change_directory(session: &mut Session, line: &Line) -> Done {
     let path = match line.words.first() {
-        Some(name) => folder::path_of(session, name)?,
+        Some(name) => std::path::absolute(folder::path_of(session, name)?)?,
         None => session.home(),
     };
     std::env::set_current_dir(&path).map_err(|error| {
@@ -199,8 +240,16 @@ pub fn change_directory(session: &mut Session, line: &Line) -> Done {
     Ok(Next::Go)
 }
 
+/// `!command` goes to the shell, `shell command` to no shell but the program itself.
 pub fn shell(session: &mut Session, line: &Line) -> Done {
-    command::shell(session, line.rest)?;
+    match line.words.split_first() {
+        Some((program, arguments)) if line.name == "shell" => {
+            session.screen.flush()?;
+            // A program that is not there does nothing.
+            let _ = std::process::Command::new(program).args(arguments).status();
+        }
+        _ => command::shell(session, line.rest)?,
+    }
     Ok(Next::Go)
 }
 
@@ -209,32 +258,32 @@ pub fn source(session: &mut Session, line: &Line) -> Done {
         return Err(session.trouble("source requires a single argument", &[]));
     };
     let path = folder::path_of(session, name)?;
-    read_file(session, &path)?;
-    Ok(Next::Go)
+    read_file(session, &path)
 }
 
-/// Runs the commands of a file; a file that is not there is none.
-pub fn read_file(session: &mut Session, path: &std::path::Path) -> Result<(), Trouble> {
+/// Runs the commands of a file; a file that is not there is none. One of them may end the program.
+pub fn read_file(session: &mut Session, path: &std::path::Path) -> Done {
     use std::io::Read;
-    let Ok(file) = std::fs::File::open(path) else { return Ok(()) };
+    let Ok(file) = std::fs::File::open(path) else { return Ok(Next::Go) };
     let mut bytes = Vec::new();
     if file.take(FILE_LIMIT).read_to_end(&mut bytes).is_err() {
-        return Ok(());
+        return Ok(Next::Go);
     }
     let conditions = session.conditions.len();
     let text = String::from_utf8_lossy(&bytes).replace("\\\n", " ");
-    for (number, line) in text.lines().enumerate() {
+    let mut next = Next::Go;
+    for line in text.lines() {
         match command::run_line(session, line) {
             Ok(Next::Go) => {}
-            Ok(_) => break,
-            Err(Trouble::Io(error)) => return Err(error.into()),
-            Err(Trouble::Say(sentence) | Trouble::Both(sentence, _)) => {
-                session.complain(&format!("{}:{}: {sentence}", path.display(), number + 1));
+            Ok(end) => {
+                next = end;
+                break;
             }
+            Err(trouble) => session.tell(trouble)?,
         }
     }
     session.conditions.truncate(conditions);
-    Ok(())
+    Ok(next)
 }
 
 pub fn condition(session: &mut Session, line: &Line) -> Done {
@@ -324,7 +373,7 @@ pub fn warranty(session: &mut Session, _: &Line) -> Done {
     Ok(Next::Go)
 }
 
-/// Accepted for start-up files of other mails; folded fields are shown as they stand.
+/// A comment.
 pub fn nothing(_: &mut Session, _: &Line) -> Done {
     Ok(Next::Go)
 }

@@ -22,6 +22,9 @@ pub enum Manner {
 /// Types messages, makes the last one current and marks them as read.
 pub fn print(session: &mut Session, chosen: &[Chosen], manner: Manner) -> Result<(), Trouble> {
     for one in chosen {
+        if !session.there(one.index)? {
+            continue;
+        }
         let text = render(session, one, manner)?;
         session.show(&text)?;
         mark_shown(session, one.index);
@@ -47,7 +50,7 @@ pub fn render(session: &Session, chosen: &Chosen, manner: Manner) -> Result<Vec<
     let tree = Part::parse(&block, &body);
     if !chosen.part.is_empty() {
         let part = find(&tree, &chosen.part).ok_or_else(|| session.trouble("No applicable message", &[]))?;
-        return Ok(text_of(part, true, is_quoted(session)));
+        return Ok(text_of(part, true));
     }
     let mut out = Vec::new();
     if session.variables.is_set("showenvelope")
@@ -69,9 +72,11 @@ pub fn render_header(session: &Session, block: &[u8], manner: Manner) -> Vec<u8>
         if manner == Manner::Chosen && is_ignored(session, field.name) {
             continue;
         }
-        // X-IMAPbase is for programs; its padding would only tell a person that there is padding.
-        let plain = manner == Manner::Full || memchr::memmem::find(field.value, b"=?").is_none();
-        if plain {
+        let encoded = memchr::memmem::find(field.value, b"=?").is_some();
+        let name = String::from_utf8_lossy(field.name);
+        let folded = memchr::memchr(b'\n', field.value.trim_ascii_end()).is_some();
+        let unfolds = folded && session.unfolded.iter().any(|known| known.eq_ignore_ascii_case(&name));
+        if manner == Manner::Full || !(encoded || unfolds) {
             out.extend(field.raw.iter().copied().filter(|byte| *byte != b'\r'));
             if !out.ends_with(b"\n") {
                 out.push(b'\n');
@@ -79,7 +84,10 @@ pub fn render_header(session: &Session, block: &[u8], manner: Manner) -> Vec<u8>
         } else {
             out.extend_from_slice(field.name);
             out.extend_from_slice(b": ");
-            let text = super::summary::plain(session, charset::decode_words(&header::unfold(field.value)));
+            let mut text = super::summary::plain(session, charset::decode_words(&header::unfold(field.value)));
+            if unfolds {
+                text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            }
             out.extend_from_slice(text.as_bytes());
             out.push(b'\n');
         }
@@ -102,25 +110,24 @@ pub fn is_ignored(session: &Session, name: &[u8]) -> bool {
 
 /// The text: of a multipart its text parts, and a line for each other part.
 fn render_body(session: &Session, tree: &Part) -> Vec<u8> {
-    let quoted = is_quoted(session);
     if !session.variables.is_set("metamail") {
-        return unquote(tree.body.to_vec(), quoted);
+        return tree.body.to_vec();
     }
     if tree.parts.is_empty() {
-        return text_of(tree, tree.encoding != "base64" || tree.content_type.kind.starts_with("text/"), quoted);
+        return text_of(tree, tree.encoding != "base64" || tree.content_type.kind.starts_with("text/"));
     }
     let mut out = Vec::new();
-    parts_text(tree, "", quoted, &mut out);
+    parts_text(tree, "", &mut out);
     out
 }
 
-fn parts_text(part: &Part, number: &str, quoted: bool, out: &mut Vec<u8>) {
+fn parts_text(part: &Part, number: &str, out: &mut Vec<u8>) {
     let kind = part.content_type.kind.as_str();
     if kind == "multipart/alternative" {
         let plain = part.parts.iter().position(|one| one.content_type.kind == "text/plain");
         let best = plain.or_else(|| part.parts.len().checked_sub(1));
         if let Some(index) = best {
-            parts_text(&part.parts[index], &below(number, index), quoted, out);
+            parts_text(&part.parts[index], &below(number, index), out);
         }
         return;
     }
@@ -135,19 +142,19 @@ fn parts_text(part: &Part, number: &str, quoted: bool, out: &mut Vec<u8>) {
                 }
                 out.push(b'\n');
             }
-            parts_text(one, &below(number, index), quoted, out);
+            parts_text(one, &below(number, index), out);
         }
         return;
     }
     if kind.starts_with("text/") && !part.is_attachment() {
-        out.extend(text_of(part, true, quoted));
+        out.extend(text_of(part, true));
         if !out.is_empty() && !out.ends_with(b"\n") {
             out.push(b'\n');
         }
         return;
     }
     if kind == "message/delivery-status" {
-        out.extend(text_of(part, true, quoted));
+        out.extend(text_of(part, true));
         return;
     }
     let name = part.file_name().map(|name| format!(" {name}")).unwrap_or_default();
@@ -159,31 +166,17 @@ fn below(number: &str, index: usize) -> String {
 }
 
 /// A part's text. Bytes of an unlabelled or UTF-8 text stay as they are.
-fn text_of(part: &Part, readable: bool, quoted: bool) -> Vec<u8> {
+fn text_of(part: &Part, readable: bool) -> Vec<u8> {
     if !readable {
         return part.body.to_vec();
     }
     let html = part.content_type.kind == "text/html";
     let set = part.content_type.parameter("charset").unwrap_or("us-ascii").to_ascii_lowercase();
     if !html && ["us-ascii", "utf-8"].contains(&set.as_str()) {
-        let decoded = part.decoded();
-        return if part.encoding == "base64" || part.encoding == "quoted-printable" {
-            decoded
-        } else {
-            unquote(decoded, quoted)
-        };
+        return part.decoded();
     }
     let text = part.text();
-    if html { html_to_text(&text).into_bytes() } else { unquote(text.into_bytes(), quoted) }
-}
-
-/// Whether lines that begin with "From " have a ">" before them in this mailbox.
-fn is_quoted(session: &Session) -> bool {
-    session.open.as_ref().is_some_and(|open| open.mbox.quotes())
-}
-
-fn unquote(text: Vec<u8>, quoted: bool) -> Vec<u8> {
-    if quoted { quote::unquote(&text) } else { text }
+    if html { html_to_text(&text).into_bytes() } else { text.into_bytes() }
 }
 
 /// The part at the end of the path.
@@ -195,7 +188,7 @@ pub fn find<'t, 'm>(tree: &'t Part<'m>, path: &[usize]) -> Option<&'t Part<'m>> 
     Some(part)
 }
 
-/// Header block and body of a message.
+/// Header block and body of a message, the marks before "From " lines taken off.
 pub fn read(session: &Session, index: usize) -> Result<(Vec<u8>, Vec<u8>), Trouble> {
     let none = || session.trouble("No applicable messages", &[]);
     let open = session.open.as_ref().ok_or_else(none)?;
@@ -203,10 +196,10 @@ pub fn read(session: &Session, index: usize) -> Result<(Vec<u8>, Vec<u8>), Troub
     let block = open.mbox.header(message, usize::try_from(LIMIT).unwrap_or(usize::MAX))?;
     let mut body = Vec::new();
     open.mbox.body(message)?.take(LIMIT).read_to_end(&mut body)?;
-    Ok((block, body))
+    Ok((block, if message.quoted > 0 { quote::unquote(&body) } else { body }))
 }
 
-/// The message as it stands, header and body.
+/// The message as it was written, header and body.
 pub fn raw(session: &Session, index: usize) -> Result<Vec<u8>, Trouble> {
     let (mut block, body) = read(session, index)?;
     block.extend(body);

@@ -34,34 +34,52 @@ pub fn print(session: &mut Session, indices: &[usize]) -> Result<(), Trouble> {
     let Some(format) = session.variables.text("headline") else { return Ok(()) };
     let (format, unknown) = Format::parse(&format);
     for specifier in unknown {
-        session.complain(&format!("unknown format specifier: %{specifier}"));
+        let specifier = specifier.map(String::from).unwrap_or_default();
+        let say = session.texts.say("unknown format specifier: %{}", &[&specifier]);
+        session.complain(&say);
     }
     let columns = usize::try_from(session.variables.number("columns").unwrap_or(80)).unwrap_or(80);
-    if let Some(open) = &mut session.open {
-        open.current();
-    }
+    // No width at all is no limit.
+    let columns = if columns == 0 { usize::MAX } else { columns };
+    let current = session.open.as_ref().map_or(0, OpenBox::current);
     for &index in indices {
+        if !session.there(index)? {
+            continue;
+        }
         let Some(open) = session.open.as_ref() else { break };
-        let mut line = cut(&format.line(session, open, index, columns)?, columns.saturating_sub(2));
+        let mut line = cut(&format.line(session, open, Place { index, current }, columns)?, columns.saturating_sub(2));
         line.push('\n');
         session.screen.message(line.as_bytes())?;
     }
     Ok(())
 }
 
-/// The messages of the screenful that holds the current one.
+/// Lines of a screenful.
+pub fn height(session: &Session) -> usize {
+    usize::try_from(session.variables.number("screen").unwrap_or(22)).unwrap_or(22).max(1)
+}
+
+/// The messages of the screenful that holds the current one; the last one is full too.
 pub fn screenful(session: &Session) -> Vec<usize> {
     let Some(open) = &session.open else { return Vec::new() };
-    let height = usize::try_from(session.variables.number("screen").unwrap_or(22)).unwrap_or(22).max(1);
+    let height = height(session);
+    let current = open.current();
     let living: Vec<usize> = (0..open.count()).filter(|&index| !open.states[index].deleted).collect();
-    let at = living.iter().position(|&index| index >= open.cursor).unwrap_or(0);
-    let start = at / height * height;
-    living[start.min(living.len())..(start + height).min(living.len())].to_vec()
+    let at = living.partition_point(|&index| index < current);
+    let start = (at / height * height).min(living.len().saturating_sub(height));
+    living[start..(start + height).min(living.len())].to_vec()
 }
 
 /// A parsed headline.
 pub struct Format {
     pieces: Vec<Piece>,
+}
+
+/// Which message a line is about, and which one is current.
+#[derive(Clone, Copy)]
+struct Place {
+    index: usize,
+    current: usize,
 }
 
 enum Piece {
@@ -71,7 +89,7 @@ enum Piece {
 
 impl Format {
     /// The format, and the letters in it that mean nothing.
-    pub fn parse(text: &str) -> (Format, Vec<char>) {
+    pub fn parse(text: &str) -> (Format, Vec<Option<char>>) {
         let mut pieces = Vec::new();
         let mut unknown = Vec::new();
         let mut plain = String::new();
@@ -81,13 +99,16 @@ impl Format {
                 plain.push(character);
                 continue;
             }
-            let left = characters.next_if_eq(&'-').is_some();
+            let left = characters.next_if(|c| ['-', '+'].contains(c)) == Some('-');
             let mut digits = String::new();
             while let Some(digit) = characters.next_if(char::is_ascii_digit) {
                 digits.push(digit);
             }
             let width = digits.parse().ok().filter(|width| *width > 0 && *width < 1000);
-            let Some(letter) = characters.next() else { break };
+            let Some(letter) = characters.next() else {
+                unknown.push(None);
+                break;
+            };
             let mut format = None;
             if letter == 'D' && characters.next_if_eq(&'{').is_some() {
                 format = Some(characters.by_ref().take_while(|c| *c != '}').collect());
@@ -100,7 +121,7 @@ impl Format {
                     }
                     pieces.push(Piece::Field { letter, width, left, date: format });
                 }
-                other => unknown.push(other),
+                other => unknown.push(Some(other)),
             }
         }
         if !plain.is_empty() {
@@ -109,7 +130,8 @@ impl Format {
         (Format { pieces }, unknown)
     }
 
-    fn line(&self, session: &Session, open: &OpenBox, index: usize, columns: usize) -> Result<String, Trouble> {
+    fn line(&self, session: &Session, open: &OpenBox, place: Place, columns: usize) -> Result<String, Trouble> {
+        let Place { index, current } = place;
         let message = open.mbox.messages()[index];
         let block = open.mbox.header(&message, 64 * 1024)?;
         let mut out = String::new();
@@ -125,11 +147,12 @@ impl Format {
                         'a' => state_letter(open, index).to_string(),
                         'm' => (index + 1).to_string(),
                         'l' | 'L' => message.lines.to_string(),
-                        'o' => message.size().to_string(),
-                        '>' => if index == open.cursor { ">" } else { " " }.to_owned(),
-                        '<' => if index == open.cursor { "<" } else { " " }.to_owned(),
+                        'o' => message.written_size().to_string(),
+                        '>' => if index == current { ">" } else { " " }.to_owned(),
+                        '<' => if index == current { "<" } else { " " }.to_owned(),
                         'f' => plain(session, sender(session, open, index, &block)?),
                         's' => plain(session, subject(&block)),
+                        'S' if header::find(&block, "Subject").is_none() => String::new(),
                         'S' if width.is_none() => {
                             format!("\"{}\"", cut(&plain(session, subject(&block)), columns.saturating_sub(used + 4)))
                         }
@@ -180,8 +203,6 @@ fn state_letter(open: &OpenBox, index: usize) -> char {
         'P'
     } else if state.tagged {
         'T'
-    } else if state.unread {
-        'U'
     } else if state.shown {
         'R'
     } else if open.is_new(index) {
@@ -254,15 +275,15 @@ fn format_date(texts: Texts, time: &DateTime, format: &str) -> String {
 }
 
 fn width_of(text: &str) -> usize {
-    text.chars().map(|c| c.width().unwrap_or(0)).sum()
+    text.chars().map(|c| if c == '\t' { 1 } else { c.width().unwrap_or(0) }).sum()
 }
 
-/// At most `columns` wide; control characters are blanks: a summary is one line.
+/// At most `columns` wide, and one line.
 fn cut(text: &str, columns: usize) -> String {
     let mut out = String::new();
     let mut used = 0;
-    for character in text.chars().map(|c| if c == '\t' || c == '\n' || c == '\r' { ' ' } else { c }) {
-        let width = character.width().unwrap_or(0);
+    for character in text.chars().map(|c| if c == '\n' || c == '\r' { ' ' } else { c }) {
+        let width = if character == '\t' { 1 } else { character.width().unwrap_or(0) };
         if used + width > columns {
             break;
         }

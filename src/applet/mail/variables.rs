@@ -1,7 +1,7 @@
 //! mail's variables: the table of those it knows, and the values. Unknown ones are kept too: scripts of other mails
 //! set theirs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +98,7 @@ pub const KNOWN: &[Known] = &[
 /// The values.
 pub struct Variables {
     values: BTreeMap<String, Value>,
+    taken_back: BTreeSet<String>,
 }
 
 impl Variables {
@@ -139,11 +140,12 @@ impl Variables {
         for (name, number) in [("columns", columns), ("screen", screen), ("toplines", 5)] {
             values.insert(name.to_owned(), Value::Number(number));
         }
-        Variables { values }
+        Variables { values, taken_back: BTreeSet::new() }
     }
 
     pub fn is_set(&self, name: &str) -> bool {
-        self.values.contains_key(real_name(name))
+        // 0 is no.
+        self.values.get(real_name(name)).is_some_and(|value| *value != Value::Number(0))
     }
 
     pub fn text(&self, name: &str) -> Option<String> {
@@ -178,21 +180,52 @@ impl Variables {
         self.values.remove(real_name(name));
     }
 
-    /// One word of `set`: name, name=value, noname.
-    pub fn assign(&mut self, word: &str) {
-        match word.split_once('=') {
-            Some(("headline", "")) => {}
-            Some((name, value)) => {
-                let numeric =
-                    KNOWN.iter().any(|known| known.names.contains(&name) && known.kind.starts_with("numeric"));
-                let number = value.parse().ok().filter(|_| numeric);
-                self.set(name, number.map_or_else(|| Value::Text(value.to_owned()), Value::Number));
+    /// One word of `set`: name, name=value, noname. The error is a sentence and the name in it.
+    pub fn assign(&mut self, word: &str) -> Result<(), (&'static str, String)> {
+        if let Some(name) = word.strip_prefix("no").filter(|_| !word.contains('=') && known_as(word).is_none()) {
+            self.check(name, None)?;
+            if !name.is_empty() {
+                self.unset(name);
+                self.taken_back.insert(real_name(name).to_owned());
             }
-            None => match word.strip_prefix("no").filter(|rest| !rest.is_empty()) {
-                Some(name) if !KNOWN.iter().any(|known| known.names.contains(&word)) => self.unset(name),
-                _ => self.set(word, Value::Yes),
-            },
+            return Ok(());
         }
+        let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
+        let known = known_as(name);
+        // An empty value of a name that nobody knows is a number to the original.
+        let number =
+            value.and_then(|value| if value.is_empty() && known.is_none() { Some(0) } else { value.parse().ok() });
+        let value = match (value, number) {
+            (None, _) => Value::Yes,
+            (Some(_), Some(number)) if known.is_none_or(|known| known.kind != "string") => Value::Number(number),
+            (Some(text), _) => Value::Text(text.to_owned()),
+        };
+        self.check(name, Some(&value))?;
+        if !(name == "headline" && value == Value::Text(String::new())) && !name.is_empty() {
+            self.taken_back.remove(real_name(name));
+            self.set(name, value);
+        }
+        Ok(())
+    }
+
+    /// With `variable-strict`: only names that are known, only values of their kind.
+    fn check(&self, name: &str, value: Option<&Value>) -> Result<(), (&'static str, String)> {
+        if !self.is_set("variable-strict") {
+            return Ok(());
+        }
+        let Some(known) = known_as(name) else { return Err(("setting unknown variable {}", name.to_owned())) };
+        let fits = match value {
+            None => true,
+            Some(Value::Yes) => known.kind.contains("boolean"),
+            Some(Value::Number(_)) => known.kind.contains("numeric") || known.kind.contains("string"),
+            Some(Value::Text(_)) => known.kind.contains("string"),
+        };
+        if fits { Ok(()) } else { Err(("Wrong type for {}", name.to_owned())) }
+    }
+
+    /// Whether `set noNAME` said so.
+    pub fn was_taken_back(&self, name: &str) -> bool {
+        self.taken_back.contains(real_name(name))
     }
 
     /// The lines that `set` prints.
@@ -203,7 +236,7 @@ impl Variables {
                 Value::Yes => name.clone(),
                 Value::Number(number) => format!("{name}={number}"),
                 Value::Text(text) if name == "PID" => format!("{name}={text}"),
-                Value::Text(text) => format!("{name}=\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
+                Value::Text(text) => format!("{name}=\"{text}\""),
             })
             .collect()
     }
@@ -214,6 +247,10 @@ pub fn default_sendmail() -> &'static str {
     "sendmail:/usr/sbin/sendmail"
 }
 
+fn known_as(name: &str) -> Option<&'static Known> {
+    KNOWN.iter().find(|known| known.names.contains(&name))
+}
+
 fn real_name(name: &str) -> &str {
-    KNOWN.iter().find(|known| known.names.contains(&name)).map_or(name, |known| known.names[0])
+    known_as(name).map_or(name, |known| known.names[0])
 }

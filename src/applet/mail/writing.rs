@@ -9,15 +9,26 @@ use super::msglist::{self, Scope};
 use super::session::{Done, Next, Session, Trouble};
 use super::show;
 use crate::message::address::{self, Address};
-use crate::message::charset;
+use crate::message::{charset, date, header};
 
 pub fn mail(session: &mut Session, line: &Line) -> Done {
     let mut letter = Letter::default();
     letter.put("To", &super::compose::joined(session, &line.words)?);
+    if letter.header("To").is_none() && session.interactive() {
+        session.screen.flush()?;
+        if let super::input::Event::Line(line) = session.input.line("To: ", "", false)? {
+            letter.put("To", String::from_utf8_lossy(&line).trim());
+        }
+    }
     let had_recipients = letter.header("To").is_some();
     let outcome = compose_about(session, letter, None, true);
-    if !had_recipients && !matches!(outcome, Ok(Outcome::Sent)) {
+    if !had_recipients && !matches!(outcome, Ok(Outcome::Sent)) && !session.interactive() {
+        // A script that wrote to nobody goes no further.
+        if let Err(trouble) = outcome {
+            session.tell(trouble)?;
+        }
         session.exit = 1;
+        return Ok(Next::Exit);
     }
     outcome.map(|_| Next::Go)
 }
@@ -38,7 +49,7 @@ fn to_all(session: &mut Session, line: &Line) -> Done {
         return Err(session.trouble("Can't reply to multiple messages at once", &[]));
     };
     let block = header_block(session, *index)?;
-    let mut to = senders(session, &block);
+    let mut to = senders(session, *index, &block);
     to.extend(others(session, &block, "To"));
     // An answer to a letter of one's own goes to its recipients.
     if to.iter().any(|one| !session.is_own(one)) {
@@ -53,8 +64,11 @@ fn to_senders(session: &mut Session, line: &Line) -> Done {
     let first = header_block(session, chosen[0])?;
     let mut to = Vec::new();
     for &index in &chosen {
+        if !session.there(index)? {
+            continue;
+        }
         let block = header_block(session, index)?;
-        to.extend(senders(session, &block));
+        to.extend(senders(session, index, &block));
     }
     answer(session, chosen[0], &first, to, Vec::new())
 }
@@ -84,13 +98,21 @@ fn recorded(session: &mut Session, line: &Line, with: fn(&mut Session, &Line) ->
 }
 
 /// Whom an answer goes to: the first of the `sender` fields that is there.
-fn senders(session: &Session, block: &[u8]) -> Vec<Address> {
-    session
-        .sender_fields
-        .iter()
-        .find_map(|name| field(block, name))
-        .and_then(|value| address::parse(&value).ok())
-        .unwrap_or_default()
+fn senders(session: &Session, index: usize, block: &[u8]) -> Vec<Address> {
+    let named = session.sender_fields.iter().find_map(|name| field(block, name));
+    match named.and_then(|value| address::parse(&value).ok()) {
+        Some(all) => all,
+        None => envelope_sender(session, index),
+    }
+}
+
+fn envelope_line(session: &Session, index: usize) -> Vec<u8> {
+    let line = session.open.as_ref().and_then(|open| open.mbox.from_line(open.mbox.messages().get(index)?).ok());
+    line.unwrap_or_default()
+}
+
+fn envelope_sender(session: &Session, index: usize) -> Vec<Address> {
+    address::parse(&date::from_line_sender(&envelope_line(session, index))).unwrap_or_default()
 }
 
 /// The recipients of the message but oneself.
@@ -125,17 +147,23 @@ fn answer(session: &mut Session, index: usize, block: &[u8], to: Vec<Address>, c
     letter.put("To", &to);
     letter.put("Cc", &cc);
     let old = field(block, "Subject").unwrap_or_default();
+    let had_subject = header::find(block, "Subject").is_some();
     let prefix = session.variables.text("replyprefix").unwrap_or_default();
     let already = old.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("re:"));
-    letter.put("Subject", &if already { old } else { format!("{prefix}{old}") });
+    if had_subject {
+        letter.put("Subject", &if already { old } else { format!("{prefix}{old}") });
+    }
     for (name, value) in letter.headers().to_vec() {
-        let value = charset::decode_words(value.as_bytes());
+        // A person reads it; a program gets what will be sent.
+        let value = if session.screen.terminal { charset::decode_words(value.as_bytes()) } else { value };
         session.screen.message(format!("{name}: {value}\n").as_bytes())?;
     }
-    session.screen.line("")?;
-    if let Some(id) = field(block, "Message-Id") {
-        let date = field(block, "Date").unwrap_or_default();
-        letter.put_folded("In-Reply-To", &[&format!("Your message of {date}"), &id]);
+    session.screen.line(if had_subject { "" } else { "Subject: \n" })?;
+    let date = field(block, "Date").unwrap_or_else(|| date::from_line_rest(&envelope_line(session, index)));
+    let your = format!("Your message of {date}");
+    let id = field(block, "Message-Id");
+    letter.put_folded("In-Reply-To", &[Some(your.as_str()), id.as_deref()].into_iter().flatten().collect::<Vec<_>>());
+    if let Some(id) = id {
         let mut references = field(block, "References")
             .or_else(|| field(block, "In-Reply-To").filter(|value| value.starts_with('<')))
             .unwrap_or_default();

@@ -1,0 +1,102 @@
+//! A letter from the command line: its recipients from the operands or, with `-t`, from the header of its text.
+
+use super::compose::{self, Manner, Outcome};
+use super::letter::Letter;
+use super::session::{Session, Trouble};
+use super::wishes::Wishes;
+use crate::exit::Exit;
+use crate::message::{charset, header};
+
+/// A letter from the command line.
+pub fn send(session: &mut Session, mut letter: Letter, operands: &[String], wishes: &Wishes) -> Result<Exit, Trouble> {
+    if wishes.to {
+        let mut text = session.input.rest()?;
+        if session.variables.is_set("dot") {
+            compose::cut_at_dot(&mut text);
+        }
+        let start = text.iter().position(|&byte| byte != b'\n').unwrap_or(text.len());
+        text.drain(..start);
+        from_text(session, &mut letter, &text, start)?;
+        let manner = Manner { skip_empty: wishes.skip_empty, for_nobody: true, ..Manner::default() };
+        return finish(session, letter, manner, true);
+    }
+    for (name, value) in session.send_headers.clone() {
+        letter.put(&name, &value);
+    }
+    if !operands.is_empty() {
+        let mut lists = operands.to_vec();
+        lists.splice(0..0, letter.header("To").map(str::to_owned));
+        let to = compose::joined(session, &lists)?;
+        letter.put("To", &to);
+        // Named, and called nothing: that is no letter, and no failure.
+        if to.trim().is_empty() {
+            return Ok(Exit::OK);
+        }
+    }
+    if letter.header("To").is_none()
+        && letter.header("Cc").is_none()
+        && letter.header("Bcc").is_none()
+        && !session.interactive()
+    {
+        return Err(session.trouble("No recipients specified", &[]));
+    }
+    // A mistaken address is told before the text is written.
+    for name in ["To", "Cc", "Bcc"] {
+        if let Some(value) = letter.header(name).map(str::to_owned) {
+            compose::recipients(session, &value)?;
+        }
+    }
+    let manner = Manner { ask: true, whole_input: true, skip_empty: wishes.skip_empty, ..Manner::default() };
+    finish(session, letter, manner, false)
+}
+
+fn finish(session: &mut Session, letter: Letter, manner: Manner, complete: bool) -> Result<Exit, Trouble> {
+    let manner = if complete { Manner { whole_input: true, ask: false, ..manner } } else { manner };
+    match compose::compose(session, letter, manner)? {
+        Outcome::Sent => Ok(Exit::OK),
+        Outcome::Failed => Ok(Exit::FAIL),
+    }
+}
+
+/// `-t`: the header that begins the text is the letter's. `skipped` lines stood before it.
+fn from_text(session: &mut Session, letter: &mut Letter, text: &[u8], skipped: usize) -> Result<(), Trouble> {
+    let (block, body) = header::split(text);
+    let complete = block.ends_with(b"\n\n") || block == b"\n" || body.is_empty();
+    let first_bad = block.split(|&byte| byte == b'\n').position(|line| {
+        !line.is_empty()
+            && !line.starts_with(b" ")
+            && !line.starts_with(b"\t")
+            && header::fields(&[line, b"\n"].concat()).next().is_none()
+    });
+    if let Some(line) = first_bad.filter(|_| complete) {
+        let say = session.texts.say("{}: not a header line", &[&(line + 1 + skipped).to_string()]);
+        session.complain(&say);
+        return Err(session.trouble("Errors parsing message", &[]));
+    }
+    let own = letter.clone();
+    let mut merged = Letter::default();
+    for field in header::fields(block) {
+        let name = String::from_utf8_lossy(field.name).into_owned();
+        let folded = field.value.is_ascii() && memchr::memchr(b'\n', field.value.trim_ascii_end()).is_some();
+        let text = if folded { field.value.trim_ascii().to_vec() } else { header::unfold(field.value) };
+        let value = charset::decode(&text, None);
+        let list = ["To", "Cc", "Bcc"].iter().any(|known| known.eq_ignore_ascii_case(&name));
+        if list && let Some(old) = merged.header(&name) {
+            // One list of recipients, however many lines it came in.
+            let all = format!("{old},{value}");
+            merged.put(&name, &all);
+        } else if list || own.header(&name).is_none() {
+            merged.add_folded(&name, &value);
+        }
+    }
+    for (name, value) in own.headers().to_vec() {
+        merged.add(&name, &value);
+    }
+    merged.body = body.to_vec();
+    merged.attachments = own.attachments;
+    merged.content_type = own.content_type;
+    merged.encoding = own.encoding;
+    merged.mime = own.mime;
+    *letter = merged;
+    Ok(())
+}
