@@ -4,6 +4,7 @@
 //! Anybody else's lookups wait where they are.
 
 use super::open::{Opened, Table, TableError, Value};
+use super::trace;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -53,12 +54,16 @@ thread_local! {
 
 /// Runs `work` with the answers that are known. Err: what it waits for; what it came to is nothing.
 pub fn attempt<T>(answers: &mut Answers, work: impl FnOnce() -> T) -> Result<T, Question> {
+    let steps = trace::length();
     ASKING.set(Some(Asking { answers: std::mem::take(answers), question: None }));
     let done = work();
     let Some(asking) = ASKING.take() else { return Ok(done) };
     *answers = asking.answers;
     match asking.question {
-        Some(question) => Err(question),
+        Some(question) => {
+            trace::take_back(steps);
+            Err(question)
+        }
         None => Ok(done),
     }
 }
