@@ -225,3 +225,29 @@ fn a_configuration_that_cannot_be_read_is_an_error() {
     assert!(status == 2 || status == 1, "{status}");
     assert!(said.contains("main.cf, line 1: missing '=' after attribute name: \"no equals\""), "{said}");
 }
+
+/// Made by `openssl req -x509 -newkey ed25519 -nodes -days N -subj /CN=srv.example.org [-addext subjectAltName=...]`.
+const EXPIRED: &str = include_str!("data/conf/expired.pem");
+const FOR_ANOTHER: &str = include_str!("data/conf/for-another.pem");
+const WILDCARD: &str = include_str!("data/conf/wildcard.pem");
+
+#[test]
+fn certificates_that_nobody_believes() {
+    let of = |certificate: &str| {
+        let place = Place::new("smtpd_tls_cert_file = @/cert\nsmtpd_tls_key_file = @/cert\n", "", "");
+        place.write("cert", certificate);
+        let (_, found) = place.findings();
+        found.into_iter().map(|(lint, level, _, line, message)| (lint, level, line, message)).collect::<Vec<_>>()
+    };
+    let lints = |found: &[(String, String, u64, String)]| -> Vec<String> {
+        found.iter().map(|(lint, ..)| lint.clone()).collect()
+    };
+    let expired = of(EXPIRED);
+    assert_eq!(lints(&expired), ["certificate-expired"], "{expired:?}");
+    assert!(expired[0].1 == "error" && expired[0].2 == FIRST && expired[0].3.contains("expired"), "{expired:?}");
+    let another = of(FOR_ANOTHER);
+    assert_eq!(lints(&another), ["certificate-name"], "{another:?}");
+    assert!(another[0].3.contains("mail.example.net"), "{another:?}");
+    assert!(of(WILDCARD).is_empty(), "{:?}", of(WILDCARD));
+    assert_eq!(lints(&of("no certificate at all\n")), ["certificate-expired"]);
+}

@@ -8,6 +8,8 @@
 mod address_classes;
 /// Aliases: loops, missing members, commands.
 mod aliases;
+/// Certificates.
+mod certificates;
 /// Comments after values.
 mod comments;
 /// Old names, and those of a newer Postfix.
@@ -73,6 +75,8 @@ lints! {
     "alias-postmaster" aliases::postmaster;
     "alias-target" aliases::targets;
     "bad-value" values::check;
+    "certificate-expired" certificates::expired;
+    "certificate-name" certificates::name;
     "comment-in-value" comments::check;
     "defined-twice" names::twice;
     "deprecated-name" dated::old;

@@ -4,6 +4,7 @@
 
 use super::entries::Entries;
 use super::indexed::Stamp;
+use super::nearby::Nearby;
 use super::open::{Opened, Options, Table, TableError, Value};
 use crate::sys::files::reason;
 use std::fs::File;
@@ -37,6 +38,7 @@ struct State {
 /// An open file.
 struct Data {
     file: File,
+    nearby: Nearby,
     size: u64,
     /// Where each of the 256 tables begins, and how many slots it has.
     tables: Vec<(u32, u32)>,
@@ -47,7 +49,7 @@ impl Data {
         let mut header = [0u8; HEADER as usize];
         file.read_exact_at(&mut header, 0)?;
         let size = file.metadata()?.len();
-        Ok(Data { file, size, tables: header.chunks_exact(8).map(two).collect() })
+        Ok(Data { file, nearby: Nearby::default(), size, tables: header.chunks_exact(8).map(two).collect() })
     }
 }
 
@@ -78,8 +80,55 @@ fn two(bytes: &[u8]) -> (u32, u32) {
 
 /// The value of a key. A file whose numbers lead outside it ends in an error of reading.
 fn get(data: &Data, key: &[u8]) -> io::Result<Option<Value>> {
-    let hash = hash(key);
-    let Some(&(start, slots)) = data.tables.get((hash & 255) as usize) else { return Ok(None) };
+    let mut value = None;
+    records(data, hash(key), |record| {
+        value = record_value(data, u64::from(record), key)?;
+        Ok(value.is_none())
+    })?;
+    Ok(value)
+}
+
+/// The values of many keys: first where their records may be, then the records, both in the order of the file.
+fn get_many(data: &Data, keys: &[Vec<u8>]) -> io::Result<Vec<Option<Value>>> {
+    let mut order: Vec<(u32, u32, u32)> = Vec::with_capacity(keys.len());
+    for (at, key) in keys.iter().enumerate() {
+        let hash = hash(key);
+        let slots = data.tables.get((hash & 255) as usize).map_or(0, |&(_, slots)| slots);
+        order.push((hash & 255, (hash >> 8).checked_rem(slots).unwrap_or(0), at as u32));
+    }
+    order.sort_unstable();
+    // Record, turn among the records of its key, key.
+    let mut candidates: Vec<(u32, u32, u32)> = Vec::with_capacity(keys.len());
+    data.nearby.kept(|| {
+        order.iter().try_for_each(|&(_, _, at)| {
+            let mut turn = 0;
+            records(data, hash(&keys[at as usize]), |record| {
+                candidates.push((record, turn, at));
+                turn += 1;
+                // A key with this many others of its hash is hostile work, and asked for alone.
+                if turn < 16 { Ok(true) } else { Err(io::ErrorKind::InvalidData.into()) }
+            })
+        })
+    })?;
+    candidates.sort_unstable();
+    let mut found: Vec<Option<(u32, Value)>> = vec![None; keys.len()];
+    data.nearby.kept(|| {
+        candidates.iter().try_for_each(|&(record, turn, at)| {
+            let best = &mut found[at as usize];
+            if best.as_ref().is_none_or(|(earlier, _)| turn < *earlier)
+                && let Some(value) = record_value(data, u64::from(record), &keys[at as usize])?
+            {
+                *best = Some((turn, value));
+            }
+            Ok::<(), io::Error>(())
+        })
+    })?;
+    Ok(found.into_iter().map(|best| best.map(|(_, value)| value)).collect())
+}
+
+/// Calls `each` with the position of every record that has this hash, until it answers false.
+fn records(data: &Data, hash: u32, mut each: impl FnMut(u32) -> io::Result<bool>) -> io::Result<()> {
+    let Some(&(start, slots)) = data.tables.get((hash & 255) as usize) else { return Ok(()) };
     // A table cannot have more slots than the file has room for.
     let most = u64::from(slots).min(data.size / 8);
     let first = u64::from((hash >> 8).checked_rem(slots).unwrap_or(0));
@@ -91,27 +140,22 @@ fn get(data: &Data, key: &[u8]) -> io::Result<Option<Value>> {
         if !have.contains(&slot) {
             let count = (u64::from(slots) - slot).min(8);
             let bytes = &mut some[..8 * count as usize];
-            data.file.read_exact_at(bytes, u64::from(start) + slot * 8)?;
+            data.nearby.read_exact_at(&data.file, bytes, u64::from(start) + slot * 8)?;
             have = slot..slot + count;
         }
         let (found, record) = two(&some[8 * (slot - have.start) as usize..]);
-        if record == 0 {
-            return Ok(None);
-        }
-        if found == hash
-            && let Some(value) = record_value(data, u64::from(record), key)?
-        {
-            return Ok(Some(value));
+        if record == 0 || (found == hash && !each(record)?) {
+            break;
         }
     }
-    Ok(None)
+    Ok(())
 }
 
 /// The value of the record at a position, if it is the key's.
 fn record_value(data: &Data, record: u64, key: &[u8]) -> io::Result<Option<Value>> {
     let mut head = [0u8; 256];
     let here = data.size.saturating_sub(record).min(256) as usize;
-    data.file.read_exact_at(&mut head[..here], record)?;
+    data.nearby.read_exact_at(&data.file, &mut head[..here], record)?;
     let (key_length, value_length) = two(&head[..here]);
     if key_length as usize != key.len() {
         return Ok(None);
@@ -124,23 +168,61 @@ fn record_value(data: &Data, record: u64, key: &[u8]) -> io::Result<Option<Value
         Some(whole) => whole.to_vec(),
         None => {
             let mut whole = vec![0; length as usize];
-            data.file.read_exact_at(&mut whole, record + 8)?;
+            data.nearby.read_exact_at(&data.file, &mut whole, record + 8)?;
             whole
         }
     };
     Ok(whole.starts_with(key).then(|| whole.split_off(key.len())))
 }
 
-impl Table for Cdb {
-    fn lookup(&self, key: &[u8]) -> Result<Option<Value>, TableError> {
-        let mut key = self.options.folded(key);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+impl Cdb {
+    fn refresh(&self, state: &mut State) -> Result<(), TableError> {
         if self.options.reopen
             && let Ok(data) = std::fs::metadata(&self.path)
             && Stamp::of(&data) != state.stamp
         {
             *state = load(&self.table, &self.path, &self.options)?;
         }
+        Ok(())
+    }
+}
+
+impl Table for Cdb {
+    fn lookup_many(&self, keys: &[&[u8]]) -> Vec<Result<Option<Value>, TableError>> {
+        // One by one until it is known which form the keys of the file have.
+        let mut answers = Vec::with_capacity(keys.len());
+        let decided = |state: &State| state.with_nul != state.without_nul;
+        while answers.len() < keys.len() && !decided(&self.state.lock().unwrap_or_else(PoisonError::into_inner)) {
+            answers.push(self.lookup(keys[answers.len()]));
+        }
+        let rest = &keys[answers.len()..];
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = self.refresh(&mut state) {
+            answers.extend(rest.iter().map(|_| Err(error.clone())));
+            return answers;
+        }
+        let form = |key: &&[u8]| {
+            let mut key = self.options.folded(key);
+            if state.with_nul {
+                key.push(0);
+            }
+            key
+        };
+        let formed: Vec<Vec<u8>> = rest.iter().map(form).collect();
+        let found = if decided(&state) { get_many(&state.data, &formed).ok() } else { None };
+        drop(state);
+        match found {
+            Some(found) => answers.extend(found.into_iter().map(|value| Ok(value.map(super::indexed::text)))),
+            // A damaged file: which keys can be answered?
+            None => answers.extend(rest.iter().map(|key| self.lookup(key))),
+        }
+        answers
+    }
+
+    fn lookup(&self, key: &[u8]) -> Result<Option<Value>, TableError> {
+        let mut key = self.options.folded(key);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.refresh(&mut state)?;
         let failed = |error: io::Error| {
             TableError::new(&self.table, format!("error reading {}: {}", self.path.display(), reason(&error)))
         };
@@ -221,10 +303,14 @@ mod tests {
             assert_eq!(found, Some(format!("v{number}").into_bytes()));
         }
         assert_eq!(get(&data, b"k2000").unwrap(), None);
+        let keys: Vec<Vec<u8>> = (0..3000u32).map(|number| format!("k{}", number * 7 % 3000).into_bytes()).collect();
+        let alone: Vec<_> = keys.iter().map(|key| get(&data, key).unwrap()).collect();
+        assert_eq!(get_many(&data, &keys).unwrap(), alone);
         for seed in 0..200u64 {
             data.file.write_all_at(&[(seed * 7 + 255) as u8; 3], seed.wrapping_mul(7919) % data.size).unwrap();
             data = Data::open(data.file).unwrap();
             let _ = get(&data, b"k77");
+            let _ = get_many(&data, &[b"k77".to_vec(), b"k1999".to_vec()]);
         }
     }
 }

@@ -17,11 +17,19 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What a file of keys and values can do; errors say what is wrong with the file.
 pub(super) trait Keyed: Send {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, String>;
+    /// The values of many keys.
+    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, String> {
+        keys.iter().map(|key| self.get(key)).collect()
+    }
     /// Calls `each` with every key and value until it answers false.
     fn each(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), String>;
 }
 
 impl Keyed for Db {
+    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, String> {
+        Db::get_many(self, keys).map_err(|fault| fault.to_string())
+    }
+
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, String> {
         Db::get(self, key).map_err(|fault| fault.to_string())
     }
@@ -168,6 +176,41 @@ impl Table for Indexed {
             return Ok(Some(text(value)));
         }
         Ok(None)
+    }
+
+    fn lookup_many(&self, keys: &[&[u8]]) -> Vec<Result<Option<Value>, TableError>> {
+        let mut answers = Vec::with_capacity(keys.len());
+        // One by one until it is known which form the keys of the file have.
+        let decided = |state: &State| state.with_nul != state.without_nul;
+        while answers.len() < keys.len() && !decided(&self.state.lock().unwrap_or_else(PoisonError::into_inner)) {
+            answers.push(self.lookup(keys[answers.len()]));
+        }
+        let rest = &keys[answers.len()..];
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = self.refresh(&mut state) {
+            answers.extend(rest.iter().map(|_| Err(error.clone())));
+            return answers;
+        }
+        let form = |key: &&[u8]| {
+            let mut key = self.options.folded(key);
+            if state.with_nul {
+                key.push(0);
+            }
+            key
+        };
+        let found = if decided(&state) {
+            let formed: Vec<Vec<u8>> = rest.iter().map(form).collect();
+            state.db.get_many(&formed).ok()
+        } else {
+            None
+        };
+        drop(state);
+        match found {
+            Some(found) => answers.extend(found.into_iter().map(|value| Ok(value.map(text)))),
+            // A damaged file: which keys can be answered?
+            None => answers.extend(rest.iter().map(|key| self.lookup(key))),
+        }
+        answers
     }
 
     fn entries(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), TableError> {

@@ -18,6 +18,8 @@ pub mod files_as_values;
 pub mod fixed;
 /// hash:, btree: and lmdb: as tables.
 pub mod indexed;
+/// Lookups that wait for a server, off the thread that needs them.
+pub mod later;
 /// ldap: directories.
 #[cfg(feature = "netdb")]
 pub mod ldap;
@@ -37,6 +39,8 @@ pub mod mysql;
 /// The option files of MySQL's clients.
 #[cfg(feature = "netdb")]
 pub mod mysql_options;
+/// Blocks of a file that were read last.
+pub mod nearby;
 /// The trait, the types, opening.
 pub mod open;
 /// What regexp and pcre tables share.

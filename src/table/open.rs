@@ -35,6 +35,11 @@ pub trait Table: Send + Sync {
     /// The value of a key; None when the table has no such key.
     fn lookup(&self, key: &[u8]) -> Result<Option<Value>, TableError>;
 
+    /// The values of many keys, which a table on disk looks for in its own order.
+    fn lookup_many(&self, keys: &[&[u8]]) -> Vec<Result<Option<Value>, TableError>> {
+        keys.iter().map(|key| self.lookup(key)).collect()
+    }
+
     /// Calls `each` with every key and value, in the table's own order, until it answers false.
     fn entries(&self, _each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), TableError> {
         Err(TableError::new("", "the table cannot be listed"))
@@ -263,7 +268,10 @@ pub fn open(spec: &str, options: &Options) -> Result<Opened, TableError> {
     };
     let row = find_in(options.types, kind)
         .ok_or_else(|| TableError::new(spec, format!("unsupported dictionary type: {kind}")))?;
-    let table = (row.open)(kind, name, options)?;
+    let mut table = (row.open)(kind, name, options)?;
+    if table.is_remote() {
+        table = Box::new(super::later::Later::new(table));
+    }
     if !options.utf8 {
         return Ok(table);
     }
@@ -296,6 +304,23 @@ fn questioned(bytes: &[u8]) -> String {
     text
 }
 
+impl Utf8 {
+    /// An answer that is text.
+    fn checked(&self, key: &[u8], found: Result<Option<Value>, TableError>) -> Result<Option<Value>, TableError> {
+        let found = found?;
+        if let Some(value) = &found
+            && std::str::from_utf8(value).is_err()
+        {
+            if let Some(warn) = &self.warn {
+                let (table, key, value) = (&self.shown, questioned(key), questioned(value));
+                warn(&format!("{table}: key \"{key}\": non-UTF-8 value \"{value}\": {MALFORMED}"));
+            }
+            return Err(TableError::new(&self.shown, ""));
+        }
+        Ok(found)
+    }
+}
+
 impl Table for Utf8 {
     fn lookup(&self, key: &[u8]) -> Result<Option<Value>, TableError> {
         if std::str::from_utf8(key).is_err() {
@@ -313,17 +338,15 @@ impl Table for Utf8 {
             };
             super::trace::Step::Lookup { table: self.shown.clone(), key: text(key), value, error }
         });
-        let found = found?;
-        if let Some(value) = &found
-            && std::str::from_utf8(value).is_err()
-        {
-            if let Some(warn) = &self.warn {
-                let (table, key, value) = (&self.shown, questioned(key), questioned(value));
-                warn(&format!("{table}: key \"{key}\": non-UTF-8 value \"{value}\": {MALFORMED}"));
-            }
-            return Err(TableError::new(&self.shown, ""));
+        self.checked(key, found)
+    }
+
+    fn lookup_many(&self, keys: &[&[u8]]) -> Vec<Result<Option<Value>, TableError>> {
+        if keys.iter().all(|key| std::str::from_utf8(key).is_ok()) {
+            let found = self.table.lookup_many(keys);
+            return keys.iter().zip(found).map(|(key, found)| self.checked(key, found)).collect();
         }
-        Ok(found)
+        keys.iter().map(|key| self.lookup(key)).collect()
     }
 
     fn entries(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), TableError> {

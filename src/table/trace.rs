@@ -37,6 +37,20 @@ pub fn step(make: impl FnOnce() -> Step) {
     });
 }
 
+/// How many steps there are.
+pub fn length() -> usize {
+    STEPS.with_borrow(|steps| steps.as_ref().map_or(0, Vec::len))
+}
+
+/// Takes back the steps after the first `length`: what they were part of is done again.
+pub fn take_back(length: usize) {
+    STEPS.with_borrow_mut(|steps| {
+        if let Some(steps) = steps {
+            steps.truncate(length);
+        }
+    });
+}
+
 /// Runs something and gives the steps that it took, on this thread.
 pub fn record<T>(work: impl FnOnce() -> T) -> (T, Vec<Step>) {
     STEPS.with_borrow_mut(|steps| *steps = Some(Vec::new()));

@@ -26,20 +26,38 @@ impl<C: 'static> Worker<C> {
 
     /// Has the thread do something with the client, which is bound to end in its own time. None: it came to nothing.
     pub fn ask<T: Send + 'static>(&self, work: impl FnOnce(&mut C) -> T + Send + 'static) -> Option<T> {
-        let (answer, answered) = mpsc::channel();
-        let mut job: Job<C> = Box::new(move |client| {
-            // Nobody waits any more: nothing to say.
-            let _ = answer.send(work(client));
-        });
+        // Still there when a thread that was ending threw the job away unread.
+        let slot = Arc::new(Mutex::new(Some(work)));
+        let take = |slot: &Mutex<Option<_>>| slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        for _ in 0..2 {
+            let (answer, answered) = mpsc::channel();
+            let shared = Arc::clone(&slot);
+            let job: Job<C> = Box::new(move |client| {
+                if let Some(work) = take(&shared) {
+                    // Nobody waits any more: nothing to say.
+                    let _ = answer.send(work(client));
+                }
+            });
+            self.send(job)?;
+            if let Ok(done) = answered.recv() {
+                return Some(done);
+            }
+            if slot.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+                return None;
+            }
+            *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        None
+    }
+
+    /// To the thread, which is begun when there is none; None: it cannot be begun.
+    fn send(&self, mut job: Job<C>) -> Option<()> {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((process, jobs)) = &*thread
             && *process == std::process::id()
         {
             match jobs.send(job) {
-                Ok(()) => {
-                    drop(thread);
-                    return answered.recv().ok();
-                }
+                Ok(()) => return Some(()),
                 // It had ended.
                 Err(mpsc::SendError(back)) => job = back,
             }
@@ -60,8 +78,7 @@ impl<C: 'static> Worker<C> {
             .ok()?;
         jobs.send(job).ok()?;
         *thread = Some((std::process::id(), jobs));
-        drop(thread);
-        answered.recv().ok()
+        Some(())
     }
 }
 

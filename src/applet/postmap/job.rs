@@ -12,7 +12,7 @@ use crate::table::source::Lines;
 use crate::table::{self, Options, Table, TableError, files_as_values};
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufRead, BufReader, BufWriter, IsTerminal, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -276,8 +276,18 @@ fn open(job: &Job, kind: &str, name: &str) -> Result<Box<dyn Table + Send + Sync
     Ok(table::open(&spec, &job.options)?)
 }
 
-/// One answer, with the reference's warning about an empty one; -F values are given as the files were.
+/// One answer.
 fn ask(job: &Job, table: &dyn Table, spec: &str, key: &[u8]) -> Result<Option<Vec<u8>>, End> {
+    answer(job, spec, key, table.lookup(key))
+}
+
+/// An answer as it is printed, with the reference's warning about an empty one; -F values are given as the files were.
+fn answer(
+    job: &Job,
+    spec: &str,
+    key: &[u8],
+    found: Result<Option<Vec<u8>>, TableError>,
+) -> Result<Option<Vec<u8>>, End> {
     let failed = |error: TableError| {
         // A table in a table fails in the name of the outer one.
         // A driver that dies where it stands says so in the name of its own function.
@@ -290,7 +300,7 @@ fn ask(job: &Job, table: &dyn Table, spec: &str, key: &[u8]) -> Result<Option<Ve
         let reason = error.reason.rsplit(": query error: ").next().unwrap_or_default();
         End::Fatal(format!("table {spec}: query error: {reason}"))
     };
-    let Some(value) = table.lookup(key).map_err(failed)? else { return Ok(None) };
+    let Some(value) = found.map_err(failed)? else { return Ok(None) };
     if value.is_empty() {
         let key = String::from_utf8_lossy(key);
         job.options.warn(format_args!("table {spec}: key {key}: empty string result is not allowed"));
@@ -343,13 +353,83 @@ fn query_input(job: &Job, tables: &[(String, String)]) -> Result<Exit, End> {
     if job.keys.body || job.keys.headers {
         message_keys::each(&mut input, job.keys, MAX_KEY, &mut each)?;
     } else {
-        let mut key = Vec::new();
-        while next_line(&mut input, &mut key)? {
-            each(&key)?;
+        // Many keys at a time, which a table on disk finds in its own order; one at a time for who types them.
+        let most = if std::io::stdin().is_terminal() { 1 } else { BATCH };
+        let mut keys = Batch::default();
+        while keys.fill(&mut input, most)? {
+            many(job, &opened, &keys.each(), &mut |key, value| {
+                any = true;
+                pair(job, &mut out, key, value)
+            })?;
         }
     }
     out.flush()?;
     Ok(if any { Exit::OK } else { Exit::FAIL })
+}
+
+/// Bytes of keys that are looked up together.
+const BATCH: usize = 384 << 10;
+
+/// Keys one behind the other.
+#[derive(Default)]
+struct Batch {
+    text: Vec<u8>,
+    ends: Vec<usize>,
+    line: Vec<u8>,
+}
+
+impl Batch {
+    /// Reads keys anew, until there are `most` bytes of them; false when there is none.
+    fn fill(&mut self, input: &mut impl BufRead, most: usize) -> Result<bool, End> {
+        self.text.clear();
+        self.ends.clear();
+        while (self.text.len() < most && self.ends.len() < most) && next_line(input, &mut self.line)? {
+            self.text.extend_from_slice(&self.line);
+            self.ends.push(self.text.len());
+            if most == 1 {
+                break;
+            }
+        }
+        Ok(!self.ends.is_empty())
+    }
+
+    fn each(&self) -> Vec<&[u8]> {
+        let mut start = 0;
+        let next = |end: &usize| {
+            let key = self.text.get(start..*end).unwrap_or_default();
+            start = *end;
+            key
+        };
+        self.ends.iter().map(next).collect()
+    }
+}
+
+/// An open table, and how it is called.
+type Named = (String, Box<dyn Table + Send + Sync>);
+
+/// What is done with a key and its value.
+type Found<'a> = dyn FnMut(&[u8], &[u8]) -> std::io::Result<()> + 'a;
+
+/// Each key's value in the first table that has it, in the order of the keys; nothing after one that fails.
+fn many(job: &Job, tables: &[Named], keys: &[&[u8]], found: &mut Found<'_>) -> Result<(), End> {
+    let [(spec, table)] = tables else {
+        // Which table is asked hangs on the answer of the one before.
+        for key in keys {
+            for (spec, table) in tables {
+                if let Some(value) = ask(job, table.as_ref(), spec, key)? {
+                    found(key, &value)?;
+                    break;
+                }
+            }
+        }
+        return Ok(());
+    };
+    for (key, value) in keys.iter().zip(table.lookup_many(keys)) {
+        if let Some(value) = answer(job, spec, key, value)? {
+            found(key, &value)?;
+        }
+    }
+    Ok(())
 }
 
 /// Reads a line without its end; false at the end of the input.

@@ -243,7 +243,7 @@ impl<S: Duplex> Session<S> {
             Some(found) => Ok(Path { address: found, written: address, parameters: Vec::new() }),
             None => Err(PathError::Address(address.to_owned())),
         };
-        let path = match self.recipient_path(path, "VRFY") {
+        let path = match self.recipient_path(path, "VRFY").await {
             Ok(path) => path,
             Err(reply) => return self.error(Verb::Vrfy, &reply).await,
         };

@@ -62,7 +62,7 @@ impl<S: Duplex> Session<S> {
         let mut check = self.new_check("MAIL", None);
         let mut status = check.stage(&settings.restrictions.sender, Subject::Sender).await;
         if settings.reject_unlisted_sender && status != Status::Reject {
-            status = check.unlisted_sender().unwrap_or(Status::Reject);
+            status = check.unlisted_sender().await.unwrap_or(Status::Reject);
         }
         let deferral = check.defer_if_permit.take();
         let sender_checked = check.sender_checked;
@@ -156,7 +156,7 @@ pub(super) async fn recipient_lists(check: &mut Check<'_>, settings: &super::set
             if subject == Subject::Sender
                 && settings.reject_unlisted_sender
                 && !check.effects.discard
-                && check.unlisted_sender().unwrap_or(Status::Reject) == Status::Reject
+                && check.unlisted_sender().await.unwrap_or(Status::Reject) == Status::Reject
             {
                 return Status::Reject;
             }
@@ -171,7 +171,7 @@ pub(super) async fn recipient_lists(check: &mut Check<'_>, settings: &super::set
         }
     }
     if settings.reject_unlisted_recipient && !check.effects.discard {
-        return check.unlisted_recipient().unwrap_or(Status::Reject);
+        return check.unlisted_recipient().await.unwrap_or(Status::Reject);
     }
     Status::Dunno
 }

@@ -16,6 +16,8 @@ pub mod dry;
 mod footer;
 /// Which lists are asked when.
 mod gate;
+/// Lookups that may wait for a server.
+mod patience;
 /// The client.
 mod peer;
 /// Who a proxy says the client is.

@@ -2,6 +2,7 @@
 
 use super::access::{Deferral, Effects};
 use super::anvil;
+use super::patience::patiently;
 use super::session::{Next, Session};
 use super::stream::Duplex;
 use crate::cleanup::envelope::Named;
@@ -76,7 +77,7 @@ impl<S: Duplex> Session<S> {
             let reply = format!("450 4.7.1 Error: too much mail from {}", self.peer.address);
             return self.error(verb, &reply).await;
         }
-        let path = match self.valid_path(path, "MAIL") {
+        let path = match self.valid_path(path, "MAIL").await {
             Ok(Some(path)) => path,
             Ok(None) => return self.error(verb, "501 5.1.7 Bad sender address syntax").await,
             Err(reply) => return self.error(verb, &reply).await,
@@ -212,7 +213,7 @@ impl<S: Duplex> Session<S> {
         if self.is_over(anvil::Event::Recipient, settings.limits.recipient_rate, "Recipient address") {
             return Err((format!("450 4.7.1 Error: too many recipients from {}", self.peer.address), true));
         }
-        let path = self.recipient_path(path, "RCPT").map_err(|reply| (reply, true))?;
+        let path = self.recipient_path(path, "RCPT").await.map_err(|reply| (reply, true))?;
         let named = self.recipient_parameters(&path).map_err(|reply| (reply, true))?;
         if !path.address.is_ascii() && settings.utf8 && settings.strict_utf8 && !self.transaction.utf8 {
             return Err(fault("553 5.6.7 Must declare SMTPUTF8 to send unicode address"));
@@ -287,7 +288,11 @@ impl<S: Duplex> Session<S> {
 
     /// The path of MAIL or RCPT, if mail could be for it; None, with a warning, if not. The error is the reply where a
     /// table did not tell.
-    fn valid_path<'r>(&self, path: Result<Path<'r>, PathError>, command: &str) -> Result<Option<Path<'r>>, String> {
+    async fn valid_path<'r>(
+        &self,
+        path: Result<Path<'r>, PathError>,
+        command: &str,
+    ) -> Result<Option<Path<'r>>, String> {
         let path = match path {
             Ok(path) => path,
             Err(PathError::Address(written)) => {
@@ -301,7 +306,8 @@ impl<S: Duplex> Session<S> {
         if path.address.is_empty() || self.peer.is_user {
             return Ok(Some(path));
         }
-        match router.resolve(&router.rewriter.rewrite(&path.address)) {
+        let complete = router.rewriter.rewrite(&path.address);
+        match patiently(|| router.resolve(&complete)).await {
             Ok(resolution) if resolution.malformed => {
                 self.warn_of_address(command, path.written);
                 Ok(None)
@@ -315,8 +321,12 @@ impl<S: Duplex> Session<S> {
     }
 
     /// [`Session::valid_path`] of somebody who can get mail: not the null address.
-    pub fn recipient_path<'r>(&self, path: Result<Path<'r>, PathError>, command: &str) -> Result<Path<'r>, String> {
-        let path = self.valid_path(path, command)?;
+    pub async fn recipient_path<'r>(
+        &self,
+        path: Result<Path<'r>, PathError>,
+        command: &str,
+    ) -> Result<Path<'r>, String> {
+        let path = self.valid_path(path, command).await?;
         if let Some(null) = path.as_ref().filter(|path| path.address.is_empty()) {
             self.warn_of_address(command, null.written);
         }

@@ -3,6 +3,7 @@
 use super::file::{BTREE_INTERNAL, BTREE_LEAF, Db, Fault, Page, u16_at, u32_at};
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 const KEYDATA: u8 = 1;
 const OVERFLOW_ITEM: u8 = 3;
@@ -36,7 +37,7 @@ pub fn get(db: &Db, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
 
 pub fn each(db: &Db, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), Fault> {
     let mut budget = db.budget();
-    let mut page = leaf(db, None, &mut budget)?;
+    let mut page = Arc::unwrap_or_clone(leaf(db, None, &mut budget)?);
     let mut steps = db.pages;
     loop {
         let entries = page.entries()?;
@@ -62,12 +63,11 @@ pub fn each(db: &Db, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), F
 }
 
 /// The leaf where `key` stands or would stand; the first leaf without a key.
-fn leaf(db: &Db, key: Option<&[u8]>, budget: &mut u64) -> Result<Page, Fault> {
-    let mut page = Page::default();
+fn leaf(db: &Db, key: Option<&[u8]>, budget: &mut u64) -> Result<Arc<Page>, Fault> {
     let mut number = db.root;
     let mut above = u8::MAX;
     loop {
-        db.read(number, &mut page)?;
+        let page = db.page(number)?;
         // Levels fall towards the leaves, so the way down ends.
         if page.level() >= above {
             return Err(Fault::Damaged("page of a wrong level"));

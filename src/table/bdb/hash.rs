@@ -25,15 +25,28 @@ fn bucket_page(db: &Db, bucket: u32) -> Result<u32, Fault> {
     }
 }
 
+/// The bucket of a key.
+pub fn bucket(db: &Db, key: &[u8]) -> u32 {
+    let bucket = hash(key) & db.high_mask;
+    if bucket > db.max_bucket { bucket & db.low_mask } else { bucket }
+}
+
 pub fn get(db: &Db, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
-    let hash = hash(key);
-    let mut bucket = hash & db.high_mask;
-    if bucket > db.max_bucket {
-        bucket &= db.low_mask;
-    }
+    let bucket = bucket(db, key);
     let mut found = None;
     let mut steps = db.pages;
     let mut budget = db.budget();
+    // Most buckets are one page of short items in order.
+    let first = db.page(bucket_page(db, bucket)?)?;
+    if first.kind() == HASH
+        && first.next() == 0
+        && let Some(at) = search(&first, key)?
+    {
+        return Ok(match at {
+            Some(at) => Some(item(&first, at + 1)?.load(db, &mut budget)?.into_owned()),
+            None => None,
+        });
+    }
     chain(db, bucket, &mut steps, &mut |page, at| {
         let item = item(page, at)?;
         let equal = match item {
@@ -65,6 +78,26 @@ pub fn each(db: &Db, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), F
     Ok(())
 }
 
+/// Where a key stands among the sorted pairs of a page: Some(None) when it does not. None: it cannot be told from the
+/// page alone, since a long key is met.
+fn search(page: &Page, key: &[u8]) -> Result<Option<Option<usize>>, Fault> {
+    let entries = page.entries()?;
+    if !entries.is_multiple_of(2) {
+        return Err(Fault::Damaged("key without value"));
+    }
+    let (mut low, mut high) = (0, entries / 2);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let Item::Here(bytes) = item(page, 2 * middle)? else { return Ok(None) };
+        match bytes.cmp(key) {
+            std::cmp::Ordering::Less => low = middle + 1,
+            std::cmp::Ordering::Equal => return Ok(Some(Some(2 * middle))),
+            std::cmp::Ordering::Greater => high = middle,
+        }
+    }
+    Ok(Some(None))
+}
+
 /// Goes through the pairs of a bucket; `pair` gets the page and the position of the key and says whether to go on.
 /// False when it ended early. `steps` bounds the pages, so that a chain in a circle ends.
 fn chain(
@@ -73,11 +106,10 @@ fn chain(
     steps: &mut u32,
     pair: &mut dyn FnMut(&Page, usize) -> Result<bool, Fault>,
 ) -> Result<bool, Fault> {
-    let mut page = Page::default();
     let mut number = bucket_page(db, bucket)?;
     while number != 0 {
         *steps = steps.checked_sub(1).ok_or(Fault::Damaged("bucket chain in a circle"))?;
-        db.read(number, &mut page)?;
+        let page = db.page(number)?;
         match page.kind() {
             HASH | HASH_UNSORTED => {}
             // A page of zeros, see Db::read.

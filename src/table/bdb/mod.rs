@@ -68,6 +68,10 @@ mod tests {
                     let answer = db.get(key).unwrap();
                     prop_assert_eq!(answer.as_ref(), Some(value));
                 }
+                let mut keys: Vec<Vec<u8>> = entries.keys().rev().cloned().collect();
+                keys.insert(keys.len() / 2, b"no such key".to_vec());
+                let alone: Vec<_> = keys.iter().map(|key| db.get(key).unwrap()).collect();
+                prop_assert_eq!(db.get_many(&keys).unwrap(), alone);
                 prop_assert_eq!(db.get(b"no such key").unwrap(), entries.get(&b"no such key"[..]).cloned());
             }
         }

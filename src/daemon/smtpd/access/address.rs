@@ -2,6 +2,7 @@
 
 use super::check::{Check, Status, Step};
 use super::restriction::Plain;
+use crate::daemon::smtpd::patience::patiently;
 use crate::daemon::smtpd::recipient;
 use crate::dns::Answer;
 use crate::message::{envelope, host};
@@ -14,11 +15,11 @@ impl Check<'_> {
         let sender = self.sender.filter(|sender| !sender.is_empty()).map(str::to_owned);
         Ok(match (plain, recipient, sender) {
             (Plain::PermitAuthDestination, Some(recipient), _) => {
-                let resolution = self.resolve(&recipient)?;
+                let resolution = self.resolve(&recipient).await?;
                 self.permit_if(is_authorized(&resolution, settings.untrusted_routing))
             }
             (Plain::UnauthDestination | Plain::DeferUnauthDestination, Some(recipient), _) => {
-                let resolution = self.resolve(&recipient)?;
+                let resolution = self.resolve(&recipient).await?;
                 if is_authorized(&resolution, settings.untrusted_routing) {
                     return Ok(Status::Dunno);
                 }
@@ -40,8 +41,8 @@ impl Check<'_> {
             (Plain::UnknownRecipient, Some(recipient), _) => {
                 self.unknown_domain(&recipient, "Recipient address").await?
             }
-            (Plain::UnlistedRecipient, Some(_), _) => self.unlisted_recipient()?,
-            (Plain::UnlistedSender, _, Some(_)) => self.unlisted_sender()?,
+            (Plain::UnlistedRecipient, Some(_), _) => self.unlisted_recipient().await?,
+            (Plain::UnlistedSender, _, Some(_)) => self.unlisted_sender().await?,
             (Plain::MultiRecipientBounce, recipient, None) if self.sender == Some("") => {
                 // At RCPT the recipient at hand comes on top of those before.
                 let most = usize::from(self.stage != "RCPT");
@@ -63,7 +64,7 @@ impl Check<'_> {
                 | Plain::KnownLoginMismatch,
                 _,
                 sender,
-            ) => self.login_mismatch(plain, sender.as_deref())?,
+            ) => self.login_mismatch(plain, sender.as_deref()).await?,
             (Plain::UnverifiedSender, _, Some(sender)) => self.unverified(&sender, "Sender address"),
             (Plain::UnverifiedRecipient, Some(recipient), _) => self.unverified(&recipient, "Recipient address"),
             _ => Status::Dunno,
@@ -84,7 +85,7 @@ impl Check<'_> {
     }
 
     async fn unknown_domain(&mut self, address: &str, class: &str) -> Step {
-        let resolution = self.resolve(address)?;
+        let resolution = self.resolve(address).await?;
         let domain = envelope::domain(&resolution.recipient).to_owned();
         let ours = matches!(resolution.class, Class::Local | Class::VirtualAlias | Class::VirtualMailbox);
         if ours || domain.is_empty() || (domain.starts_with('[') && domain.ends_with(']')) {
@@ -113,25 +114,26 @@ impl Check<'_> {
         })
     }
 
-    pub fn unlisted_recipient(&mut self) -> Step {
+    pub async fn unlisted_recipient(&mut self) -> Step {
         let Some(named) = self.recipient else { return Ok(Status::Dunno) };
         if std::mem::replace(&mut self.recipient_checked, true) {
             return Ok(Status::Dunno);
         }
-        self.unlisted(named, "Recipient address")
+        self.unlisted(named, "Recipient address").await
     }
 
-    pub fn unlisted_sender(&mut self) -> Step {
+    pub async fn unlisted_sender(&mut self) -> Step {
         let Some(named) = self.sender.filter(|sender| !sender.is_empty()) else { return Ok(Status::Dunno) };
         if std::mem::replace(&mut self.sender_checked, true) {
             return Ok(Status::Dunno);
         }
-        self.unlisted(named, "Sender address")
+        self.unlisted(named, "Sender address").await
     }
 
-    fn unlisted(&mut self, named: &str, class: &str) -> Step {
-        let resolution = self.resolve(named)?;
-        let found = recipient::unlisted(self.settings, &resolution, class == "Sender address");
+    async fn unlisted(&mut self, named: &str, class: &str) -> Step {
+        let resolution = self.resolve(named).await?;
+        let settings = self.settings;
+        let found = patiently(|| recipient::unlisted(settings, &resolution, class == "Sender address")).await;
         let found = self.asked(found, named)?;
         Ok(match found {
             Some(unknown) => {
@@ -143,7 +145,7 @@ impl Check<'_> {
     }
 
     /// smtpd_sender_login_maps: an address with an owner is not for clients that did not log in, which here is all.
-    fn login_mismatch(&mut self, plain: Plain, sender: Option<&str>) -> Step {
+    async fn login_mismatch(&mut self, plain: Plain, sender: Option<&str>) -> Step {
         let settings = self.settings;
         let words: &[&str] = match plain {
             Plain::AuthenticatedLoginMismatch => &["reject_authenticated_sender_login_mismatch"],
@@ -160,8 +162,9 @@ impl Check<'_> {
         let Some(sender) = sender.filter(|_| plain != Plain::AuthenticatedLoginMismatch) else {
             return Ok(Status::Dunno);
         };
-        let resolution = self.resolve(sender)?;
-        let found = recipient::find(settings, &settings.sender_logins, &resolution.recipient, resolution.class);
+        let resolution = self.resolve(sender).await?;
+        let (address, class) = (&resolution.recipient, resolution.class);
+        let found = patiently(|| recipient::find(settings, &settings.sender_logins, address, class)).await;
         if self.asked(found, sender)?.is_none() {
             return Ok(Status::Dunno);
         }
@@ -189,7 +192,7 @@ impl Check<'_> {
     /// permit_mx_backup_networks where that is set.
     async fn mx_backup(&mut self, recipient: &str) -> Step {
         let settings = self.settings;
-        let resolution = self.resolve(recipient)?;
+        let resolution = self.resolve(recipient).await?;
         if resolution.routed && !settings.untrusted_routing {
             return Ok(Status::Dunno);
         }

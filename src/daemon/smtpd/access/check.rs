@@ -3,6 +3,7 @@
 
 use super::restriction::{Plain, Restriction, Subject};
 use super::{List, Restrictions};
+use crate::daemon::smtpd::patience::patiently;
 use crate::daemon::smtpd::peer::Peer;
 use crate::daemon::smtpd::settings::Settings;
 use crate::dns::Dns;
@@ -390,10 +391,10 @@ impl<'a> Check<'a> {
         })
     }
 
-    pub fn resolve(&mut self, address: &str) -> Result<Resolution, Stop> {
+    pub async fn resolve(&mut self, address: &str) -> Result<Resolution, Stop> {
         let router = &self.settings.router;
         let complete = router.rewriter.rewrite(address);
-        let resolved = router.resolve(&complete);
+        let resolved = patiently(|| router.resolve(&complete)).await;
         self.asked(resolved, address)
     }
 

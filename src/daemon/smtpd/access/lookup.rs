@@ -3,6 +3,7 @@
 
 use super::check::{Check, Status, Step, Stop};
 use super::restriction::Subject;
+use crate::daemon::smtpd::patience::patiently;
 use crate::message::envelope;
 use crate::table::Maps;
 use crate::table::maps::Tables;
@@ -55,7 +56,7 @@ impl Check<'_> {
     }
 
     pub async fn key(&mut self, maps: &Maps, key: &str, which: Tables, name: &str, class: &str) -> Found {
-        let value = match maps.find_in(key.as_bytes(), which) {
+        let value = match patiently(|| maps.find_in(key.as_bytes(), which)).await {
             Ok(Some(value)) => String::from_utf8_lossy(&value).into_owned(),
             Ok(None) => return Ok(None),
             Err(error) => {
@@ -112,7 +113,7 @@ impl Check<'_> {
 
     /// user+ext@domain, user@domain, the domain and its parents, user+ext@, user@.
     async fn mail_access(&mut self, maps: &Maps, name: &str, class: &str) -> Found {
-        let resolution = self.resolve(name)?;
+        let resolution = self.resolve(name).await?;
         let address = resolution.recipient.clone();
         // A recipient with another route inside is too suspicious for a yes.
         let suspicious = resolution.routed && !self.settings.untrusted_routing && class == "Recipient address";

@@ -16,7 +16,7 @@ impl Check<'_> {
             Subject::Client => self.peer.known_name().unwrap_or_default().to_owned(),
             Subject::ReverseClient if self.peer.reverse == "unknown" => String::new(),
             Subject::Sender | Subject::Recipient => {
-                let resolution = self.resolve(&name)?;
+                let resolution = self.resolve(&name).await?;
                 envelope::domain(&resolution.recipient).to_owned()
             }
             _ => name.clone(),
