@@ -72,7 +72,7 @@ pub fn headers(session: &mut Session, line: &Line) -> Done {
     if session.open.as_ref().is_none_or(|open| open.next_from(0).is_none()) {
         return Ok(Next::Go);
     }
-    let page = summary::screenful(session);
+    let page = summary::screenful(session)?;
     summary::print(session, &page)?;
     Ok(Next::Go)
 }
@@ -94,10 +94,10 @@ pub fn scroll(session: &mut Session, line: &Line) -> Done {
         session.texts.say("On first screenful of messages", &[]),
         session.texts.say("On last screenful of messages", &[]),
     );
+    let living = summary::listed(session)?;
     let open = session.opened()?;
     let (current, taken_away) = (open.current(), open.current() != open.cursor);
-    let living: Vec<usize> = (0..open.count()).filter(|&index| !open.states[index].deleted).collect();
-    let at = living.partition_point(|&index| index < current);
+    let at = living.iter().position(|&index| index == current).unwrap_or(0);
     let (page, pages) = (at / height, living.len().div_ceil(height));
     let lines = times.saturating_mul(height);
     let target = match sign {
@@ -111,7 +111,7 @@ pub fn scroll(session: &mut Session, line: &Line) -> Done {
             return Ok(Next::Go);
         }
         // From a last page that is not full only its own lines go back.
-        '-' if page + 1 == pages && living.len() % height != 0 && times == 1 => {
+        '-' if page + 1 == pages && !living.len().is_multiple_of(height) && times == 1 => {
             at.saturating_sub(living.len() % height)
         }
         '-' => at.saturating_sub(lines),

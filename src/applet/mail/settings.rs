@@ -325,7 +325,16 @@ pub fn help(session: &mut Session, line: &Line) -> Done {
     for word in &line.words {
         match command::find(word) {
             Some(command) => text.push_str(&format!("{}\n", command::usage(command))),
-            None => text.push_str(&format!("{}\n", session.texts.say("Unknown command: {}", &[word]))),
+            None => {
+                let found = super::about::search(word);
+                for (name, about) in &found {
+                    let usage = command::find(name).map_or_else(|| (*name).to_owned(), command::usage);
+                    text.push_str(&format!("{usage:<40} {about}\n"));
+                }
+                if found.is_empty() {
+                    text.push_str(&format!("{}\n", session.texts.say("Unknown command: {}", &[word])));
+                }
+            }
         }
     }
     if line.words.is_empty() {
