@@ -1319,6 +1319,54 @@ fn what_other_programs_call() {
     }
 }
 
+/// What fuzz/ does with a fuzzer, without one: the recorded corpora with bytes changed, cut and doubled.
+#[test]
+fn mutated_corpora_harm_nobody() {
+    use pillarbox::message::{address, charset, header, mime};
+    let corpora: [&[u8]; 3] = [
+        include_bytes!("data/mail/mm"),
+        include_bytes!("data/mail/sessions.json"),
+        b"From a@b Tue Nov 24 10:05:15 2026\n\n",
+    ];
+    let mut state = 7u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % below.max(1)
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("box");
+    for round in 0..400 {
+        let corpus = corpora[round % corpora.len()];
+        let start = random(corpus.len());
+        let mut bytes = if round % 2 == 0 { corpus.to_vec() } else { corpus[start..].to_vec() };
+        bytes.truncate(6000);
+        for _ in 0..=random(12) {
+            let at = random(bytes.len());
+            match random(4) {
+                0 if !bytes.is_empty() => bytes[at] = u8::try_from(random(256)).unwrap(),
+                1 => bytes.truncate(at),
+                2 => {
+                    let piece = bytes[at..(at + 40).min(bytes.len())].to_vec();
+                    bytes.splice(at..at, piece);
+                }
+                _ => bytes.splice(at..at, *b"\n\nFrom x Tue Nov 24 10:05:15 2026\n").for_each(drop),
+            }
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let (block, body) = header::split(&bytes);
+        let part = mime::Part::parse(block, body);
+        let _ = (part.text(), part.file_name(), part.decoded(), charset::decode_words(&bytes), address::parse(&text));
+        let _ = pillarbox::applet::mail::probe::start_up_file(&text);
+        if let Some(mut lists) = pillarbox::applet::mail::probe::Lists::open(&path) {
+            for list in ["*", ":n", "/a/", "from:/x/", ":/b/", "1-9", "!1", "{1 2}[1]"] {
+                let _ = lists.choose(list, &[], round % 3 == 0);
+            }
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), bytes, "reading wrote");
+    }
+}
+
 mod any_bytes {
     use pillarbox::mailbox::scan::scan;
     use pillarbox::message::{address, charset, date, header, mime, quote};
@@ -1359,6 +1407,24 @@ mod any_bytes {
                     prop_assert!(bytes[usize::try_from(message.offset).unwrap()..].starts_with(b"From "));
                 }
             }
+        }
+
+        #[test]
+        fn message_lists_choose_what_is_there(text in "[0-9a-z{}()!,.*^$+:/\\[\\] -]{0,24}", deleted in proptest::collection::vec(0usize..4, 0..4)) {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("box");
+            std::fs::write(&path, super::four_messages()).unwrap();
+            let mut lists = pillarbox::applet::mail::probe::Lists::open(&path).unwrap();
+            match lists.choose(&text, &deleted, true) {
+                Ok(chosen) => prop_assert!((1..=4).contains(&chosen[0]), "{:?}", chosen),
+                Err(length) => prop_assert!(length > 5, "{text}"),
+            }
+        }
+
+        #[test]
+        fn start_up_files_are_read_whatever_they_hold(text in "([a-z?!=#]{1,8}[ =\"'\\\\${}%nox0-9a-z]{0,20}\n){0,12}") {
+            let lines = text.lines().count();
+            prop_assert!(pillarbox::applet::mail::probe::start_up_file(&text) <= lines);
         }
 
         #[test]

@@ -195,7 +195,7 @@ fn one(session: &mut Session, line: &str) -> Done {
 }
 
 /// The command's name and what follows: what is no name as a whole ends with its last letter ("d1-2", "p*").
-fn split_name(line: &str) -> (&str, &str) {
+pub fn split_name(line: &str) -> (&str, &str) {
     if line.starts_with(['!', '#']) {
         return line.split_at(1);
     }
