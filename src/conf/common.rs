@@ -152,7 +152,10 @@ pub fn verify(cf: &MainCf) -> Result<(), ConfError> {
         }
     }
     choice(cf, "inet_protocols", &["all", "ipv4", "ipv6"], "inet_protocols")?;
-    choice(cf, "mynetworks_style", &["class", "subnet", "host"], "mynetworks mask style")?;
+    // The style is looked at only where it decides.
+    if !cf.settings().contains_key("mynetworks") {
+        choice(cf, "mynetworks_style", &["class", "subnet", "host"], "mynetworks mask style")?;
+    }
     for word in MainCf::list(&cf.text("inet_interfaces")?) {
         let host = word.trim_start_matches('[').trim_end_matches(']');
         if !matches!(host, "all" | "loopback-only") && resolve::addresses(host).is_err() {

@@ -2,7 +2,7 @@
 //! replaced by a rename, under a lock, with its mode and owner; readers see the old text or the new one.
 
 use super::main_cf::ConfError;
-use super::master_text::Entry;
+use super::master_text::{Entry, EntryError};
 use crate::sys::files::{Replacement, reason};
 use std::fs::File;
 use std::io::Write;
@@ -156,25 +156,45 @@ pub enum Fate {
     Keep,
     /// A new entry stands where the old one stood; the comments of the old one follow it.
     Replace(Box<Entry>),
-    /// The same entry, changed; comments inside it come first.
+    /// The same entry, changed; comments inside it and below it come first.
     Change(Box<Entry>),
     CommentOut,
     Remove,
 }
 
-/// The new text of a master.cf: `fate` decides about each entry, `added` come last.
+/// The new text of the master.cf called `file`: `fate` decides about each entry that is `wanted` by its service and
+/// type, and which must then be well-formed; `added` come last.
 pub fn master_cf(
     text: &str,
+    file: &str,
+    wanted: &dyn Fn(&str, &str) -> bool,
     fate: &mut dyn FnMut(Entry) -> Result<Fate, String>,
     added: &[Entry],
 ) -> Result<String, String> {
     let mut out = String::with_capacity(text.len() + 80);
-    for chunk in chunks(text) {
+    let mut chunks = chunks(text).into_iter().peekable();
+    let mut line = 1;
+    while let Some(chunk) = chunks.next() {
+        let first = line;
+        line += chunk.lines.len();
         if !chunk.is_entry {
             chunk.keep(&mut out);
             continue;
         }
-        let entry = Entry::parse(&chunk.logical(), &mut |_| {}).map_err(|error| error.to_string())?;
+        let logical = chunk.logical();
+        let mut words = logical.split_ascii_whitespace();
+        let (Some(service), Some(kind)) = (words.next(), words.next()) else {
+            return Err(format!("file {file}: line {first}: specify service name and type on the same line"));
+        };
+        if !wanted(service, kind) {
+            chunk.keep(&mut out);
+            continue;
+        }
+        let entry = Entry::parse(&logical, &mut |_| {}).map_err(|error| match error {
+            EntryError::Count => format!("file {file}: line {first}: {error}"),
+            // The reference shows the line with its end.
+            EntryError::Field { field, value, line } => format!("invalid {field} field \"{value}\" in \"{line} \""),
+        })?;
         match fate(entry)? {
             Fate::Keep => chunk.keep(&mut out),
             Fate::Replace(entry) => {
@@ -184,6 +204,11 @@ pub fn master_cf(
             }
             Fate::Change(entry) => {
                 chunk.comments(&mut out);
+                // The reference meets the comments below while it looks for more of the entry.
+                while let Some(below) = chunks.next_if(|chunk| !chunk.is_entry) {
+                    line += below.lines.len();
+                    below.keep(&mut out);
+                }
                 out.push_str(&entry.text(true));
                 out.push('\n');
             }

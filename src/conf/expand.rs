@@ -24,6 +24,11 @@ pub enum ExpandError {
     Operator(String, String),
     #[error("unexpected input at: \"...{0}>>>{1}\"")]
     Unexpected(String, String),
+    #[error("bad operator suffix at: \"...{0}>>>{1}\"")]
+    Suffix(String, String),
+    /// What is wanted, then what stands before and after the place.
+    #[error("{0} expected at: \"...{1}>>>{2}\"")]
+    Expected(&'static str, String, String),
     #[error("attribute name syntax error at: \"...{0}>>>{1}\"")]
     Name(String, String),
     #[error("malformed compatibility level syntax: \"{0}\"")]
@@ -112,7 +117,7 @@ impl Walk<'_> {
         } else {
             let end = start.find(|c: char| !is_name_char(c)).unwrap_or(start.len());
             let (name, rest) = start.split_at(end);
-            if name.is_empty() {
+            if inner.is_empty() {
                 return Err(ExpandError::EmptyName(whole.to_owned()));
             }
             let operator = rest.trim_start();
@@ -126,7 +131,14 @@ impl Walk<'_> {
         if rest.is_empty() {
             return Ok(if value == "bool:true" { "true".to_owned() } else { value });
         }
+        if start.starts_with('{') && !rest.starts_with(['?', ':']) {
+            return Err(ExpandError::Expected("\"?\" or \":\"", "}".to_owned(), rest.to_owned()));
+        }
         let branches = branches(rest, whole)?.ok_or_else(|| unexpected(before, rest))?;
+        if !branches.left_over.is_empty() && branches.when_true.is_some() && branches.when_false.is_none() {
+            let (last, left_over) = (branches.last.to_owned(), branches.left_over.to_owned());
+            return Err(ExpandError::Expected("\":\"", last, left_over));
+        }
         if !branches.left_over.is_empty() {
             return Err(unexpected(branches.last, branches.left_over));
         }
@@ -150,20 +162,25 @@ impl Walk<'_> {
         let left_end = &text[1..left.len() + 2];
         let after = after.trim_start();
         let unknown = || ExpandError::Operator(left_end.to_owned(), after.to_owned());
-        let end = after.find(|c: char| !"=!<>".contains(c)).unwrap_or(after.len());
+        let end = after.find(|c: char| !"<>!=?+-*/~&|%".contains(c)).unwrap_or(after.len());
         let (sign, tail) = after.split_at(end);
-        let (levels, tail) = match tail.strip_prefix("level") {
-            Some(tail) => (true, tail),
-            None => (false, tail),
-        };
         if !matches!(sign, "==" | "!=" | "<" | "<=" | ">=" | ">") {
             return Err(unknown());
         }
-        let tail = tail.trim_start();
-        let (right, rest) = match balanced(tail, '{') {
-            Some(found) if tail.starts_with('{') => found,
-            _ => return Err(ExpandError::Unexpected(left_end.to_owned(), tail.to_owned())),
+        let end = tail.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(tail.len());
+        let (suffix, tail) = tail.split_at(end);
+        let levels = match suffix {
+            "" => false,
+            "level" => true,
+            _ => return Err(ExpandError::Suffix(sign.to_owned(), suffix.to_owned())),
         };
+        let blank = tail;
+        let tail = tail.trim_start();
+        if !tail.starts_with('{') {
+            let before = format!("{{{left}}} {sign}{suffix}");
+            return Err(ExpandError::Expected("\"{expression}\"", before, blank.to_owned()));
+        }
+        let (right, rest) = balanced(tail, '{').ok_or_else(truncated)?;
         let right_end = &tail[1..right.len() + 2];
         let left = self.text(left, depth + 1)?;
         let right = self.text(right, depth + 1)?;

@@ -100,7 +100,12 @@ impl MainCf {
                 Missing::Name => ConfError::MissingName { path: path.clone(), line, text: logical.clone() },
             })?;
             let setting = Setting { raw: value.to_owned(), line };
-            if let Some(old) = settings.insert(name.to_owned(), setting) {
+            let mut old = settings.insert(name.to_owned(), setting);
+            if old.is_none() && name == "config_directory" {
+                // It was set before the file was read.
+                old = Some(Setting { raw: directory.display().to_string(), line: 0 });
+            }
+            if let Some(old) = old {
                 notes.push(Note::Double { file: file.clone(), line, name: name.to_owned(), value: old.raw });
             }
         }

@@ -28,6 +28,8 @@ pub struct Entry {
 pub enum Argument {
     /// `-o name=value`
     Override { name: String, value: String },
+    /// `-o word` that sets nothing.
+    Unset(String),
     /// Any other; `{...}` with its braces.
     Word(String),
 }
@@ -67,8 +69,20 @@ impl Entry {
     pub fn overrides(&self) -> impl Iterator<Item = (&str, &str)> {
         self.arguments.iter().filter_map(|argument| match argument {
             Argument::Override { name, value } => Some((name.as_str(), value.as_str())),
-            Argument::Word(_) => None,
+            Argument::Unset(_) | Argument::Word(_) => None,
         })
+    }
+
+    /// What the overrides set: the last of each name.
+    pub fn settings(&self) -> Vec<(&str, &str)> {
+        let mut settings: Vec<(&str, &str)> = Vec::new();
+        for (name, value) in self.overrides().filter(|(name, _)| !name.is_empty()) {
+            match settings.iter_mut().find(|(known, _)| *known == name) {
+                Some(known) => known.1 = value,
+                None => settings.push((name, value)),
+            }
+        }
+        settings
     }
 
     /// The command with its arguments in one line.
@@ -117,7 +131,13 @@ impl Entry {
                 return;
             }
         }
-        self.arguments.push(Argument::Override { name: wanted.to_owned(), value: new.to_owned() });
+        // After the other options, before the arguments.
+        let is_option = |argument: &Argument| match argument {
+            Argument::Override { .. } | Argument::Unset(_) => true,
+            Argument::Word(word) => word.starts_with('-') && word != "--",
+        };
+        let at = self.arguments.iter().position(|argument| !is_option(argument)).unwrap_or(self.arguments.len());
+        self.arguments.insert(at, Argument::Override { name: wanted.to_owned(), value: new.to_owned() });
     }
 
     pub fn remove_override(&mut self, wanted: &str) {
@@ -136,11 +156,20 @@ impl Entry {
             }
             text.push_str(field);
         }
+        self.arguments_text(text, fold)
+    }
+
+    /// The command folded, after a label.
+    pub fn command_text(&self, label: &str) -> String {
+        self.arguments_text(format!("{label}{}", self.command), true)
+    }
+
+    fn arguments_text(&self, mut text: String, fold: bool) -> String {
         let mut length = text.len();
         let mut after_override = false;
         for argument in &self.arguments {
             let word = argument.text();
-            let is_override = matches!(argument, Argument::Override { .. });
+            let is_override = matches!(argument, Argument::Override { .. } | Argument::Unset(_));
             if fold && (is_override || after_override || length + 1 + word.len() >= LINE_LIMIT) {
                 text.push_str("\n    ");
                 length = 4 + word.len();
@@ -162,6 +191,7 @@ impl Argument {
                 format!("-o {{{name}={value}}}")
             }
             Argument::Override { name, value } => format!("-o {name}={value}"),
+            Argument::Unset(word) => format!("-o {word}"),
             Argument::Word(word) => word.clone(),
         }
     }
@@ -213,7 +243,14 @@ fn arguments(words: Vec<String>) -> Vec<Argument> {
     let mut words = words.into_iter().peekable();
     while let Some(word) = words.next() {
         let assignment = match word.strip_prefix("-o") {
-            Some("") => words.next_if(|next| assignment(next).is_some()),
+            Some("") => match words.next() {
+                Some(next) if assignment(&next).is_some() => Some(next),
+                Some(next) => {
+                    found.push(Argument::Unset(next));
+                    continue;
+                }
+                None => None,
+            },
             Some(glued) => Some(glued.to_owned()),
             None => None,
         };

@@ -44,8 +44,11 @@ impl Scope {
     pub fn defaults(services: &[Entry]) -> Scope {
         let mut scope = Scope::default();
         for row in PARAMS {
-            // These rows exist because the agent's own code reads them; postconf knows them from the service.
-            if row.name.starts_with("local_destination_") {
+            // These rows exist because the agent's own code reads them; postconf knows them from the service, which
+            // takes over the two that it knows anyway.
+            if row.name.starts_with("local_destination_")
+                && !matches!(row.name, "local_destination_concurrency_limit" | "local_destination_recipient_limit")
+            {
                 continue;
             }
             scope.names.insert(row.name.to_owned(), (Class::Builtin, row.default.to_owned()));
@@ -59,6 +62,9 @@ impl Scope {
                         Some(row) => row.default.to_owned(),
                         None => super::computed::derived(&name).unwrap_or_default(),
                     };
+                    if name.starts_with("local_destination_") {
+                        scope.names.remove(&name);
+                    }
                     scope.names.entry(name).or_insert((Class::Service, default));
                 }
             }
@@ -88,7 +94,8 @@ impl Scope {
             if raw(name) {
                 continue;
             }
-            if let Err(fault) = mentioned(cf, &setting.raw, &[], &mut made, &mut undefined) {
+            let seen = mentioned(cf, &setting.raw, &[], &mut made, &mut undefined);
+            if let Err(fault) = seen.and_then(|()| followed(cf, name, &setting.raw, &[])) {
                 scope.faults.push(fault);
             }
             made.extend(database_names(cf, &setting.raw));
@@ -97,12 +104,13 @@ impl Scope {
         scope.undefined_main = undefined.into_iter().filter(|name| !known(&scope.names, name)).collect();
         let mut undefined = Vec::new();
         for service in services {
-            let own: Vec<&str> = service.overrides().map(|(name, _)| name).collect();
-            for (name, value) in service.overrides() {
+            let own = service.settings();
+            for &(name, value) in &own {
                 if raw(name) {
                     continue;
                 }
-                if let Err(fault) = mentioned(cf, value, &own, &mut made, &mut undefined) {
+                let seen = mentioned(cf, value, &own, &mut made, &mut undefined);
+                if let Err(fault) = seen.and_then(|()| followed(cf, name, value, &own)) {
                     scope.faults.push(fault);
                 }
                 made.extend(database_names(cf, value));
@@ -127,7 +135,8 @@ impl Scope {
         let mut unused = Vec::new();
         for service in services {
             let mentions = RefCell::new(BTreeSet::new());
-            for (_, value) in service.overrides() {
+            let settings = service.settings();
+            for (_, value) in &settings {
                 let _ = scan(value, &|name| {
                     mentions.borrow_mut().insert(name.to_owned());
                     None
@@ -138,34 +147,47 @@ impl Scope {
             }
             let mentions = mentions.into_inner();
             unused.extend(
-                service.overrides().filter(|(name, _)| !self.names.contains_key(*name) && !mentions.contains(*name)),
+                settings.into_iter().filter(|(name, _)| !self.names.contains_key(*name) && !mentions.contains(*name)),
             );
         }
         unused
     }
 }
 
-/// Adds to `made` the names that `text` mentions and main.cf sets, values of values included; to `undefined` those
-/// that nothing defines (`own`: overrides of the same service do).
+/// Adds to `made` the names that `text` mentions and main.cf sets; to `undefined` those that nothing defines (`own`:
+/// overrides of the same service do). Values of values are looked through in their own turn.
 fn mentioned(
     cf: &MainCf,
     text: &str,
-    own: &[&str],
+    own: &[(&str, &str)],
     made: &mut BTreeSet<String>,
     undefined: &mut Vec<String>,
 ) -> Result<(), ExpandError> {
     let found = RefCell::new((made, undefined));
     scan(text, &|name| {
         let mut found = found.borrow_mut();
-        if let Some(setting) = cf.settings().get(name) {
+        if own.iter().any(|(known, _)| *known == name) {
+        } else if cf.settings().contains_key(name) {
             found.0.insert(name.to_owned());
-            return Some(setting.raw.clone());
-        }
-        if params::find(name).is_none() && !own.contains(&name) {
+        } else if params::find(name).is_none() {
             found.1.push(name.to_owned());
         }
         None
     })
+}
+
+/// The value of one of the table's own parameters is followed to its end, where it may nest without one.
+fn followed(cf: &MainCf, name: &str, text: &str, own: &[(&str, &str)]) -> Result<(), ExpandError> {
+    if params::find(name).is_none_or(|row| row.kind == Kind::Raw) {
+        return Ok(());
+    }
+    let local = |name: &str| own.iter().find(|(known, _)| *known == name).map(|&(_, value)| value.to_owned());
+    let value = |name: &str| local(name).or_else(|| cf.settings().get(name).map(|setting| setting.raw.clone()));
+    match super::expand::expand(text, &value) {
+        Err(fault @ ExpandError::Nesting(_)) => Err(fault),
+        // Other faults were seen already.
+        _ => Ok(()),
+    }
 }
 
 /// What stands after the name of a table "ldap:NAME" in the names of its parameters (ldap_table(5) and others,

@@ -125,6 +125,7 @@ impl Finisher {
             orig_to,
             relay: text(&relay.name),
             conn_use: relay.uses,
+            tls: None,
             delay: span(arrival, now),
             delays: [span(arrival, active), span(active, begun), span(begun, connected), span(connected, now)],
             dsn: text(&dsn),

@@ -75,6 +75,11 @@ pub enum Event<'a> {
         after: Text<'a>,
         client: Text<'a>,
     },
+    /// `connect to NAME[ADDRESS]:25: Connection timed out` (smtp)
+    Unreachable {
+        peer: Text<'a>,
+        why: Text<'a>,
+    },
     /// `ID: reject: RCPT from NAME[ADDRESS]: 550 ...; from=<> to=<> proto=ESMTP helo=<>` and the like.
     /// `queue_id` is "NOQUEUE" when there is none yet; `action` is reject, hold, discard, warn...
     Verdict {
@@ -102,6 +107,8 @@ pub struct Delivery<'a> {
     pub relay: Text<'a>,
     /// How often the connection was used, from the second time on.
     pub conn_use: Option<u32>,
+    /// How the connection was secured, as Postfix 3.11 says it.
+    pub tls: Option<Text<'a>>,
     pub delay: Duration,
     pub delays: [Duration; 4],
     pub dsn: Text<'a>,
@@ -143,6 +150,7 @@ impl Event<'_> {
             Event::LostConnection { after, client } => put(&[b"lost connection after ", after, b" from ", client]),
             Event::Timeout { after, client } => put(&[b"timeout after ", after, b" from ", client]),
             Event::TooManyErrors { after, client } => put(&[b"too many errors after ", after, b" from ", client]),
+            Event::Unreachable { peer, why } => put(&[b"connect to ", peer, b": ", why]),
             Event::Verdict { queue_id, action, text } => put(&[queue_id, b": ", action, b": ", text]),
             Event::Warning(text) => put(&[b"warning: ", text]),
             Event::Error(text) => put(&[b"error: ", text]),
@@ -166,6 +174,10 @@ impl Delivery<'_> {
         out.extend_from_slice(&self.relay);
         if let Some(uses) = self.conn_use {
             out.extend_from_slice(format!(", conn_use={uses}").as_bytes());
+        }
+        if let Some(tls) = &self.tls {
+            out.extend_from_slice(b", tls=");
+            out.extend_from_slice(tls);
         }
         let [a, b, c, d] = self.delays.map(delay_text);
         let delays = format!(", delay={}, delays={a}/{b}/{c}/{d}, dsn=", delay_text(self.delay));

@@ -30,6 +30,7 @@ pub const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul",
 
 impl<'a> Line<'a> {
     /// Splits a line (without its newline); None when it has neither kind of stamp.
+    #[inline]
     pub fn parse(line: &'a [u8]) -> Option<Line<'a>> {
         let (stamp, after) = if line.get(4) == Some(&b'-') { rfc3339(line) } else { rfc3164(line) }?;
         let host_end = after.iter().position(|&byte| is_space(byte))?;
@@ -48,12 +49,40 @@ pub struct Postfix<'a> {
     pub word: &'a [u8],
     /// Where the content begins in [`Line::rest`].
     pub content: &'a [u8],
+    /// Whether the content follows "NAME/service\[PID\]: " at once, as in nearly every line.
+    pub regular: bool,
 }
 
 impl<'a> Postfix<'a> {
     /// Reads [`Line::rest`] when the program is "postfix/..." or `name`/...; a "smtps/" or "submission/" between is
     /// left out of the service, as log readers have always done.
+    #[inline]
     pub fn parse(rest: &'a [u8], name: &[u8]) -> Option<Postfix<'a>> {
+        if let Some((b"postfix/", path)) = rest.split_first_chunk::<8>()
+            && let Some(found) = Postfix::regular(path)
+        {
+            return Some(found);
+        }
+        Postfix::irregular(rest, name)
+    }
+
+    /// "service\[PID\]: content" after "postfix/", as in nearly every line.
+    #[inline]
+    fn regular(path: &'a [u8]) -> Option<Postfix<'a>> {
+        let path = match path.first() {
+            Some(b's') => path.strip_prefix(b"smtps/").or_else(|| path.strip_prefix(b"submission/")).unwrap_or(path),
+            _ => path,
+        };
+        let end = either(path, b'[', b':');
+        let (service, tail) = path.split_at_checked(end)?;
+        let inner = tail.strip_prefix(b"[")?;
+        let number = digits(inner);
+        let [b']', b':', b' ', content @ ..] = inner.get(number..)? else { return None };
+        let word = word(content);
+        (number > 0 && !word.is_empty()).then_some(Postfix { service, word, content, regular: true })
+    }
+
+    fn irregular(rest: &'a [u8], name: &[u8]) -> Option<Postfix<'a>> {
         let path = rest.strip_prefix(b"postfix");
         if let Some(found) = path.and_then(Postfix::below) {
             return Some(found);
@@ -77,7 +106,7 @@ impl<'a> Postfix<'a> {
         };
         let content = tail.strip_prefix(b": ")?;
         let word = word(content);
-        (!word.is_empty()).then_some(Postfix { service: rest.get(..length)?, word, content })
+        (!word.is_empty()).then_some(Postfix { service: rest.get(..length)?, word, content, regular: false })
     }
 
     /// The rest of "NAME/service\[pid\]: content" after NAME.
@@ -88,19 +117,20 @@ impl<'a> Postfix<'a> {
             [b'/', inner @ ..] => inner,
             _ => return None,
         };
-        let end = path.iter().position(|byte| matches!(byte, b'[' | b':')).unwrap_or(path.len());
+        let end = either(path, b'[', b':');
         let (service, tail) = path.split_at(end);
         // Nearly always "[PID]: " and a word.
         if let [b'[', inner @ ..] = tail
-            && let [b']', b':', b' ', content @ ..] = &inner[digits(inner)..]
+            && let number = digits(inner)
+            && let [b']', b':', b' ', content @ ..] = &inner[number..]
         {
             let word = word(content);
             if !word.is_empty() {
-                return Some(Postfix { service, word, content });
+                return Some(Postfix { service, word, content, regular: number > 0 });
             }
         }
         let (word, content) = first_word(tail)?;
-        Some(Postfix { service, word, content })
+        Some(Postfix { service, word, content, regular: false })
     }
 }
 
@@ -119,9 +149,51 @@ fn first_word(tail: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
+#[inline]
 fn word(content: &[u8]) -> &[u8] {
-    let end = content.iter().position(|&byte| ENDS_WORD[usize::from(byte)]).unwrap_or(content.len());
-    content.get(..end).unwrap_or_default()
+    // Eight bytes at a time up to one that may end it: a colon, or one not above the blank.
+    let (chunks, _) = content.as_chunks::<8>();
+    let mut at = 0;
+    for chunk in chunks {
+        let bytes = u64::from_le_bytes(*chunk);
+        let ends = equal(bytes, b':') | (bytes.wrapping_sub(EACH * 0x21) & !bytes & (EACH * 0x80));
+        if ends != 0 {
+            at += ends.trailing_zeros() as usize / 8;
+            if matches!(content.get(at), Some(b':' | b' ')) {
+                return content.get(..at).unwrap_or_default();
+            }
+            break;
+        }
+        at += 8;
+    }
+    // What is left, or a control character, which may be a part of it.
+    let tail = content.get(at..).unwrap_or_default();
+    let end = tail.iter().position(|&byte| ENDS_WORD[usize::from(byte)]).unwrap_or(tail.len());
+    content.get(..at + end).unwrap_or_default()
+}
+
+/// A byte of a word of eight, times this, is that byte eight times.
+const EACH: u64 = 0x0101_0101_0101_0101;
+
+/// The highest bit of the lowest byte that is `byte`; those above it may be wrong.
+fn equal(bytes: u64, byte: u8) -> u64 {
+    let differ = bytes ^ (EACH * u64::from(byte));
+    differ.wrapping_sub(EACH) & !differ & (EACH * 0x80)
+}
+
+/// Where the first of two bytes stands, or the length; for texts too short for memchr to pay.
+#[inline]
+fn either(bytes: &[u8], one: u8, other: u8) -> usize {
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    for (number, chunk) in chunks.iter().enumerate() {
+        let word = u64::from_le_bytes(*chunk);
+        let found = equal(word, one) | equal(word, other);
+        if found != 0 {
+            return number * 8 + found.trailing_zeros() as usize / 8;
+        }
+    }
+    let tail = rest.iter().position(|&byte| byte == one || byte == other).unwrap_or(rest.len());
+    chunks.len() * 8 + tail
 }
 
 /// A colon and white space.
@@ -141,6 +213,7 @@ pub fn is_space(byte: u8) -> bool {
 }
 
 /// How many digits `bytes` begin with.
+#[inline]
 pub fn digits(bytes: &[u8]) -> usize {
     bytes.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(bytes.len())
 }

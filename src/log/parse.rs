@@ -52,7 +52,15 @@ fn without_id(content: &[u8]) -> Option<Event<'_>> {
         b'e' => content.strip_prefix(b"error: ").map(|rest| Event::Error(text(rest))),
         b'f' => content.strip_prefix(b"fatal: ").map(|rest| Event::Fatal(text(rest))),
         b'p' => content.strip_prefix(b"panic: ").map(|rest| Event::Panic(text(rest))),
-        b'c' => content.strip_prefix(b"connect from ").map(|client| Event::Connect { client: text(client) }),
+        b'c' => {
+            if let Some(client) = content.strip_prefix(b"connect from ") {
+                return Some(Event::Connect { client: text(client) });
+            }
+            let rest = content.strip_prefix(b"connect to ")?;
+            let close = memchr(b']', rest)?;
+            let (peer, why) = split(rest, close + memmem::find(rest.get(close..)?, b": ")?, 2)?;
+            Some(Event::Unreachable { peer: text(peer), why: text(why) })
+        }
         b'd' => {
             let rest = content.strip_prefix(b"disconnect from ")?;
             let (client, counts) = split(rest, memchr(b' ', rest)?, 1)?;
@@ -147,6 +155,10 @@ fn delivery<'a>(id: &'a [u8], rest: &'a [u8]) -> Option<Event<'a>> {
         Some((uses, rest)) => (Some(number(uses)?), rest),
         None => (None, rest),
     };
+    let (tls, rest) = match field(rest, b"tls=") {
+        Some((tls, rest)) => (Some(text(tls)), rest),
+        None => (None, rest),
+    };
     let (delay, rest) = field(rest, b"delay=")?;
     let (delays, rest) = field(rest, b"delays=")?;
     let (dsn, rest) = field(rest, b"dsn=")?;
@@ -163,6 +175,7 @@ fn delivery<'a>(id: &'a [u8], rest: &'a [u8]) -> Option<Event<'a>> {
         orig_to,
         relay: text(relay),
         conn_use,
+        tls,
         delay: duration(delay)?,
         delays,
         dsn: text(dsn),
@@ -221,6 +234,9 @@ mod tests {
         "A1B2C3: from=<a@b>, status=expired, returned to sender",
         "A1B2C3: sender non-delivery notification: D4E5F6",
         "connect from unknown[192.0.2.1]",
+        "connect to mx.b.example[192.0.2.1]:25: Connection timed out",
+        "A1B2C3: to=<a@b.example>, relay=mx.b.example[192.0.2.1]:25, tls=verified, delay=1, delays=0/0/0/1, dsn=2.0.0, \
+         status=sent (250 ok)",
         "disconnect from unknown[192.0.2.1] ehlo=1 quit=1 commands=2",
         "lost connection after DATA (12 bytes) from unknown[192.0.2.1]",
         "timeout after RCPT from unknown[192.0.2.1]",
@@ -259,7 +275,7 @@ mod tests {
             "A1: uid=01 from=<x>",
             "A1: from=<x>, size=1, nrcpt=1",
             "A1: to=<x>, relay=y, delay=1.0, delays=0/0/0/0, dsn=2.0.0, status=sent (ok)",
-            "A1: to=<x>, relay=y, tls=z, delay=1, delays=0/0/0/0, dsn=2.0.0, status=sent (ok)",
+            "A1: to=<x>, relay=y, why=z, delay=1, delays=0/0/0/0, dsn=2.0.0, status=sent (ok)",
             "statistics: max connection rate 1/60s",
         ] {
             assert_eq!(Event::parse(line.as_bytes()), Event::Other(text(line)), "{line}");

@@ -43,7 +43,8 @@ pub fn pair(line: &[u8], utf8: bool) -> Result<(Vec<u8>, Vec<u8>), AliasError> {
     let tokens = scan(line);
     let colon = tokens.iter().position(|token| *token == Token::Operator(b':')).ok_or(AliasError::Pair)?;
     let (name, value) = (&tokens[..colon], &tokens[colon + 1..]);
-    if name.is_empty() || value.is_empty() {
+    // A comma would make two names of one.
+    if name.is_empty() || value.is_empty() || name.contains(&Token::Operator(b',')) {
         return Err(AliasError::Pair);
     }
     if name.contains(&Token::Operator(b'@')) {

@@ -39,7 +39,10 @@ impl Network {
         {
             return Err(format!("bad mask value in \"{text}\""));
         }
-        let address: IpAddr = host.parse().map_err(|_| bad_pattern(text))?;
+        let address: IpAddr = host.parse().map_err(|_| match length {
+            Some(_) => format!("bad network value in \"{text}\""),
+            None => bad_pattern(text),
+        })?;
         let full = if address.is_ipv4() { 32 } else { 128 };
         let length = match length {
             None => full,
@@ -87,7 +90,8 @@ struct Test {
 
 impl Test {
     fn holds(&self, address: IpAddr) -> bool {
-        self.network.contains(address) != self.negated
+        // An address of the other family is neither in a network nor out of it.
+        address.is_ipv4() == self.network.address.is_ipv4() && self.network.contains(address) != self.negated
     }
 }
 
@@ -95,11 +99,16 @@ struct Cidr(Rules<Test, Value>);
 
 pub fn open(kind: &str, name: &str, options: &Options) -> Result<Opened, TableError> {
     let mut rules = Rules::default();
+    let directory = |error: TableError| match error.reason.ends_with(": Is a directory") {
+        true => TableError::new(&error.table, format!("cidr map {name}: read error: Is a directory")),
+        false => error,
+    };
     rules::read(kind, name, options, |line, text| {
         if let Err(fault) = rule(&mut rules, line, text) {
             options.warn(format_args!("cidr map {name}, line {line}: {fault}: skipping this rule"));
         }
-    })?;
+    })
+    .map_err(directory)?;
     for line in rules.unended() {
         options.warn(format_args!("cidr map {name}, line {line}: IF has no matching ENDIF"));
     }

@@ -1,7 +1,7 @@
 //! Tables made of tables: unionmap:{type:name, ...} answers with all their answers, pipemap: feeds each answer to the
 //! next table, randmap:{value, ...} picks one.
 
-use super::memory::{braced_items, unbraced};
+use super::memory::braced_items;
 use super::open::{Opened, Options, Table, TableError, Value, open};
 
 fn items(kind: &str, name: &str, form: &str) -> Result<Vec<String>, TableError> {
@@ -16,10 +16,8 @@ fn tables(kind: &str, name: &str, options: &Options) -> Result<Vec<Opened>, Tabl
     let items = items(kind, name, "type:name...")?;
     items
         .iter()
-        .map(|item| {
+        .map(|spec| {
             let table = format!("{kind}:{name}");
-            let spec = unbraced(item)
-                .map_err(|reason| TableError::new(&table, format!("bad syntax: \"{table}\"; {reason}")))?;
             if !spec.contains(':') {
                 return Err(TableError::new(
                     &table,
@@ -85,17 +83,7 @@ impl Table for Pipe {
 struct Random(Vec<String>);
 
 pub fn randmap(kind: &str, name: &str, _options: &Options) -> Result<Opened, TableError> {
-    let table = format!("{kind}:{name}");
-    let values = items(kind, name, "value...")?;
-    let values: Result<Vec<String>, TableError> = values
-        .iter()
-        .map(|item| {
-            unbraced(item)
-                .map(str::to_owned)
-                .map_err(|reason| TableError::new(&table, format!("bad syntax: \"{table}\"; {reason}")))
-        })
-        .collect();
-    Ok(Box::new(Random(values?)))
+    Ok(Box::new(Random(items(kind, name, "value...")?)))
 }
 
 impl Table for Random {

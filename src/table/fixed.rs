@@ -1,4 +1,5 @@
-//! Tables without a file: static:VALUE answers every key with it, environ: asks the environment, fail: always fails.
+//! Tables without a file: static:VALUE answers every key with it, environ: asks the environment, fail: always fails,
+//! internal: is an empty table, nis: says what the reference says on a machine without NIS.
 
 use super::memory::unbraced;
 use super::open::{Opened, Options, Table, TableError, Value};
@@ -41,15 +42,6 @@ impl Table for Environ {
         }
         Ok(std::env::var_os(OsStr::from_bytes(&key)).map(OsStringExt::into_vec))
     }
-
-    fn entries(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), TableError> {
-        for (name, value) in std::env::vars_os() {
-            if !each(name.as_bytes(), value.as_bytes()) {
-                break;
-            }
-        }
-        Ok(())
-    }
 }
 
 struct Fail(String);
@@ -70,5 +62,37 @@ impl Table for Fail {
 
     fn is_pattern(&self) -> bool {
         true
+    }
+}
+
+struct Empty {
+    listed: bool,
+}
+
+/// internal:ANYTHING: a table that a process fills for itself; one that is named in a configuration is empty.
+pub fn internal(_kind: &str, _name: &str, _options: &Options) -> Result<Opened, TableError> {
+    Ok(Box::new(Empty { listed: true }))
+}
+
+/// nis:MAP: on a machine that is in no NIS domain, as good as all are, an empty table; in a domain an error, since
+/// nobody here can ask it. The default alias_maps names one.
+pub fn nis(kind: &str, name: &str, options: &Options) -> Result<Opened, TableError> {
+    let domain = std::fs::read_to_string("/proc/sys/kernel/domainname").unwrap_or_default();
+    let domain = domain.trim();
+    if domain.is_empty() || domain == "(none)" {
+        options.warn("dict_nis_init: NIS domain name not set - NIS lookups disabled");
+        return Ok(Box::new(Empty { listed: false }));
+    }
+    let table = format!("{kind}:{name}");
+    Err(TableError::new(&table, format!("{table}: this program cannot ask NIS domain {domain}")))
+}
+
+impl Table for Empty {
+    fn lookup(&self, _key: &[u8]) -> Result<Option<Value>, TableError> {
+        Ok(None)
+    }
+
+    fn entries(&self, _each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), TableError> {
+        if self.listed { Ok(()) } else { Err(TableError::new("", "the table cannot be listed")) }
     }
 }

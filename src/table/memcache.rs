@@ -37,7 +37,7 @@ struct Limits {
 }
 
 pub fn open(kind: &str, name: &str, options: &Options) -> Result<Opened, TableError> {
-    let parameters = Parameters::read(kind, name)?;
+    let parameters = Parameters::read(kind, name, options)?;
     let count = |name: &str, default: i32| parameters.integer(name, default, Some(1));
     let limits = Limits {
         flags: parameters.integer("flags", 0, None)?,

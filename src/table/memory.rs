@@ -64,7 +64,11 @@ pub fn inline(kind: &str, name: &str, options: &Options) -> Result<Opened, Table
     let mut memory = Memory::new(&Options { duplicates: Duplicates::Replace, ..options.clone() });
     for item in items {
         let inner = unbraced(&item).map_err(|_| syntax())?;
-        let (key, value) = inner.split_once('=').ok_or_else(|| bad("missing '=' after attribute name"))?;
+        let missing = || bad("missing '=' after attribute name");
+        let (key, value) = inner.split_once('=').ok_or_else(missing)?;
+        if key.trim().contains(|c: char| c.is_ascii_whitespace()) {
+            return Err(missing());
+        }
         memory.insert(key.trim().as_bytes(), value.trim().as_bytes().to_vec());
     }
     Ok(Box::new(memory))
@@ -72,7 +76,15 @@ pub fn inline(kind: &str, name: &str, options: &Options) -> Result<Opened, Table
 
 /// The items of "{ a, b {c d} }": separated by commas and blanks, where braces protect both.
 pub(super) fn braced_items(text: &str) -> Result<Vec<String>, ()> {
-    let inner = text.trim().strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).ok_or(())?;
+    let text = text.trim();
+    let inner = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).ok_or(())?;
+    // The first brace's partner is the last character.
+    if unbraced(text).is_err()
+        || split_items(text).len() != 1
+        || unbraced(text).is_ok_and(|found| found != inner.trim())
+    {
+        return Err(());
+    }
     Ok(split_items(inner))
 }
 

@@ -18,6 +18,9 @@ pub mod files_as_values;
 pub mod fixed;
 /// hash:, btree: and lmdb: as tables.
 pub mod indexed;
+/// ldap: directories.
+#[cfg(feature = "netdb")]
+pub mod ldap;
 /// lmdb: files of LMDB without LMDB.
 pub mod lmdb;
 /// A list of tables, searched in order, and addresses in it.
@@ -28,12 +31,21 @@ pub mod matchlist;
 pub mod memcache;
 /// inline: and texthash: tables in memory.
 pub mod memory;
+/// mysql: MySQL and MariaDB.
+#[cfg(feature = "netdb")]
+pub mod mysql;
+/// The option files of MySQL's clients.
+#[cfg(feature = "netdb")]
+pub mod mysql_options;
 /// The trait, the types, opening.
 pub mod open;
 /// What regexp and pcre tables share.
 pub mod pattern;
 /// pcre: Perl's patterns.
 pub mod pcre;
+/// pgsql: PostgreSQL.
+#[cfg(feature = "netdb")]
+pub mod pgsql;
 /// What database tables share: parameters, queries, answers.
 pub mod query;
 /// Building table files.
@@ -48,6 +60,9 @@ pub mod slot;
 pub mod socketmap;
 /// Source text: logical lines, keys and values.
 pub mod source;
+/// What pgsql and mysql share: servers, questions, answers.
+#[cfg(feature = "netdb")]
+pub mod sql;
 /// sqlite: a query a lookup.
 pub mod sqlite;
 /// Sockets with deadlines and limits.
@@ -58,6 +73,9 @@ pub mod tcp;
 pub mod trace;
 /// unix: the passwd and group files.
 pub mod unix;
+/// A thread for a database's client.
+#[cfg(feature = "netdb")]
+pub mod worker;
 
 pub use maps::Maps;
 pub use matchlist::MatchList;

@@ -2,6 +2,7 @@
 
 use super::{cdb, cidr, compose, fixed, indexed, memcache, memory, pcre, regexp, socketmap, sqlite, tcp, unix};
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What a table answers.
@@ -73,6 +74,8 @@ pub struct Options {
     /// smtputf8_enable: keys fold as Unicode, and text that is not UTF-8 is refused.
     pub utf8: bool,
     pub warn: Option<Warn>,
+    /// The configuration directory, where tables have their parameters in main.cf; None: the usual one.
+    pub directory: Option<PathBuf>,
     /// The types that can be opened.
     pub types: Types,
 }
@@ -107,6 +110,7 @@ impl Options {
             nul: None,
             utf8: true,
             warn: None,
+            directory: None,
             types,
         }
     }
@@ -205,7 +209,9 @@ pub const PLAIN: &[TableType] = &[
     TableType { name: "fail", open: fixed::fail, build: None },
     TableType { name: "hash", open: indexed::open, build: Some(Build::Hash) },
     TableType { name: "inline", open: memory::inline, build: None },
+    TableType { name: "internal", open: fixed::internal, build: None },
     TableType { name: "lmdb", open: indexed::open, build: Some(Build::Lmdb) },
+    TableType { name: "nis", open: fixed::nis, build: None },
     TableType { name: "pipemap", open: compose::pipemap, build: None },
     TableType { name: "proxy", open: proxy, build: None },
     TableType { name: "randmap", open: compose::randmap, build: None },
@@ -218,8 +224,14 @@ pub const PLAIN: &[TableType] = &[
 
 /// The types with a library or a server behind them.
 const SERVED: &[TableType] = &[
+    #[cfg(feature = "netdb")]
+    TableType { name: "ldap", open: super::ldap::open, build: None },
     TableType { name: "memcache", open: memcache::open, build: None },
+    #[cfg(feature = "netdb")]
+    TableType { name: "mysql", open: super::mysql::open, build: None },
     TableType { name: "pcre", open: pcre::open, build: None },
+    #[cfg(feature = "netdb")]
+    TableType { name: "pgsql", open: super::pgsql::open, build: None },
     TableType { name: "socketmap", open: socketmap::open, build: None },
     TableType { name: "sqlite", open: sqlite::open, build: None },
     TableType { name: "tcp", open: tcp::open, build: None },

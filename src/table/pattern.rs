@@ -27,8 +27,6 @@ pub trait Engine: Sized + Send + Sync + 'static {
     /// What happens to a rule whose pattern does not end.
     const UNCLOSED: &'static str;
     const ZERO_INDEX: &'static str;
-    /// Whether the text after an ENDIF is quoted in the warning.
-    const SHOWS_EXTRA: bool;
 
     /// Toggles a flag.
     fn toggle(flags: &mut Self::Flags, letter: u8) -> Letter;
@@ -103,10 +101,7 @@ fn rule<E: Engine>(
         if rules.depth() == 0 {
             return Err("ignoring ENDIF without matching IF".into());
         }
-        if !extra.is_empty() && E::SHOWS_EXTRA {
-            say(&format!("ignoring extra text after ENDIF statement: \"{}\"", String::from_utf8_lossy(extra)));
-            say("do not prepend whitespace to statements between IF and ENDIF");
-        } else if !extra.is_empty() {
+        if !extra.is_empty() {
             say("ignoring extra text after ENDIF");
         }
         rules.end_if();

@@ -16,7 +16,6 @@ impl Engine for Pcre {
     const SECOND_PATTERN: bool = false;
     const UNCLOSED: &'static str = "ignoring";
     const ZERO_INDEX: &'static str = "out of range";
-    const SHOWS_EXTRA: bool = false;
 
     fn toggle(flags: &mut u32, letter: u8) -> Letter {
         *flags ^= match letter {

@@ -19,11 +19,11 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    pub fn read(kind: &str, name: &str) -> Result<Parameters, TableError> {
+    pub fn read(kind: &str, name: &str, options: &Options) -> Result<Parameters, TableError> {
         let table = format!("{kind}:{name}");
         if !name.starts_with(['/', '.']) {
-            let cf =
-                MainCf::read(&main_cf::directory(None)).map_err(|error| TableError::new(&table, error.to_string()))?;
+            let cf = MainCf::read(&main_cf::directory(options.directory.as_deref()))
+                .map_err(|error| TableError::new(&table, error.to_string()))?;
             let prefix = format!("{name}_");
             let own = cf.settings().keys().filter_map(|key| Some((key, key.strip_prefix(&prefix)?.to_owned())));
             let values = own.filter_map(|(key, short)| Some((short, cf.text(key).ok()?))).collect();
@@ -40,7 +40,9 @@ impl Parameters {
                 };
                 TableError::new(&table, format!("{name}, line {line}: {what}: \"{logical}\""))
             })?;
-            values.insert(key.to_owned(), value.to_owned());
+            if let Some(earlier) = values.insert(key.to_owned(), value.to_owned()) {
+                options.warn(format_args!("{name}, line {line}: overriding earlier entry: {key}={earlier}"));
+            }
         }
         Ok(Parameters { table, name: name.to_owned(), values, prefix: String::new() })
     }
@@ -64,6 +66,14 @@ impl Parameters {
             let own = format!("bad string length 0 < 1: {}{name} = ", self.prefix);
             self.fault(if self.prefix.is_empty() { format!("{}: {own}", self.name) } else { own })
         })
+    }
+
+    /// The query of Postfix before 2.2, made of its parts.
+    pub fn legacy_query(&self) -> Result<String, TableError> {
+        let table = self.required("table")?;
+        let (field, column) = (self.required("select_field")?, self.required("where_field")?);
+        let more = self.text("additional_conditions").unwrap_or_default();
+        Ok(format!("SELECT {field} FROM {table} WHERE {column} = '%s' {more}"))
     }
 
     /// A whole number, of at least `least`.
@@ -100,6 +110,8 @@ impl Parameters {
 pub struct Query {
     query: Template,
     result: Template,
+    /// Where a directory is searched.
+    base: Option<Template>,
     domains: Option<MatchList>,
     /// Most values of an answer; 0: no limit.
     pub limit: u64,
@@ -121,9 +133,9 @@ impl Query {
             Some(text) => template("query", text)?,
             None => template("query", &default_query()?)?,
         };
-        let result = template("result_format", parameters.text("result_format").unwrap_or("%s"))?;
+        let result = template("result", parameters.text("result_format").unwrap_or("%s"))?;
         let limit = u64::try_from(parameters.integer("expansion_limit", 0, None)?).unwrap_or(0);
-        Ok(Query { query, result, domains: domains(parameters, options), limit })
+        Ok(Query { query, result, base: None, domains: domains(parameters, options), limit })
     }
 
     /// Only the form of keys.
@@ -131,7 +143,35 @@ impl Query {
         let bad =
             || parameters.fault(format!("db_common_parse: {}: Invalid query template: {format}", parameters.name()));
         let query = Template::parse(format).ok_or_else(bad)?;
-        Ok(Query { query, result: Template(Vec::new()), domains: domains(parameters, options), limit: 0 })
+        Ok(Query { query, result: Template(Vec::new()), base: None, domains: domains(parameters, options), limit: 0 })
+    }
+
+    /// A directory's search: where, and for what.
+    pub fn of_directory(
+        parameters: &Parameters,
+        options: &Options,
+        base: &str,
+        filter: &str,
+        result: &str,
+    ) -> Result<Query, TableError> {
+        let template = |what: &str, text: &str| {
+            Template::parse(text).ok_or_else(|| {
+                parameters.fault(format!("db_common_parse: {}: Invalid {what} template: {text}", parameters.name()))
+            })
+        };
+        let limit = u64::try_from(parameters.integer("expansion_limit", 0, Some(0))?).unwrap_or(0);
+        let (query, base) = (template("query", filter)?, Some(template("query", base)?));
+        Ok(Query { query, result: template("result", result)?, base, domains: domains(parameters, options), limit })
+    }
+
+    /// Where a directory is searched for a key; None: nowhere.
+    pub fn base(&self, key: &str, quote: &dyn Fn(&str) -> String) -> Option<String> {
+        self.base.as_ref()?.expand(key, None, quote)
+    }
+
+    /// Only what makes answers, for another thread.
+    pub fn result_only(&self) -> Query {
+        Query { query: Template(Vec::new()), result: self.result.clone(), base: None, domains: None, limit: self.limit }
     }
 
     /// The query for a key; None: the database is not asked, and the table does not have the key.
@@ -188,8 +228,10 @@ impl Answer {
 }
 
 /// Text with %s, %u, %d, %S, %U, %D, %1 to %9 and %%.
+#[derive(Clone)]
 struct Template(Vec<Part>);
 
+#[derive(Clone)]
 enum Part {
     Text(String),
     /// s, u or d; `upper`: of the key, also in an answer.

@@ -15,7 +15,6 @@ impl Engine for Regex {
     const SECOND_PATTERN: bool = true;
     const UNCLOSED: &'static str = "skipping";
     const ZERO_INDEX: &'static str = "out-of-range";
-    const SHOWS_EXTRA: bool = true;
 
     fn toggle(flags: &mut Flags, letter: u8) -> Letter {
         let flag = match letter {

@@ -107,11 +107,11 @@ pub fn read(kind: &str, name: &str, options: &Options, mut each: impl FnMut(usiz
     }
 }
 
-/// The rest of `text` when it begins with this keyword (any case) and a blank or the end follows.
+/// The rest of `text` when it begins with this keyword (any case) and no letter or digit follows.
 pub fn keyword<'a>(text: &'a [u8], word: &str) -> Option<&'a [u8]> {
     let head = text.get(..word.len())?;
     let rest = &text[word.len()..];
-    (head.eq_ignore_ascii_case(word.as_bytes()) && rest.first().is_none_or(|&byte| is_space(byte))).then_some(rest)
+    (head.eq_ignore_ascii_case(word.as_bytes()) && !rest.first().is_some_and(u8::is_ascii_alphanumeric)).then_some(rest)
 }
 
 /// Takes the `!` marks at the start off: whether the test is turned round, and the rest.

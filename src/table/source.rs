@@ -77,6 +77,16 @@ impl<R: BufRead> Lines<R> {
     /// The next logical line. A first line that begins with a blank continues nothing: `options` hears of it and it
     /// is dropped.
     pub fn next_line(&mut self, options: &Options) -> std::io::Result<Option<Line>> {
+        let mut line = self.whole_line(options)?;
+        if let Some(line) = &mut line {
+            // A text ends at a NUL byte, as in C; the lines that continue it too.
+            let end = memchr::memchr(0, &line.text).unwrap_or(line.text.len());
+            line.text.truncate(end);
+        }
+        Ok(line)
+    }
+
+    fn whole_line(&mut self, options: &Options) -> std::io::Result<Option<Line>> {
         let mut line: Option<Line> = None;
         loop {
             if self.pending.is_empty() {

@@ -20,14 +20,9 @@ struct Sqlite {
 }
 
 pub fn open(kind: &str, name: &str, options: &Options) -> Result<Opened, TableError> {
-    let parameters = Parameters::read(kind, name)?;
+    let parameters = Parameters::read(kind, name, options)?;
     let path = parameters.required("dbpath")?;
-    let query = Query::new(&parameters, options, || {
-        let table = parameters.required("table")?;
-        let (field, column) = (parameters.required("select_field")?, parameters.required("where_field")?);
-        let more = parameters.text("additional_conditions").unwrap_or_default();
-        Ok(format!("SELECT {field} FROM {table} WHERE {column} = '%s' {more}"))
-    })?;
+    let query = Query::new(&parameters, options, || parameters.legacy_query())?;
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let failed = |error: rusqlite::Error| {
         // The odd "?" is the reference's line end.

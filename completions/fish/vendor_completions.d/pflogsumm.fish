@@ -9,6 +9,15 @@ complete -c pflogsumm -l smtpd-warning-detail -d 'show N warnings a program; 0 l
 complete -c pflogsumm -l syslog-name -d 'read the lines of this syslog_name beside postfix' -r
 complete -c pflogsumm -s u -d 'show N senders and recipients' -r
 complete -c pflogsumm -l verp-mung -d 'replace numbers in list senders\' addresses; 2 removes the member, too' -r
+complete -c pflogsumm -l compat -d 'whose report: 1.1.5 or 1.3' -r
+complete -c pflogsumm -l html -d 'write a page with charts and tables, which needs no network; - is standard output' -r
+complete -c pflogsumm -l trace -d 'tell the life of a message: a queue id, a message id or an address' -r
+complete -c pflogsumm -l from -d 'leave out what is older: 2026-11-24, "2026-11-24 12:00", 12:00, today, yesterday' -r
+complete -c pflogsumm -l to -d 'leave out what is as old or newer' -r
+complete -c pflogsumm -l last -d 'only the last 30m, 24h, 7d or 2w' -r
+complete -c pflogsumm -l state -d 'keep the messages under way from run to run' -r
+complete -c pflogsumm -l partial -d 'write what these logs say for a later --merge; - is standard output' -r
+complete -c pflogsumm -l threads -d 'read with N threads; else with one for each core' -r
 complete -c pflogsumm -s e -d 'also list sender and recipients of each message'
 complete -c pflogsumm -l help -d 'show the usage'
 complete -c pflogsumm -s i -l ignore-case -d 'take whole addresses, not only domains, as lower case'
@@ -23,3 +32,12 @@ complete -c pflogsumm -s m -l uucp-mung -d 'turn host!user@next into next!user@h
 complete -c pflogsumm -l verbose-msg-detail -d 'do not cut reasons short'
 complete -c pflogsumm -l version -d 'show the version'
 complete -c pflogsumm -l zero-fill -d 'fill the columns of days without rejects with 0'
+complete -c pflogsumm -l accurate -d 'count right what the reference miscounts'
+complete -c pflogsumm -l explain-differences -d 'show the lines that --accurate counts differently'
+complete -c pflogsumm -l json -d 'write the accurate numbers as JSON'
+complete -c pflogsumm -l ndjson -d 'write each event as a line of JSON'
+complete -c pflogsumm -l prometheus -d 'write the accurate numbers for a Prometheus textfile collector'
+complete -c pflogsumm -l chart -d 'end the accurate report with histograms of hours and days'
+complete -c pflogsumm -l in-order -d 'read the files in the order of the times they begin at'
+complete -c pflogsumm -l journal -d 'read the mail lines of the systemd journal'
+complete -c pflogsumm -l merge -d 'the files are partials; report on all of them'

@@ -16,4 +16,4 @@ complete -c postmap -s b -d 'with -q -: standard input is a message; each body l
 complete -c postmap -s h -d 'with -q -: standard input is a message; each header is a key'
 complete -c postmap -s m -d 'with -b or -h: look into MIME parts'
 complete -c postmap -s F -d 'values are names of files whose content is stored, in base64'
-complete -c postmap -s U -d 'fold keys as UTF-8 whatever smtputf8_enable says'
+complete -c postmap -s U -d 'with -b and -h: keys are UTF-8, where smtputf8_enable allows it'

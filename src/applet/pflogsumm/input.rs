@@ -1,125 +1,206 @@
-//! Lines from files and pipes, in large reads. Of a line longer than [`LONGEST`] the beginning is kept and the rest
-//! passed over, so that memory is bounded whatever comes in. Files are read, not mapped: a rotation that truncates one
-//! ends the reading and kills nobody.
+//! Pieces of the logs that end with a line, in large reads. Of a line longer than [`LONGEST`] the beginning is kept and
+//! the rest passed over, so that memory is bounded whatever comes in. Files are read, not mapped: a rotation that
+//! truncates one ends the reading and kills nobody.
 
-use memchr::memchr;
-use std::io::{self, Read};
+/// What journalctl gives.
+mod journal;
+/// Rotated logs.
+mod order;
+/// What a file is packed in.
+mod packed;
+/// How far the reading is.
+mod progress;
+
+pub use order::in_order;
+
+use super::fact::Sink;
+use crate::sys::files::reason;
+use memchr::{memchr, memchr_iter, memrchr};
+use progress::Progress;
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::process::{Command, Stdio};
 
 /// Bytes of a line that are looked at.
 pub const LONGEST: usize = 64 * 1024;
-const BUFFER: usize = 128 * 1024;
-/// What a decoder may take; `xz -9` wants 65 MiB, and a file that asks for more was not made by a log rotation.
-const MEMORY: u64 = 80 << 20;
-/// The same for zstd, as a power of two: 64 MiB (`zstd -19` wants 8).
-const WINDOW_LOG: u32 = 26;
 
-/// Who takes lines.
+/// Who reads lines.
 pub trait Lines {
+    /// Forgets what was read: the lines to come follow others.
+    fn begin(&mut self);
     /// All bytes of the lines to come until the next announcement.
     fn announce(&mut self, bytes: &[u8]);
     /// A line without its newline; the last one of a file may have had none.
-    fn line(&mut self, line: &[u8]);
-}
+    fn line(&mut self, line: &[u8], sink: &mut impl Sink);
 
-/// Hands over each line of a source, which may be compressed: rotated logs are read as they lie there. The kind shows
-/// in its first bytes, not in its name.
-pub fn lines(source: impl Read, taker: &mut impl Lines) -> io::Result<()> {
-    let mut source = source;
-    let mut start = [0; 6];
-    let mut known = 0;
-    // A pipe may give less at a time than it has.
-    while known < start.len() {
-        match source.read(&mut start[known..]) {
-            Ok(0) => break,
-            Ok(read) => known += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let start = &start[..known];
-    let whole = start.chain(source);
-    match start {
-        [0x1f, 0x8b, ..] => plain(flate2::read::MultiGzDecoder::new(whole), taker),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-            let mut decoder = zstd::stream::read::Decoder::new(whole)?;
-            decoder.window_log_max(WINDOW_LOG)?;
-            plain(decoder, taker)
-        }
-        [0xfd, b'7', b'z', b'X', b'Z', 0] => {
-            let decoder = liblzma::stream::Stream::new_stream_decoder(MEMORY, liblzma::stream::CONCATENATED)?;
-            plain(liblzma::read::XzDecoder::new_stream(whole, decoder), taker)
-        }
-        [b'B', b'Z', b'h', b'1'..=b'9', ..] => plain(bzip2::read::MultiBzDecoder::new(whole), taker),
-        _ => plain(whole, taker),
-    }
-}
-
-fn plain(mut source: impl Read, taker: &mut impl Lines) -> io::Result<()> {
-    let mut buffer = vec![0; BUFFER];
-    // Bytes at the buffer's beginning that no newline has ended yet.
-    let mut kept = 0;
-    // Whether the line's beginning was taken already, because it was too long.
-    let mut passing = false;
-    loop {
-        let read = match source.read(&mut buffer[kept..]) {
-            Ok(0) => break,
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        let filled = kept + read;
-        taker.announce(&buffer[..filled]);
+    /// All lines of a piece that [`Feed::fill`] gave.
+    fn piece(&mut self, bytes: &[u8], sink: &mut impl Sink)
+    where
+        Self: Sized,
+    {
+        self.announce(bytes);
         let mut begin = 0;
-        // What was kept holds no newline.
-        let mut search = kept;
-        while let Some(length) = memchr(b'\n', &buffer[search..filled]) {
-            let end = search + length;
-            if !std::mem::take(&mut passing) {
-                let line = &buffer[begin..end];
-                taker.line(&line[..line.len().min(LONGEST)]);
-            }
+        for end in memchr_iter(b'\n', bytes) {
+            let line = &bytes[begin..end];
+            self.line(&line[..line.len().min(LONGEST)], sink);
             begin = end + 1;
-            search = begin;
         }
-        kept = filled - begin;
-        if passing {
-            kept = 0;
-        } else if kept > LONGEST {
-            taker.line(&buffer[begin..begin + LONGEST]);
-            passing = true;
-            kept = 0;
-        } else {
-            buffer.copy_within(begin..filled, 0);
+        let line = &bytes[begin..];
+        if !line.is_empty() {
+            self.line(&line[..line.len().min(LONGEST)], sink);
         }
     }
-    if kept > 0 {
-        taker.line(&buffer[..kept]);
+}
+
+/// The logs, one after the other. One that cannot be read is named on standard error, and the next is taken.
+pub struct Feed {
+    names: VecDeque<OsString>,
+    current: Option<(OsString, Box<dyn Read + Send>)>,
+    /// What was read behind the last piece's last line.
+    rest: Vec<u8>,
+    /// Whether the line's beginning was handed over already, because it was too long.
+    passing: bool,
+    progress: Progress,
+}
+
+impl Feed {
+    /// No names stand for standard input.
+    pub fn new(names: &[OsString]) -> Feed {
+        let mut names: VecDeque<OsString> = names.iter().cloned().collect();
+        if names.is_empty() {
+            names.push_back("-".into());
+        }
+        Feed { names, current: None, rest: Vec::new(), passing: false, progress: Progress::default() }
     }
-    Ok(())
+
+    /// The mail lines of the systemd journal, from this second on if one is given.
+    pub fn journal(since: Option<&str>) -> io::Result<Feed> {
+        let mut command = Command::new("journalctl");
+        command.args(["--quiet", "--no-pager", "--output=export", "SYSLOG_FACILITY=2"]);
+        command.args(since.map(|since| format!("--since={since}")));
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        let out = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        Ok(Feed::of(packed::unpacked(out)?))
+    }
+
+    /// Shows on a terminal how far the reading is.
+    pub fn with_progress(mut self) -> Feed {
+        self.progress = Progress::of(&self.names);
+        self
+    }
+
+    /// A source of its own, for what is no file.
+    pub fn of(source: Box<dyn Read + Send>) -> Feed {
+        let mut feed = Feed::new(&[]);
+        feed.names.clear();
+        feed.current = Some(("-".into(), source));
+        feed
+    }
+
+    /// Fills `piece` (longer than [`LONGEST`], and always the same) with whole lines and gives their length; None at the
+    /// end of all logs.
+    pub fn fill(&mut self, piece: &mut [u8]) -> Option<usize> {
+        // It was behind a line's end in a piece of the same length.
+        let mut filled = self.rest.len().min(piece.len());
+        piece[..filled].copy_from_slice(&self.rest[..filled]);
+        self.rest.clear();
+        loop {
+            let Some((name, source)) = &mut self.current else {
+                if filled > 0 {
+                    break;
+                }
+                let Some(name) = self.names.pop_front() else {
+                    self.progress.end();
+                    return None;
+                };
+                match open(&name) {
+                    Ok(source) => self.current = Some((name, source)),
+                    Err(error) => complain(&name, &error),
+                }
+                continue;
+            };
+            let read = match source.read(&mut piece[filled..]) {
+                Ok(0) => {
+                    self.current = None;
+                    self.passing = false;
+                    continue;
+                }
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    complain(name, &error);
+                    self.current = None;
+                    self.passing = false;
+                    // A line that was cut off by the fault is none.
+                    filled = memrchr(b'\n', &piece[..filled]).map_or(0, |at| at + 1);
+                    continue;
+                }
+            };
+            if self.passing {
+                // Nothing stands before what was just read.
+                let Some(end) = memchr(b'\n', &piece[..read]) else { continue };
+                piece.copy_within(end + 1..read, 0);
+                filled = read - (end + 1);
+                self.passing = false;
+            } else {
+                filled += read;
+            }
+            if filled < piece.len() {
+                continue;
+            }
+            match memrchr(b'\n', &piece[..filled]) {
+                Some(end) => {
+                    self.rest.extend_from_slice(&piece[end + 1..filled]);
+                    filled = end + 1;
+                }
+                None => {
+                    self.passing = true;
+                    filled = LONGEST.min(filled);
+                }
+            }
+            break;
+        }
+        self.progress.add(filled);
+        Some(filled)
+    }
+}
+
+fn open(name: &OsString) -> io::Result<Box<dyn Read + Send>> {
+    if name == "-" { packed::unpacked(io::stdin()) } else { packed::unpacked(File::open(name)?) }
+}
+
+fn complain(name: &OsString, error: &io::Error) {
+    let _ = writeln!(io::stderr(), "Can't open {}: {}.", name.to_string_lossy(), reason(error));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    impl Lines for Vec<Vec<u8>> {
-        fn announce(&mut self, _: &[u8]) {}
+    fn read(source: impl Read + Send + 'static) -> Vec<Vec<u8>> {
+        struct Found(Vec<Vec<u8>>);
+        impl Lines for Found {
+            fn begin(&mut self) {}
 
-        fn line(&mut self, line: &[u8]) {
-            self.push(line.to_vec());
+            fn announce(&mut self, _: &[u8]) {}
+
+            fn line(&mut self, line: &[u8], _: &mut impl Sink) {
+                self.0.push(line.to_vec());
+            }
         }
-    }
-
-    fn read(bytes: &[u8]) -> Vec<Vec<u8>> {
-        let mut found = Vec::new();
-        lines(bytes, &mut found).unwrap();
-        found
+        let (mut found, mut feed, mut piece) = (Found(Vec::new()), Feed::of(Box::new(source)), vec![0; LONGEST * 2]);
+        while let Some(length) = feed.fill(&mut piece) {
+            found.piece(&piece[..length], &mut super::super::tape::Tape::default());
+        }
+        found.0
     }
 
     #[test]
     fn lines_come_out_whole_at_any_read_size() {
-        struct Drops<'a>(&'a [u8], usize);
-        impl Read for Drops<'_> {
+        struct Drops(&'static [u8], usize);
+        impl Read for Drops {
             fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
                 let count = self.1.min(self.0.len()).min(into.len());
                 into[..count].copy_from_slice(&self.0[..count]);
@@ -129,42 +210,19 @@ mod tests {
         }
         let text = b"one\n\ntwo\r\nthree";
         for size in 1..text.len() + 1 {
-            let mut found: Vec<Vec<u8>> = Vec::new();
-            lines(Drops(text, size), &mut found).unwrap();
-            assert_eq!(found, [&b"one"[..], b"", b"two\r", b"three"]);
-        }
-    }
-
-    #[test]
-    fn compressed_logs_are_read_as_they_lie_there() {
-        use std::io::Write;
-        let text = b"one\ntwo\n".repeat(30_000);
-        let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        let mut bz = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
-        let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
-        for out in [&mut gz as &mut dyn Write, &mut bz, &mut xz] {
-            out.write_all(&text).unwrap();
-        }
-        let kinds =
-            [gz.finish().unwrap(), bz.finish().unwrap(), xz.finish().unwrap(), zstd::encode_all(&text[..], 1).unwrap()];
-        for bytes in kinds {
-            // Two files one after the other in one, as `cat a.gz b.gz` makes them.
-            let found = read(&[bytes.clone(), bytes.clone()].concat());
-            assert_eq!(found.len(), 120_000);
-            assert!(lines(&bytes[..bytes.len() / 2], &mut Vec::new()).is_err());
-        }
-        for short in [&b""[..], b"x", b"\x1f", b"BZ"] {
-            assert_eq!(read(short).len(), usize::from(!short.is_empty()));
+            assert_eq!(read(Drops(text, size)), [&b"one"[..], b"", b"two\r", b"three"]);
         }
     }
 
     #[test]
     fn a_huge_line_is_cut_and_the_next_is_whole() {
-        let mut text = vec![b'x'; 5 * BUFFER];
-        text.extend_from_slice(b"\nnext\n");
-        let found = read(&text);
-        assert_eq!(found.len(), 2);
-        assert_eq!(found[0].len(), LONGEST);
-        assert_eq!(found[1], b"next");
+        for length in [LONGEST - 1, LONGEST, LONGEST + 1, 2 * LONGEST - 1, 2 * LONGEST, 2 * LONGEST + 1, 9 * LONGEST] {
+            let text = [b"first\n", vec![b'x'; length].as_slice(), b"\nnext\n"].concat();
+            let found = read(io::Cursor::new(text));
+            assert_eq!(found.len(), 3, "{length}");
+            assert_eq!(found[1].len(), length.min(LONGEST));
+            assert_eq!(found[2], b"next");
+        }
+        assert_eq!(read(io::Cursor::new(vec![b'x'; 9 * LONGEST])).len(), 1);
     }
 }

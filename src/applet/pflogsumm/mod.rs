@@ -3,26 +3,52 @@
 //! miscounts are miscounted alike. Where the reference's output is random (ties follow its hash tables) the keys' bytes
 //! decide; it behaves as under LC_ALL=C.
 
-/// From lines to tallies.
-mod collect;
+/// Messages from run to run.
+mod carried;
 /// 1.3.0's shorter reasons.
 mod condense;
+/// Threads.
+mod engine;
+/// What only the accurate outputs tell.
+mod extras;
+/// What a line says.
+mod fact;
 /// Parts of a line.
 mod fields;
 /// Getopt::Long's habits.
 mod getopt;
 /// Lines from files.
 mod input;
+/// Values by text.
+mod map;
+/// Sizes by queue id.
+mod messages;
 /// The command line.
 mod options;
+/// Our own options.
+mod ours;
+/// What the numbers are written as.
+mod output;
+/// A shard's facts in a file.
+mod partial;
+/// Parts of the time.
+mod range;
+/// From lines to facts.
+mod read;
 /// smtpd's verdicts.
 mod reject;
 /// The text report.
 mod report;
 /// Orders of lists.
 mod sort;
+/// From facts to tallies.
+mod state;
+/// From logs to a report.
+mod summary;
 /// What is counted.
 mod tallies;
+/// Facts as bytes.
+mod tape;
 /// Addresses and reasons.
 mod text;
 /// Numbers in columns.
@@ -30,16 +56,10 @@ mod units;
 
 use super::{Applet, Invocation, Purpose};
 use crate::exit::{Exit, Failure};
-use crate::log::line::MONTHS;
-use crate::sys::files::reason;
-use collect::v130::NewerCollector;
-use collect::{Collector, Now};
-use input::Lines;
-use options::{Day, Newer, Options, Request, Version};
-use std::ffi::OsString;
-use std::fs::File;
+use options::{Options, Request, Version};
+use ours::{Ours, Output};
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use summary::Job;
 
 pub const APPLET: Applet = Applet {
     name: "pflogsumm",
@@ -57,13 +77,9 @@ const DIED: Exit = Exit(255);
 
 fn run(call: &Invocation) -> Result<Exit, Failure> {
     let mut errors = std::io::stderr();
-    let (wanted, args) = compatibility(&call.args);
-    let name = wanted.unwrap_or_default();
-    let Some(version) = Version::of(&name) else {
-        let text = format!("fatal: the report of version {name} is not known here, only those of 1.1.5 and 1.3.0");
-        return Err(Failure::new(Exit::UNAVAILABLE, text));
-    };
     let now = clock();
+    let (ours, args) = Ours::parse(&call.args, &now)?;
+    let version = ours.version;
     let request = match version {
         Version::Stable => options::parse(&call.program, &args),
         Version::Newer => options::v130::parse(&call.program, &args, now.date()),
@@ -72,7 +88,7 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
         Version::Stable => options::usage(&call.program),
         Version::Newer => options::v130::usage(&call.program),
     };
-    let (options, warnings) = match request {
+    let (mut options, warnings) = match request {
         Request::Report(options, warnings) => (options, warnings),
         Request::Help => {
             writeln!(std::io::stdout(), "{}", usage())?;
@@ -97,50 +113,31 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
     for warning in warnings {
         let _ = writeln!(errors, "{warning}");
     }
-    if let Some(newer) = &options.newer {
-        return summarise_newer(&options, newer, &now, &mut errors);
+    options.accurate = ours.accurate;
+    let job = Job { options: &options, ours: &ours, now: &now };
+    let mut out = BufWriter::with_capacity(64 * 1024, std::io::stdout().lock());
+    if let Some(to) = &ours.partial {
+        job.write_partial(to)?;
+    } else if let Some(term) = &ours.trace {
+        return job.trace(&mut out, term);
+    } else if ours.output == Output::Events {
+        job.events(&mut out)?;
+    } else if ours.output == Output::Differences {
+        job.differences(&mut out)?;
+    } else {
+        let state = if ours.merge { job.merge()? } else { job.count()? };
+        if options.accurate {
+            job.outputs(&mut out, &state)?;
+        } else {
+            job.report(&mut out, &state)?;
+        }
+        if ours.output == Output::Text && ours.html.is_none() {
+            finish(&mut out, &options)?;
+        }
+        // The process ends here; taking millions of table entries apart first would cost a tenth of the run.
+        std::mem::forget(state);
     }
-    let day = options.day.map(|day| match day {
-        Day::Today => now.clone(),
-        // Two hours before the last midnight, as the reference steps back.
-        Day::Yesterday => now.saturating_sub(jiff::Span::new().hours(i64::from(now.hour()) + 2)),
-    });
-    let day_name = day.as_ref().map(month_and_day);
-    let wanted = day.as_ref().map(|day| {
-        [format!("{} ", month_and_day(day)).into_bytes(), day.strftime("%Y-%m-%dT").to_string().into_bytes()]
-    });
-    let mut collector = Collector::new(&options, Now::of(&now), wanted);
-    read_all(&options.files, &mut collector, &mut errors);
-    let mut out = BufWriter::with_capacity(64 * 1024, std::io::stdout().lock());
-    report::write(&mut out, &collector.tallies, &options, day_name.as_deref())?;
-    finish(&mut out, &options)?;
-    // The process ends here; taking millions of table entries apart first would cost a tenth of the run.
-    std::mem::forget(collector);
-    Ok(Exit::OK)
-}
-
-/// The report of 1.3.0.
-fn summarise_newer(
-    options: &Options,
-    newer: &Newer,
-    now: &jiff::Zoned,
-    errors: &mut impl Write,
-) -> Result<Exit, Failure> {
-    let create = |path: &Option<PathBuf>| -> Result<Option<Box<dyn Write>>, Failure> {
-        let Some(path) = path else { return Ok(None) };
-        let file = File::create(path).map_err(|error| {
-            Failure::new(DIED, format!("fatal: cannot write {}: {}", path.display(), reason(&error)))
-        })?;
-        Ok(Some(Box::new(BufWriter::new(file))))
-    };
-    let mut collector = NewerCollector::new(options, newer, Now::of(now));
-    collector.side_outputs(create(&newer.unprocessed)?, create(&newer.debug)?);
-    read_all(&options.files, &mut collector, errors);
-    collector.finish()?;
-    let mut out = BufWriter::with_capacity(64 * 1024, std::io::stdout().lock());
-    report::v130::write(&mut out, &collector.common.tallies, options, newer)?;
-    finish(&mut out, options)?;
-    std::mem::forget(collector);
+    out.flush()?;
     Ok(Exit::OK)
 }
 
@@ -151,45 +148,7 @@ fn finish(out: &mut impl Write, options: &Options) -> Result<(), Failure> {
         out.flush()?;
         let _ = std::process::Command::new("mailq").status();
     }
-    out.flush()?;
     Ok(())
-}
-
-/// Which version's report is asked for, by `--compat VERSION` (ours, so only in its full spelling) or
-/// PFLOGSUMM_COMPAT, and the arguments without it.
-fn compatibility(args: &[OsString]) -> (Option<String>, Vec<OsString>) {
-    let mut wanted = std::env::var("PFLOGSUMM_COMPAT").ok();
-    let mut rest = Vec::with_capacity(args.len());
-    let mut args = args.iter();
-    while let Some(arg) = args.next() {
-        if arg == "--" {
-            rest.push(arg.clone());
-            break;
-        } else if arg == "--compat" {
-            wanted = Some(args.next().map(|version| version.to_string_lossy().into_owned()).unwrap_or_default());
-        } else if let Some(version) = arg.to_string_lossy().strip_prefix("--compat=") {
-            wanted = Some(version.to_owned());
-        } else {
-            rest.push(arg.clone());
-        }
-    }
-    rest.extend(args.cloned());
-    (wanted, rest)
-}
-
-/// The files in their order, or standard input. One that cannot be read is named, and the next is taken.
-fn read_all(files: &[OsString], collector: &mut impl Lines, errors: &mut impl Write) {
-    let standard_input = [OsString::from("-")];
-    for name in if files.is_empty() { standard_input.as_slice() } else { files } {
-        let done = if name == "-" {
-            input::lines(std::io::stdin().lock(), collector)
-        } else {
-            File::open(name).and_then(|file| input::lines(file, collector))
-        };
-        if let Err(error) = done {
-            let _ = writeln!(errors, "Can't open {}: {}.", name.to_string_lossy(), reason(&error));
-        }
-    }
 }
 
 /// The time now; SOURCE_DATE_EPOCH fixes it.
@@ -199,10 +158,4 @@ fn clock() -> jiff::Zoned {
         Some(time) => time.to_zoned(jiff::tz::TimeZone::system()),
         None => jiff::Zoned::now(),
     }
-}
-
-/// "Nov 24", "Nov  4"
-fn month_and_day(day: &jiff::Zoned) -> String {
-    let month = usize::try_from(day.month()).ok().and_then(|month| MONTHS.get(month - 1)).unwrap_or(&"");
-    format!("{month} {:2}", day.day())
 }

@@ -6,6 +6,7 @@ mod dates;
 pub mod v130;
 
 use super::getopt::{self, Takes};
+use super::ours;
 use std::ffi::OsString;
 pub use v130::Newer;
 
@@ -45,9 +46,10 @@ const TABLE: &[(&str, Takes)] = &[
 ];
 
 /// Whose options, rules and report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Version {
     /// 1.1.5
+    #[default]
     Stable,
     /// 1.3.0
     Newer,
@@ -107,10 +109,12 @@ impl Top {
 }
 
 /// What the command line asks for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// What only 1.3.0 knows; None makes the report that of 1.1.5.
     pub newer: Option<Newer>,
+    /// Count right; never together with `newer`.
+    pub accurate: bool,
     pub day: Option<Day>,
     pub hosts: Top,
     pub users: Top,
@@ -136,6 +140,17 @@ pub struct Options {
     pub verp: Option<i64>,
     pub zero_fill: bool,
     pub files: Vec<OsString>,
+}
+
+impl Options {
+    /// Whose rules lines are read by.
+    pub fn rules(&self) -> &'static str {
+        match self.newer {
+            _ if self.accurate => "accurate",
+            Some(_) => Version::Newer.name(),
+            None => Version::Stable.name(),
+        }
+    }
 }
 
 /// What to do.
@@ -182,6 +197,7 @@ pub fn parse(program: &str, args: &[OsString]) -> Request {
     };
     let options = Options {
         newer: None,
+        accurate: false,
         day,
         bounces: limit("bounce-detail", "bounce-detail", "bounce-detail"),
         deferrals: limit("deferral-detail", "deferral-detail", "deferral-detail"),
@@ -245,6 +261,13 @@ pub fn command() -> clap::Command {
             Takes::MaybeNumber => arg.help(help).num_args(0..=1).value_name("N"),
             Takes::Number => arg.help(help).value_name("N"),
             Takes::Text => arg.help(help).value_name(if *name == "d" { "DAY" } else { "NAME" }),
+        });
+    }
+    for (name, value, help) in ours::TABLE {
+        let arg = clap::Arg::new(*name).long(*name).help(*help);
+        command = command.arg(match value {
+            Some(value) => arg.value_name(*value),
+            None => arg.action(clap::ArgAction::SetTrue),
         });
     }
     command.arg(clap::Arg::new("file").value_name("FILE").num_args(0..).help("logs, oldest first; else standard input"))

@@ -3,7 +3,7 @@
 
 use super::text::{self, Folding, after_each, client_domain, client_organisation, find, split_once};
 use crate::log::line::is_space;
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr_iter, memchr2, memchr2_iter, memrchr2};
 use std::borrow::Cow;
 
 /// One verdict as it is counted.
@@ -28,32 +28,46 @@ pub struct Style {
     pub add_to: bool,
     /// By the rules of 1.3.0.
     pub newer: bool,
+    /// Clients as 1.3.0 names them.
+    pub organisations: bool,
 }
 
 /// Reads a line's text (everything after the host) that holds "reject: KIND from CLIENT: REASON".
 pub fn read<'a>(line: &'a [u8], style: &Style) -> Reject<'a> {
-    let (kind, client, said) = parts(line).unwrap_or_default();
+    of(line, parts(line).unwrap_or_default(), style)
+}
+
+/// The same for "KIND from CLIENT: REASON", the text of a verdict.
+pub fn read_text<'a>(text: &'a [u8], style: &Style) -> Option<Reject<'a>> {
+    Some(of(text, kind_and_client(text)?, style))
+}
+
+fn of<'a>(line: &'a [u8], (kind, client, said): (&'a [u8], &'a [u8], &'a [u8]), style: &Style) -> Reject<'a> {
     let mut reason = if style.verbose { Cow::Borrowed(said) } else { shorten(kind, said, style.newer) };
-    let sender = sender(said, style);
+    let sender = || sender(said, style);
     let with_sender = |mut about: Vec<u8>| {
         if style.add_from {
             about.extend_from_slice(b"  (");
-            about.extend_from_slice(&sender);
+            about.extend_from_slice(&sender());
             about.push(b')');
         }
         about
     };
-    let domain = if style.newer { client_organisation(client) } else { client_domain(client).unwrap_or_default() };
+    let domain = if style.newer || style.organisations {
+        client_organisation(client)
+    } else {
+        client_domain(client).unwrap_or_default()
+    };
     let by_client = || match style.add_to {
-        true => [&domain, b"  (".as_slice(), &parties(&sender, said, style), b")"].concat(),
+        true => [&domain, b"  (".as_slice(), &parties(&sender(), said, style), b")"].concat(),
         false => with_sender(domain.to_vec()),
     };
     let about = if reason.starts_with(b"Sender address rejected:") {
         match (style.newer, style.add_from || style.add_to) {
-            (false, _) => sender.clone().into_owned(),
+            (false, _) => sender().into_owned(),
             // The missing ">" is the reference's.
-            (true, false) => [&domain, b" (<".as_slice(), &sender, b")"].concat(),
-            (true, true) => [&domain, b" (".as_slice(), &parties(&sender, said, style), b")"].concat(),
+            (true, false) => [&domain, b" (<".as_slice(), &sender(), b")"].concat(),
+            (true, true) => [&domain, b" (".as_slice(), &parties(&sender(), said, style), b")"].concat(),
         }
     } else if reason.starts_with(b"Recipient address rejected:") || is_user_unknown(&reason) {
         with_sender(recipient(said, style).into_owned())
@@ -91,17 +105,20 @@ fn parts(line: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
         if !WORDS.iter().any(|word| line[..at].ends_with(word)) {
             continue;
         }
-        let rest = &line[at + 2..];
-        let Some(kind_end) = rest.iter().position(|&byte| is_space(byte)).filter(|&end| end > 0) else { continue };
-        let Some(rest_of) = rest[kind_end..].strip_prefix(b" from ") else { continue };
-        let Some(client_end) = rest_of.iter().position(|&byte| is_space(byte)) else { continue };
-        let (client, said) = rest_of.split_at(client_end);
-        let (Some(client), Some(said)) = (client.strip_suffix(b":"), said.strip_prefix(b" ")) else { continue };
-        if !client.is_empty() {
-            return Some((&rest[..kind_end], client, said));
+        if let Some(found) = kind_and_client(&line[at + 2..]) {
+            return Some(found);
         }
     }
     None
+}
+
+/// "KIND from CLIENT: REST"
+fn kind_and_client(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let kind_end = text.iter().position(|&byte| is_space(byte)).filter(|&end| end > 0)?;
+    let rest = text[kind_end..].strip_prefix(b" from ")?;
+    let (client, said) = rest.split_at(rest.iter().position(|&byte| is_space(byte))?);
+    let (client, said) = (client.strip_suffix(b":")?, said.strip_prefix(b" ")?);
+    (!client.is_empty()).then_some((&text[..kind_end], client, said))
 }
 
 fn is_user_unknown(reason: &[u8]) -> bool {
@@ -233,20 +250,19 @@ fn slice(text: Cow<'_, [u8]>, from: usize, to: usize) -> Cow<'_, [u8]> {
 /// The first clause after a ": " or "; " (and a "[...] ") that ends in ";" or ",".
 fn clause(reason: &[u8]) -> Option<(usize, usize)> {
     let ends = |from: usize| {
-        let length = reason.get(from..)?.iter().position(|byte| matches!(byte, b';' | b','))?;
+        let length = memchr2(b';', b',', reason.get(from..)?)?;
         (length > 0).then_some((from, from + length))
     };
     // Without any ";" or "," no place can match; one look keeps this linear.
-    let last_end = reason.iter().rposition(|byte| matches!(byte, b';' | b','))?;
-    memchr_iter(b' ', &reason[..last_end]).filter(|&at| at > 0 && matches!(reason[at - 1], b':' | b';')).find_map(
-        |at| {
-            let from = at + 1;
-            let bracket = reason.get(from) == Some(&b'[');
-            let inner = bracket.then(|| memchr(b']', &reason[from..])).flatten().filter(|&length| length > 1);
-            let after = inner.map(|length| from + length + 1).filter(|&after| reason.get(after) == Some(&b' '));
-            after.and_then(|after| ends(after + 1)).or_else(|| ends(from))
-        },
-    )
+    let last_end = memrchr2(b';', b',', reason)?;
+    memchr2_iter(b':', b';', &reason[..last_end]).find_map(|at| {
+        let from = at + 2;
+        (at + 1 < last_end && reason[at + 1] == b' ').then_some(())?;
+        let bracket = reason.get(from) == Some(&b'[');
+        let inner = bracket.then(|| memchr(b']', &reason[from..])).flatten().filter(|&length| length > 1);
+        let after = inner.map(|length| from + length + 1).filter(|&after| reason.get(after) == Some(&b' '));
+        after.and_then(|after| ends(after + 1)).or_else(|| ends(from))
+    })
 }
 
 /// "client X blocked", "Client host X blocked", "Sender address X blocked" lose all before "blocked".
@@ -308,6 +324,7 @@ mod tests {
         add_from: false,
         add_to: false,
         newer: false,
+        organisations: false,
     };
 
     fn read_line(line: &str, style: &Style) -> (String, String, String) {

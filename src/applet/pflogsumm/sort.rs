@@ -9,19 +9,28 @@ pub fn by_host<V>(map: &Map<V>) -> Vec<(&[u8], &V)> {
     // The sort keys share one buffer: one allocation for each would cost more than the sorting. Their first bytes
     // stand in the list and decide most comparisons without a look into the buffer.
     let mut orders = Vec::new();
-    let mut list: Vec<(u64, std::ops::Range<usize>, &[u8], &V)> = Vec::with_capacity(map.len());
-    for (key, value) in map.iter() {
+    let mut ends = vec![0];
+    // Twelve bytes of the key and the place in one number.
+    let mut list: Vec<u128> = Vec::with_capacity(map.len());
+    for ((key, _), place) in map.iter().zip(0u32..) {
         let begin = orders.len();
         host_order(key, &mut orders);
-        let mut first = [0; 8];
-        first.iter_mut().zip(&orders[begin..]).for_each(|(to, from)| *to = *from);
-        list.push((u64::from_be_bytes(first), begin..orders.len(), key, value));
+        let mut first = [0; 16];
+        let known = (orders.len() - begin).min(12);
+        first[..known].copy_from_slice(&orders[begin..begin + known]);
+        list.push(u128::from_be_bytes(first) | u128::from(place));
+        ends.push(orders.len());
     }
-    list.sort_unstable_by(|a, b| {
-        let order = |range: &std::ops::Range<usize>| orders.get(range.clone());
-        a.0.cmp(&b.0).then_with(|| order(&a.1).cmp(&order(&b.1))).then_with(|| a.2.cmp(b.2))
-    });
-    list.into_iter().map(|(_, _, key, value)| (key, value)).collect()
+    list.sort_unstable();
+    let place = |packed: u128| packed as u32;
+    let order = |packed: u128| {
+        let at = place(packed) as usize;
+        (ends.get(at).zip(ends.get(at + 1)).and_then(|(&from, &to)| orders.get(from..to)), map.key(place(packed)))
+    };
+    for alike in list.chunk_by_mut(|a, b| a >> 32 == b >> 32).filter(|alike| alike.len() > 1) {
+        alike.sort_unstable_by(|&a, &b| order(a).cmp(&order(b)));
+    }
+    list.into_iter().filter_map(|packed| map.entry(place(packed))).collect()
 }
 
 /// 1.3.0's order of ties: names from the right, then IPv4 addresses by their numbers, then what looks like an IPv6
@@ -74,22 +83,32 @@ pub fn by_key<V>(map: &Map<V>) -> Vec<(&[u8], &V)> {
 /// Appends the first word's sort key: an IPv4 address's four numbers, else its labels from right to left in lower case
 /// without anything between. Bytes above 0x7f and numbers above 255 sort as the characters of these numbers.
 pub fn host_order(text: &[u8], order: &mut Vec<u8>) {
-    let word = text.split(|&byte| is_space(byte)).next().unwrap_or_default();
+    let end = text.iter().position(|&byte| is_space(byte)).unwrap_or(text.len());
+    let word = &text[..end];
     let put = |order: &mut Vec<u8>, value: u16| match u8::try_from(value) {
         Ok(byte) if byte < 0x80 => order.push(byte),
         _ => order.extend([0xc0 | (value >> 6) as u8, 0x80 | (value & 0x3f) as u8]),
     };
     if let Some(numbers) = ipv4(word) {
         numbers.into_iter().for_each(|number| put(order, number));
-    } else {
-        for label in word.rsplit(|byte| matches!(byte, b'.' | b'@')) {
-            if label.is_ascii() {
-                order.extend(label.iter().map(u8::to_ascii_lowercase));
-            } else {
-                label.iter().for_each(|byte| put(order, u16::from(byte.to_ascii_lowercase())));
-            }
+        return;
+    }
+    let (begin, ascii, mut end) = (order.len(), word.is_ascii(), word.len());
+    loop {
+        let dot = memchr::memrchr2(b'.', b'@', &word[..end]);
+        let label = &word[dot.map_or(0, |dot| dot + 1)..end];
+        if ascii {
+            order.extend_from_slice(label);
+        } else {
+            label.iter().for_each(|&byte| put(order, u16::from(byte)));
+        }
+        match dot {
+            Some(dot) => end = dot,
+            None => break,
         }
     }
+    // Bytes above 0x7f have no case and are not changed.
+    order[begin..].make_ascii_lowercase();
 }
 
 /// Four groups of one to three digits.

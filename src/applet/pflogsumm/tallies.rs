@@ -1,76 +1,16 @@
-//! What is counted: plain data, filled by [`collect`](super::collect) and read by [`report`](super::report).
-//! A finished message costs sixteen bytes, its queue id's digest and its size: the report's rule that a known queue
-//! id is not counted twice holds for the whole input, so it cannot be forgotten.
+//! What is counted: plain data, filled by [`state`](super::state) and read by [`report`](super::report).
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::OnceLock;
+pub use super::map::{Counts, Map};
 
 pub type Key = Box<[u8]>;
-/// Count of each text.
-pub type Counts = Map<u64>;
-
-/// Values by text. A text is found by its digest alone: the texts stand in a list with their values, and a look-up
-/// touches them only where the value is, which on large logs is half of the time.
-#[derive(Clone, Debug)]
-pub struct Map<V> {
-    index: HashMap<Digest, u32, Verbatim>,
-    entries: Vec<(Key, V)>,
-}
-
-impl<V> Default for Map<V> {
-    fn default() -> Map<V> {
-        Map { index: HashMap::default(), entries: Vec::new() }
-    }
-}
-
-impl<V: Default> Map<V> {
-    /// The value of a key; a new one is the default.
-    pub fn of(&mut self, key: &[u8]) -> &mut V {
-        let at = self.place(key);
-        // Every index was the length of the list when its entry was pushed.
-        &mut self.entries[at as usize].1
-    }
-
-    /// The place of a key in the list, for [`Map::key`].
-    pub fn place(&mut self, key: &[u8]) -> u32 {
-        let entries = &mut self.entries;
-        *self.index.entry(Digest::of(key)).or_insert_with(|| {
-            // More than 2^32 different texts do not fit into memory long before: the last one stands for the rest.
-            let at = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-            entries.push((key.into(), V::default()));
-            at
-        })
-    }
-}
-
-impl<V> Map<V> {
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    pub fn key(&self, place: u32) -> Option<&[u8]> {
-        self.entries.get(place as usize).map(|(key, _)| key.as_ref())
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &V)> {
-        self.entries.iter().map(|(key, value)| (key.as_ref(), value))
-    }
-
-    pub fn values(&self) -> impl Iterator<Item = &V> {
-        self.entries.iter().map(|(_, value)| value)
-    }
-}
 
 /// Messages and bytes of a sender or a sending domain.
 #[derive(Clone, Debug, Default)]
 pub struct Traffic {
     pub messages: u64,
     pub bytes: u64,
+    /// The place of a recipient's domain in its map.
+    pub domain: u32,
 }
 
 /// What is known of a recipient domain.
@@ -120,7 +60,7 @@ impl Sessions {
     pub fn add(&mut self, seconds: i64) {
         self.longest = if self.count == 0 { seconds.max(0) } else { self.longest.max(seconds) };
         self.count += 1;
-        self.seconds += seconds;
+        self.seconds = self.seconds.saturating_add(seconds);
     }
 }
 
@@ -198,107 +138,4 @@ pub struct Tallies {
     /// -e: sender and recipients of each message.
     pub details: Map<Vec<Key>>,
     pub newer: NewerTallies,
-}
-
-/// Size of each message and whether it was deferred, by queue id.
-#[derive(Default)]
-pub struct Messages {
-    known: HashMap<Digest, u64, Verbatim>,
-    /// Each client's domain stands once in `clients`, however many messages are under way.
-    arrived: HashMap<Digest, u32, Verbatim>,
-    clients: Map<()>,
-}
-
-/// 64 bits of a text, by a keyed hash: folded multiplication, several times faster than SipHash on short texts. The key
-/// is new in each process, so that nobody can write log lines that collide. Two of a million texts share their digest
-/// with a chance of one in thirty million.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Digest(u64);
-
-impl Digest {
-    pub fn of(text: &[u8]) -> Digest {
-        static KEY: OnceLock<u64> = OnceLock::new();
-        const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-        let key = *KEY.get_or_init(|| RandomState::new().hash_one(0u8) | 1);
-        let mut state = key ^ (text.len() as u64).wrapping_mul(0xa076_1d64_78bd_642f);
-        let mut chunks = text.chunks_exact(8);
-        for chunk in &mut chunks {
-            let word = u64::from_le_bytes(chunk.try_into().unwrap_or_default());
-            state = fold(state ^ word, ODD);
-        }
-        let mut last = [0; 8];
-        let rest = chunks.remainder();
-        last[..rest.len()].copy_from_slice(rest);
-        Digest(fold(state ^ u64::from_le_bytes(last), ODD ^ key.rotate_left(32) | 1))
-    }
-}
-
-fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    (product as u64) ^ ((product >> 64) as u64)
-}
-
-impl Messages {
-    /// The message's size in bytes; 0 when it was not logged.
-    pub fn size(&self, message: Digest) -> u64 {
-        self.known.get(&message).map_or(0, |known| known >> 1)
-    }
-
-    pub fn set_size(&mut self, message: Digest, size: u64) {
-        let known = self.known.entry(message).or_default();
-        *known = (*known & 1) | size.min(u64::MAX >> 1) << 1;
-    }
-
-    /// True the first time.
-    pub fn first_deferral(&mut self, message: Digest) -> bool {
-        let known = self.known.entry(message).or_default();
-        let first = *known & 1 == 0;
-        *known |= 1;
-        first
-    }
-
-    /// smtpd or pickup took the message in; `client` is the sending domain, None when it cannot be read.
-    pub fn arrive(&mut self, message: Digest, client: Option<&[u8]>) {
-        match client {
-            Some(client) => {
-                let place = self.clients.place(client);
-                self.arrived.insert(message, place)
-            }
-            None => self.arrived.remove(&message),
-        };
-    }
-
-    /// The client of a message whose sender is seen for the first time.
-    pub fn take_client(&mut self, message: Digest) -> Option<&[u8]> {
-        let place = self.arrived.remove(&message)?;
-        self.clients.key(place)
-    }
-}
-
-/// For keys that are digests already.
-#[derive(Clone, Copy, Debug, Default)]
-struct Verbatim;
-
-impl BuildHasher for Verbatim {
-    type Hasher = VerbatimHasher;
-
-    fn build_hasher(&self) -> VerbatimHasher {
-        VerbatimHasher(0)
-    }
-}
-
-struct VerbatimHasher(u64);
-
-impl Hasher for VerbatimHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.0 = self.0.rotate_left(8) ^ u64::from(byte));
-    }
-
-    fn write_u64(&mut self, digest: u64) {
-        self.0 = digest;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }

@@ -27,9 +27,16 @@ pub fn after_each<'a>(text: &'a [u8], mark: &'static [u8]) -> impl Iterator<Item
 
 /// What follows the last occurrence of `mark`.
 pub fn after_last<'a>(text: &'a [u8], mark: &[u8]) -> Option<&'a [u8]> {
-    // From the right by the mark's last byte: preparing a searcher costs more than a line is long.
-    let last = *mark.last()?;
-    memchr::memrchr_iter(last, text).find_map(|at| text.get(..=at)?.ends_with(mark).then(|| text.get(at + 1..))?)
+    // From the right by the mark's last byte but for blanks, of which a line is full: preparing a searcher costs more
+    // than a line is long.
+    let (rare, blanks) = match mark {
+        [.., rare, b' '] => (*rare, 1),
+        _ => (*mark.last()?, 0),
+    };
+    memchr::memrchr_iter(rare, text).find_map(|at| {
+        let end = at + 1 + blanks;
+        text.get(..end)?.ends_with(mark).then(|| text.get(end..))?
+    })
 }
 
 /// Whether `byte` is part of a word (letters, digits, underscore).

@@ -9,15 +9,16 @@ use std::path::Path;
 
 pub fn run(options: &Options, directory: &Path, warn: &mut dyn FnMut(&str)) -> Result<(), Failure> {
     if options.operands.is_empty() {
-        let (letter, what) = match (&options.subject, options.editing) {
-            (_, Editing::Set) => ("-e", "name=value argument"),
-            (_, Editing::CommentOut) => ("-#", "name argument"),
-            _ => ("-X", "name argument"),
-        };
-        return Err(Failure::fatal(format!("{letter} requires {what}")));
+        return Err(Failure::fatal(match options.editing {
+            Editing::Set => "-e requires name=value argument",
+            _ => "missing service argument",
+        }));
     }
     if options.operands.iter().any(|word| word.contains('\n')) {
         return Err(Failure::fatal("-e, -X, or -# accepts no multi-line input"));
+    }
+    if options.operands.iter().any(|word| word.trim_start().starts_with('#')) {
+        return Err(Failure::fatal("-e, -X, or -# accepts no comment input"));
     }
     match options.subject {
         Subject::Main => main_cf(options, &directory.join("main.cf"), warn),
@@ -64,6 +65,10 @@ fn master_cf(options: &Options, path: &Path, warn: &mut dyn FnMut(&str)) -> Resu
     for request in &options.operands {
         wishes.push(wish(options, request)?);
     }
+    let file = path.display().to_string();
+    let keys: Vec<(String, String)> = wishes.iter().map(|wish| (wish.service.clone(), wish.kind.clone())).collect();
+    let fits = |wish: &str, has: &str| wish == "*" || wish == has;
+    let wanted = |service: &str, kind: &str| keys.iter().any(|(name, form)| fits(name, service) && fits(form, kind));
     edit::replace(path, |text| {
         let mut fate = |mut entry: Entry| {
             let (mut changed, mut replaced) = (false, false);
@@ -91,27 +96,41 @@ fn master_cf(options: &Options, path: &Path, warn: &mut dyn FnMut(&str)) -> Resu
                 (true, false) => Fate::Change(Box::new(entry)),
             })
         };
-        let new = edit::master_cf(text, &mut fate, &[])?;
+        let new = edit::master_cf(text, &file, &wanted, &mut fate, &[])?;
         let added: Vec<Entry> = wishes
             .iter()
             .filter(|wish| !wish.matched)
             .filter_map(|wish| if let What::Entry(entry) = &wish.what { Some(entry.clone()) } else { None })
             .collect();
-        if added.is_empty() { Ok(new) } else { edit::master_cf(&new, &mut |_| Ok(Fate::Keep), &added) }
+        if added.is_empty() {
+            Ok(new)
+        } else {
+            edit::master_cf(&new, &file, &|_, _| false, &mut |_| Ok(Fate::Keep), &added)
+        }
     })
     .map_err(Failure::fatal)?;
-    for wish in wishes.iter().filter(|wish| !wish.matched && !matches!(wish.what, What::Entry(_))) {
+    let silent = |what: &What| matches!(what, What::Entry(_) | What::Remove | What::CommentOut);
+    for wish in wishes.iter().filter(|wish| !wish.matched && !silent(&wish.what)) {
         warn(&format!("unmatched service_name/type: \"{}\"", wish.request));
     }
     Ok(())
 }
 
 fn wish(options: &Options, request: &str) -> Result<Wish, Failure> {
-    let bad_key = |key: &str| Failure::fatal(format!("bad service name or type: \"{key}\""));
+    let needs = || {
+        Failure::fatal(match options.subject {
+            Subject::Services => "-Me, -MX or -M# requires service_name/type",
+            Subject::Fields => "-Fe or -FX requires service_name/type/field_name",
+            _ => "-Pe or -PX requires service_name/type/parameter",
+        })
+    };
     let set = options.editing == Editing::Set;
     let (key, value) = if set { assignment(request)? } else { (request.trim().to_owned(), String::new()) };
-    let parts: Vec<&str> = key.splitn(3, '/').collect();
-    let (Some(service), Some(kind)) = (parts.first(), parts.get(1)) else { return Err(bad_key(&key)) };
+    let parts: Vec<&str> = key.split('/').collect();
+    if parts.len() > 3 {
+        return Err(needs());
+    }
+    let (Some(service), Some(kind)) = (parts.first(), parts.get(1)) else { return Err(needs()) };
     let name = parts.get(2).map(|name| (*name).to_owned());
     let what = match (&options.subject, name) {
         (Subject::Services, None) if set => {
@@ -136,7 +155,7 @@ fn wish(options: &Options, request: &str) -> Result<Wish, Failure> {
         }
         (Subject::Overrides, Some(name)) if set => What::Override(name, value),
         (Subject::Overrides, Some(name)) if options.editing == Editing::Remove => What::DropOverride(name),
-        _ => return Err(bad_key(&key)),
+        _ => return Err(needs()),
     };
     Ok(Wish {
         request: request.to_owned(),

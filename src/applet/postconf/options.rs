@@ -56,9 +56,24 @@ pub struct Options {
 
 const LETTERS: &str = "aAbc:C:deEfFhHlmMno:pPqtT:vxX#";
 
-/// The modes in the order in which messages name them, and those that go together.
-const MODES: &str = "aAbdeFhHlmMnPtX#";
-const TOGETHER: &[&str] = &["FeX#hH", "MeX#", "PeX#hH", "dh", "dH", "nh", "nH"];
+/// The options that must agree, in the order in which messages name them.
+const NAMED: &str = "aAbCdefFhHlmMnopPtTxX#";
+/// Of each set at most one.
+const EXCLUSIVE: &[&str] = &["aAbFlmMpPtT", "denX#", "efX#", "eX#x", "ehX#", "eHX#", "hH"];
+/// What goes with each subject.
+const COMPATIBLE: &[(char, &str)] = &[
+    ('a', ""),
+    ('A', ""),
+    ('b', ""),
+    ('l', ""),
+    ('m', ""),
+    ('T', ""),
+    ('t', ""),
+    ('p', "CdefhHnoxX#"),
+    ('M', "efoxX#"),
+    ('F', "efhHox"),
+    ('P', "efhHoxX"),
+];
 
 const USAGE: &str = "usage: postconf [-a (server SASL types)] [-A (client SASL types)] [-b (bounce templates)] \
 [-c config_dir] [-c param_class] [-d (parameter defaults)] [-e (edit configuration)] [-f (fold lines)] \
@@ -110,7 +125,7 @@ pub fn parse(call: &Invocation) -> Result<Options, Failure> {
             'm' => options.subject = Subject::Maps,
             'M' => options.subject = Subject::Services,
             'n' => options.only_set = true,
-            'o' => options.overrides.push(assignment(&value)?),
+            'o' => options.overrides.push(override_of(&value)?),
             'P' => options.subject = Subject::Overrides,
             'q' => options.quiet = true,
             'T' if matches!(options.subject, Subject::Tls(_)) => {
@@ -123,13 +138,20 @@ pub fn parse(call: &Invocation) -> Result<Options, Failure> {
             // -p is the default, -v says nothing more.
             _ => {}
         }
-        if MODES.contains(option.letter) && !modes.contains(&option.letter) {
+        if NAMED.contains(option.letter) && !modes.contains(&option.letter) {
             modes.push(option.letter);
         }
     }
+    if modes.contains(&'b') && modes.contains(&'t') {
+        return Err(Failure::fatal("specify one of -b and -t"));
+    }
+    if !modes.iter().any(|mode| EXCLUSIVE.first().is_some_and(|subjects| subjects.contains(*mode))) {
+        modes.push('p');
+    }
+    // The first operand decides whether something is set.
     let edits = matches!(options.subject, Subject::Main | Subject::Services | Subject::Fields | Subject::Overrides);
-    let assigns = edits && options.operands.iter().any(|word| word.contains('='));
-    if assigns && options.editing != Editing::Set {
+    let assigns = edits && options.operands.first().is_some_and(|word| word.contains('='));
+    if assigns && !modes.contains(&'e') {
         modes.push('e');
     }
     agree(&modes)?;
@@ -139,16 +161,20 @@ pub fn parse(call: &Invocation) -> Result<Options, Failure> {
     Ok(options)
 }
 
-/// Two modes that do not go together are named, in the order of [`MODES`].
 fn agree(modes: &[char]) -> Result<(), Failure> {
-    let ordered: Vec<char> = MODES.chars().filter(|mode| modes.contains(mode)).collect();
-    for (at, &first) in ordered.iter().enumerate() {
-        for &second in &ordered[at + 1..] {
-            let edits = |mode| "eX#".contains(mode);
-            let allowed = TOGETHER.iter().any(|set| set.contains(first) && set.contains(second));
-            if !allowed || (edits(first) && edits(second)) || (first == 'h' && second == 'H') {
-                return Err(Failure::fatal(format!("specify one of -{first} -{second}")));
-            }
+    let named = |wanted: &dyn Fn(char) -> bool| -> Vec<String> {
+        NAMED.chars().filter(|mode| modes.contains(mode) && wanted(*mode)).map(|mode| format!("-{mode}")).collect()
+    };
+    for set in EXCLUSIVE {
+        let both = named(&|mode| set.contains(mode));
+        if both.len() > 1 {
+            return Err(Failure::fatal(format!("specify one of {}", both.join(" "))));
+        }
+    }
+    for (subject, with) in COMPATIBLE.iter().filter(|(subject, _)| modes.contains(subject)) {
+        let excess = named(&|mode| mode != *subject && !with.contains(mode));
+        if !excess.is_empty() {
+            return Err(Failure::fatal(format!("with option -{subject}, do not specify {}", excess.join(" "))));
         }
     }
     Ok(())
@@ -166,6 +192,19 @@ fn classes(text: &str) -> Result<Classes, Failure> {
         }
     }
     Ok(classes)
+}
+
+/// What -o gives.
+fn override_of(text: &str) -> Result<(String, String), Failure> {
+    use crate::conf::main_cf::{Missing, split_assignment};
+    let (name, value) = split_assignment(text).map_err(|missing| {
+        let what = match missing {
+            Missing::Equals => "missing '=' after attribute name",
+            Missing::Name => "missing attribute name",
+        };
+        Failure::fatal(format!("invalid parameter override: {text}: {what}"))
+    })?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// "name=value", the error in the reference's words.

@@ -37,7 +37,15 @@ pub fn run(
     let requests: Vec<String> =
         if options.operands.is_empty() { vec![all.to_owned()] } else { options.operands.clone() };
     for request in &requests {
-        let parts: Vec<&str> = request.splitn(3, '/').collect();
+        let parts: Vec<&str> = request.split('/').collect();
+        let (most, form) = match options.subject {
+            Subject::Services => (2, "-M option requires service_name[/type]"),
+            Subject::Fields => (3, "-F option requires service_name[/type[/field]]"),
+            _ => (3, "-P option requires service_name[/type[/parameter]]"),
+        };
+        if parts.len() > most || parts.first().is_none_or(|name| name.is_empty()) {
+            return Err(Failure::fatal(form));
+        }
         let mut matched = options.operands.is_empty();
         if options.subject == Subject::Fields
             && let Some(&field) = parts.get(2)
@@ -54,21 +62,22 @@ pub fn run(
         }
     }
     out.flush()?;
-    show::unused(options, &cf, &scope, &plain, warn);
+    show::unused_services(options, &cf, &scope, &plain, warn);
     Ok(())
 }
 
 /// Whether a service is meant by "service/type"; "*" is any, a missing part too.
 pub fn matches(service: &Entry, parts: &[&str]) -> bool {
-    let fits = |at: usize, value: &str| parts.get(at).is_none_or(|part| *part == "*" || *part == value);
+    let fits = |at: usize, value: &str| {
+        parts.get(at).is_none_or(|part| *part == "*" || *part == value || (at == 1 && part.is_empty()))
+    };
     fits(0, &service.fields[0]) && fits(1, &service.fields[1])
 }
 
 /// False when the service has nothing of this name.
 fn show_one(options: &Options, service: &Entry, name: &str, out: &mut dyn Write) -> Result<bool, Failure> {
     let mut shown = false;
-    let mut put = |name: &str, value: &str| -> Result<(), Failure> {
-        shown = true;
+    let put = |name: &str, value: &str, out: &mut dyn Write| -> Result<(), Failure> {
         let full = format!("{}/{name}", service.key());
         if options.hide_value {
             return Ok(writeln!(out, "{full}")?);
@@ -79,14 +88,22 @@ fn show_one(options: &Options, service: &Entry, name: &str, out: &mut dyn Write)
     match options.subject {
         Subject::Fields => {
             for field in FIELDS.into_iter().filter(|field| name == "*" || *field == name) {
-                put(field, &service.field(field).unwrap_or_default())?;
+                if field == "command" && options.fold && !options.hide_value {
+                    shown = true;
+                    let label = if options.hide_name { String::new() } else { format!("{}/{field} = ", service.key()) };
+                    writeln!(out, "{}", service.command_text(&label))?;
+                    continue;
+                }
+                shown = true;
+                put(field, &service.field(field).unwrap_or_default(), out)?;
             }
         }
         Subject::Overrides => {
-            let mut overrides: Vec<(&str, &str)> = service.overrides().collect();
+            let mut overrides = service.settings();
             overrides.sort_unstable();
             for (parameter, value) in overrides.into_iter().filter(|(parameter, _)| name == "*" || *parameter == name) {
-                put(parameter, value)?;
+                shown = true;
+                put(parameter, value, out)?;
             }
         }
         _ => {

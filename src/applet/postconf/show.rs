@@ -37,7 +37,7 @@ pub fn known(options: &Options, cf: &MainCf, services: &[Entry], warn: &mut dyn 
     let scope = Scope::new(cf, services);
     if !options.quiet {
         let directory = cf.directory().display().to_string();
-        for (names, file) in [(&scope.undefined_main, "main.cf"), (&scope.undefined_master, "master.cf")] {
+        for (names, file) in [(&scope.undefined_master, "master.cf"), (&scope.undefined_main, "main.cf")] {
             for name in names {
                 warn(&format!("{directory}/{file}: undefined parameter: {name}"));
             }
@@ -64,13 +64,26 @@ pub fn unused(options: &Options, cf: &MainCf, scope: &Scope, services: &[Entry],
         return;
     }
     let directory = cf.directory().display().to_string();
-    let single = |value: &str| value.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
     for (name, value) in scope.unused_main(cf) {
-        warn(&format!("{directory}/main.cf: unused parameter: {name}={}", single(value)));
+        warn(&printable(&format!("{directory}/main.cf: unused parameter: {name}={value}")));
     }
+    unused_services(options, cf, scope, services, warn);
+}
+
+/// The same for master.cf alone.
+pub fn unused_services(options: &Options, cf: &MainCf, scope: &Scope, services: &[Entry], warn: &mut dyn FnMut(&str)) {
+    if options.quiet {
+        return;
+    }
+    let directory = cf.directory().display().to_string();
     for (name, value) in scope.unused_master(services) {
-        warn(&format!("{directory}/master.cf: unused parameter: {name}={}", single(value)));
+        warn(&printable(&format!("{directory}/master.cf: unused parameter: {name}={value}")));
     }
+}
+
+/// With a question mark for each byte that is not ASCII text.
+fn printable(text: &str) -> String {
+    text.bytes().map(|byte| if (b' '..0x7f).contains(&byte) { char::from(byte) } else { '?' }).collect()
 }
 
 fn parameters(
@@ -86,7 +99,8 @@ fn parameters(
         Class::User => options.classes.user,
     };
     let mut show = |name: &str, warn: &mut dyn FnMut(&str)| -> Result<(), Failure> {
-        if options.only_set && !cf.settings().contains_key(name) {
+        let read_only = crate::conf::scope::READ_ONLY.contains(&name);
+        if options.only_set && (read_only || !cf.settings().contains_key(name)) {
             return Ok(());
         }
         if options.hide_value {

@@ -55,8 +55,12 @@ struct Job {
     options: Options,
     config: Option<PathBuf>,
     tables: Vec<String>,
-    /// -u (false) and -U (true) over smtputf8_enable.
-    utf8: Option<bool>,
+    /// -u: no UTF-8 whatever smtputf8_enable says.
+    plain: bool,
+    /// -U: UTF-8 also for the keys of a message.
+    force_utf8: bool,
+    /// -m without -b or -h.
+    ignored_mime: bool,
 }
 
 /// A fatal error: its text, said by the caller to the log and to stderr.
@@ -99,9 +103,18 @@ pub fn run(call: &Invocation, program: Program) -> Result<Exit, Failure> {
     cf.notes().iter().for_each(|note| log.warning(note.to_string()));
     let warnings = log.clone();
     job.options.warn = Some(Arc::new(move |text: &str| warnings.warning(text)));
-    job.options.utf8 = job.utf8.unwrap_or_else(|| cf.smtputf8_enable());
+    job.options.directory = job.config.clone();
+    job.options.utf8 = cf.smtputf8_enable() && !job.plain && (job.force_utf8 || !(job.keys.body || job.keys.headers));
     text("default_database_type")?;
     let default_type = cf.default_database_type();
+    if job.ignored_mime {
+        log.warning("ignoring -m option without -b or -h");
+    }
+    // Without a table -s lists nothing.
+    if job.tables.is_empty() && !job.list {
+        log.fatal(program.usage(&call.program));
+        return Err(Failure::silent(Exit::FAIL));
+    }
     match work(&job, &default_type, &cf) {
         Ok(exit) => Ok(exit),
         Err(End::Fatal(text)) => {
@@ -122,7 +135,6 @@ fn macro_warning(program: &str, error: &ConfError) -> Failure {
 }
 
 fn parse(call: &Invocation, program: Program) -> Result<Job, End> {
-    let usage = || End::Fatal(program.usage(&call.program));
     let parsed = cli::getopt(program.optstring(), &call.args).map_err(|error| {
         let usage = program.usage(&call.program);
         End::Failure(Failure::new(Exit::FAIL, format!("{error}\n{}: fatal: {usage}", call.program)))
@@ -138,7 +150,9 @@ fn parse(call: &Invocation, program: Program) -> Result<Job, End> {
         options: Options { reopen: false, ..Options::default() },
         config: None,
         tables: parsed.operands.iter().map(|name| name.to_string_lossy().into_owned()).collect(),
-        utf8: None,
+        plain: false,
+        force_utf8: false,
+        ignored_mime: false,
     };
     for option in &parsed.options {
         let value = || option.value.as_deref().unwrap_or(OsStr::new("")).as_bytes().to_vec();
@@ -162,8 +176,8 @@ fn parse(call: &Invocation, program: Program) -> Result<Job, End> {
             'p' => job.ownership.inherit_mode = false,
             'r' => job.options.duplicates = Duplicates::Replace,
             'w' => job.options.duplicates = Duplicates::Ignore,
-            'u' => job.utf8 = Some(false),
-            'U' => job.utf8 = Some(true),
+            'u' => job.plain = true,
+            'U' => job.force_utf8 = true,
             // -v: nothing more to say.
             _ => {}
         }
@@ -172,9 +186,10 @@ fn parse(call: &Invocation, program: Program) -> Result<Job, End> {
         return Err(End::Fatal("specify -b -h or -m only with \"-q -\"".into()));
     }
     if job.keys.mime && !job.keys.body && !job.keys.headers {
-        return Err(End::Fatal("specify -m only with -b or -h".into()));
+        job.ignored_mime = true;
+        job.keys.mime = false;
     }
-    if job.tables.is_empty() { Err(usage()) } else { Ok(job) }
+    Ok(job)
 }
 
 fn work(job: &Job, default_type: &str, cf: &MainCf) -> Result<Exit, End> {
@@ -199,6 +214,9 @@ fn work(job: &Job, default_type: &str, cf: &MainCf) -> Result<Exit, End> {
 }
 
 fn build(job: &Job, kind: &str, name: &str, cf: &MainCf) -> Result<(), End> {
+    if kind == "proxy" && !job.incremental {
+        return Err(End::Fatal("can't create maps via the proxy service".into()));
+    }
     let nul = job.options.nul;
     let source = if job.incremental {
         None
@@ -252,7 +270,7 @@ fn read<R: BufRead>(job: &Job, table: &mut Rebuild, lines: &mut Lines<R>) -> Res
 
 fn open(job: &Job, kind: &str, name: &str) -> Result<Box<dyn Table + Send + Sync>, End> {
     let spec = format!("{kind}:{name}");
-    if name.is_empty() {
+    if kind.is_empty() || name.is_empty() {
         return Err(End::Fatal(format!("open dictionary: expecting \"type:name\" form instead of \"{spec}\"")));
     }
     Ok(table::open(&spec, &job.options)?)
@@ -368,6 +386,16 @@ fn delete(job: &Job, tables: &[(String, String)], key: &[u8]) -> Result<Exit, En
     }
     let mut any = false;
     for (kind, name) in tables {
+        if kind == "internal" {
+            // It can be changed, and is empty.
+            continue;
+        }
+        if kind == "fail" {
+            return Err(End::Fatal(format!("table {kind}:{name}: delete error: Application error")));
+        }
+        if kind == "static" || kind == "environ" {
+            return Err(End::Fatal(format!("table {kind}:{name}: delete operation is not supported")));
+        }
         let row = table::open::find(kind);
         if row.is_some_and(|row| row.build.is_none()) {
             return Err(End::Fatal(format!("{kind}:{name} map requires O_RDONLY access mode")));
@@ -389,6 +417,9 @@ fn delete(job: &Job, tables: &[(String, String)], key: &[u8]) -> Result<Exit, En
 fn list(job: &Job, tables: &[(String, String)]) -> Result<Exit, End> {
     let Some((kind, name)) = tables.first() else { return Ok(Exit::OK) };
     let spec = format!("{kind}:{name}");
+    if kind == "proxy" {
+        return Err(End::Fatal("can't sequence maps via the proxy service".into()));
+    }
     let table = open(job, kind, name)?;
     let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
     let mut failed = None;

@@ -31,7 +31,7 @@ fn cli() -> Command {
         .arg(flag("h", "with -q -: standard input is a message; each header is a key"))
         .arg(flag("m", "with -b or -h: look into MIME parts"))
         .arg(flag("F", "values are names of files whose content is stored, in base64"))
-        .arg(flag("U", "fold keys as UTF-8 whatever smtputf8_enable says"))
+        .arg(flag("U", "with -b and -h: keys are UTF-8, where smtputf8_enable allows it"))
         .disable_help_flag(true)
 }
 

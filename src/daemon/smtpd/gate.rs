@@ -34,10 +34,10 @@ impl<S: Duplex> Session<S> {
         }
     }
 
-    /// smtpd_delay_reject = no: at the connection.
-    pub async fn check_client(&mut self) -> Result<(), String> {
+    /// smtpd_delay_reject = no: at the connection, or when XCLIENT named another client.
+    pub async fn check_client(&mut self, stage: &str) -> Result<(), String> {
         let settings = self.settings.clone();
-        let mut check = self.new_check("CONNECT", None);
+        let mut check = self.new_check(stage, None);
         let status = check.stage(&settings.restrictions.client, Subject::Client).await;
         let deferral = check.defer_if_permit.take();
         let (outcome, effects) = check.outcome(status);
@@ -136,6 +136,10 @@ impl<S: Duplex> Session<S> {
 }
 
 pub(super) async fn recipient_lists(check: &mut Check<'_>, settings: &super::settings::Settings) -> Status {
+    // RFC 5321 section 4.5.1: "postmaster" without a domain is always there, for everybody.
+    if check.recipient.is_some_and(|recipient| recipient.eq_ignore_ascii_case("postmaster")) {
+        return Status::Dunno;
+    }
     let lists = &settings.restrictions;
     if settings.delay_reject {
         for (list, subject) in

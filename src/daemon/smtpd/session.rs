@@ -125,14 +125,14 @@ impl<S: Duplex> Session<S> {
             self.say("554 5.5.0 Error: SMTP protocol synchronization").await;
             return false;
         }
-        Box::pin(self.greet()).await;
+        Box::pin(self.greet("CONNECT")).await;
         !self.hang_up
     }
 
     /// The banner, or what stands in for it.
-    pub async fn greet(&mut self) {
+    pub async fn greet(&mut self, stage: &str) {
         if !self.settings.delay_reject && !self.peer.is_user {
-            match self.check_client().await {
+            match self.check_client(stage).await {
                 Ok(()) => self.denied = false,
                 Err(reply) => {
                     self.denied = true;

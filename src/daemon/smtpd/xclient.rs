@@ -54,10 +54,10 @@ impl<S: Duplex> Session<S> {
                     let fault = (known && !host::is_name(&value)).then(bad);
                     let text = if known { value.clone() } else { "unknown".to_owned() };
                     if name == "NAME" {
-                        (peer.name, peer.name_failed) = (text, later);
-                    } else {
-                        (peer.reverse, peer.reverse_failed) = (text, later);
+                        (peer.name, peer.name_failed) = (text.clone(), later);
                     }
+                    // Both, until REVERSE_NAME says otherwise.
+                    (peer.reverse, peer.reverse_failed) = (text, later);
                     fault
                 }
                 "ADDR" => match address(&value) {
@@ -106,7 +106,7 @@ impl<S: Duplex> Session<S> {
         self.early_deferral = None;
         // Counted as a failure and no error, as in the reference.
         self.count(verb, false);
-        self.greet().await;
+        self.greet("XCLIENT").await;
     }
 
     /// XFORWARD is the true client's right.

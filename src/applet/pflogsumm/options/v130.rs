@@ -78,7 +78,7 @@ const SAME: &[(&str, &str)] = &[
 const LARGEST: u64 = 1024 * 1024;
 
 /// What only 1.3.0 knows.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Newer {
     /// Columns of a report line; None: no limit.
     pub width: Option<usize>,
@@ -193,6 +193,7 @@ pub fn parse(program: &str, args: &[OsString], today: Date) -> Request {
     let syslog_name = either_bytes(&parsed, "syslog-name").filter(|name| !name.is_empty()).unwrap_or(b"postfix");
     let options = Options {
         newer: Some(newer),
+        accurate: false,
         day: None,
         bounces: top("bounce-detail"),
         deferrals: top("deferral-detail"),

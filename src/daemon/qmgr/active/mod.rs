@@ -332,6 +332,7 @@ impl Active {
                     .then(|| text(&recipient.original)),
                 relay: text("none"),
                 conn_use: None,
+                tls: None,
                 delay: age,
                 delays: [age, Duration::ZERO, Duration::ZERO, Duration::ZERO],
                 dsn: text(&dsn),

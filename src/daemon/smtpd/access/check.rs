@@ -281,7 +281,11 @@ impl<'a> Check<'a> {
                 let trusted = self.asked(trusted, name)?;
                 self.permit_if(trusted)
             }
-            Plain::PermitInetInterfaces => self.permit_if(settings.own_addresses.contains(&self.peer.address)),
+            // Of the connection itself, whomever XCLIENT named.
+            Plain::PermitInetInterfaces => {
+                let connected = self.peer.origin.as_deref().unwrap_or(self.peer);
+                self.permit_if(settings.own_addresses.contains(&connected.address))
+            }
             Plain::UnknownClient | Plain::UnknownReverse => self.unknown_client(plain == Plain::UnknownReverse),
             Plain::MapsRbl => {
                 self.log.warning(

@@ -244,7 +244,8 @@ pub fn parse(text: &str, is_class: &dyn Fn(&str) -> bool, policy: &PolicySetting
                     None => Restriction::Access(subject, lower.clone(), open(spec)),
                 },
                 None => {
-                    let next = words.next().map(String::as_str).unwrap_or_default();
+                    // At the end of the list the reference shows the word itself.
+                    let next = words.next().unwrap_or(word);
                     Restriction::Bad(format!("restriction {word}: bad argument \"{next}\": need maptype:mapname"))
                 }
             }

@@ -1,0 +1,18 @@
+//! What the accurate numbers are written as.
+
+/// Histograms on a terminal.
+pub mod chart;
+/// The lines that are counted differently.
+pub mod differences;
+/// Each event.
+pub mod events;
+/// What looks unusual.
+pub mod hints;
+/// A page.
+pub mod html;
+/// The numbers themselves.
+pub mod numbers;
+/// For a textfile collector.
+pub mod prometheus;
+/// One message's life.
+pub mod trace;

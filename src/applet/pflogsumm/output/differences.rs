@@ -1,0 +1,137 @@
+//! `--explain-differences`: both ways of counting side by side, line by line. Whatever line moves a total of one and not
+//! of the other is shown with what it moved; so what a reused queue id or a later line changes shows, too.
+
+use super::numbers::text;
+use crate::applet::pflogsumm::input::{Feed, Lines};
+use crate::applet::pflogsumm::read::Reader;
+use crate::applet::pflogsumm::read::accurate::{AccurateReader, HABITS};
+use crate::applet::pflogsumm::state::State;
+use crate::applet::pflogsumm::tallies::Tallies;
+use memchr::memchr_iter;
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+const NAMES: [&str; 14] = [
+    "received",
+    "delivered",
+    "forwarded",
+    "deferred",
+    "deferrals",
+    "bounced",
+    "expired",
+    "rejected",
+    "reject warnings",
+    "held",
+    "discarded",
+    "bytes received",
+    "bytes delivered",
+    "days",
+];
+type Totals = [i64; NAMES.len()];
+
+/// Lines shown of a kind, and how much of each.
+const EXAMPLES: usize = 3;
+const LONGEST: usize = 400;
+/// Kinds of differences: what counts differently, and by which service.
+const MOST_KINDS: usize = 1000;
+
+fn totals(tallies: &Tallies) -> Totals {
+    let received = tallies.received as i64 - tallies.newer.withdrawn as i64;
+    [
+        received,
+        tallies.delivered as i64,
+        tallies.forwarded as i64,
+        tallies.deferred as i64,
+        tallies.deferrals as i64,
+        tallies.bounced as i64,
+        tallies.newer.expired as i64,
+        tallies.rejected as i64,
+        tallies.reject_warnings as i64,
+        tallies.held as i64,
+        tallies.discarded as i64,
+        tallies.bytes_received as i64,
+        tallies.bytes_delivered as i64,
+        tallies.days.len().max(tallies.day_changes as usize) as i64,
+    ]
+}
+
+struct Kind {
+    count: u64,
+    examples: Vec<String>,
+}
+
+/// Reads all lines twice and writes what differs. The states are of the two ways of counting.
+pub fn write(
+    out: &mut impl Write,
+    mut feed: Feed,
+    (mut stable, mut old): (Reader<'_>, State<'_>),
+    (mut accurate, mut new): (AccurateReader<'_>, State<'_>),
+    piece: usize,
+) -> io::Result<()> {
+    let mut kinds: HashMap<String, Kind> = HashMap::new();
+    let mut bytes = vec![0; piece];
+    let (mut before_old, mut before_new) = (totals(&old.tallies), totals(&new.tallies));
+    while let Some(length) = feed.fill(&mut bytes) {
+        let bytes = &bytes[..length];
+        stable.announce(bytes);
+        let mut begin = 0;
+        for end in memchr_iter(b'\n', bytes).chain([length]) {
+            let line = bytes.get(begin..end).unwrap_or_default();
+            begin = end + 1;
+            if line.is_empty() {
+                continue;
+            }
+            stable.line(line, &mut old);
+            accurate.line(line, &mut new);
+            let (now_old, now_new) = (totals(&old.tallies), totals(&new.tallies));
+            let moved = |before: &Totals, now: &Totals| -> Totals { std::array::from_fn(|at| now[at] - before[at]) };
+            let (by_old, by_new) = (moved(&before_old, &now_old), moved(&before_new, &now_new));
+            (before_old, before_new) = (now_old, now_new);
+            if by_old != by_new {
+                let name = format!("the reference counts {}; right is {}", words(&by_old), words(&by_new));
+                note(&mut kinds, name, line);
+            }
+        }
+    }
+    report(out, &before_old, &before_new, kinds)
+}
+
+fn note(kinds: &mut HashMap<String, Kind>, name: String, line: &[u8]) {
+    if kinds.len() >= MOST_KINDS && !kinds.contains_key(&name) {
+        return;
+    }
+    let kind = kinds.entry(name).or_insert_with(|| Kind { count: 0, examples: Vec::new() });
+    kind.count += 1;
+    if kind.examples.len() < EXAMPLES {
+        kind.examples.push(text(line.get(..LONGEST).unwrap_or(line)));
+    }
+}
+
+/// "received +1, days +1" or "nothing"; sizes of bytes are left out, so that lines alike are alike.
+fn words(moved: &Totals) -> String {
+    let words: Vec<String> = NAMES
+        .iter()
+        .zip(moved)
+        .filter(|(_, moved)| **moved != 0)
+        .map(|(name, moved)| if name.starts_with("bytes") { (*name).to_owned() } else { format!("{name} {moved:+}") })
+        .collect();
+    if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
+}
+
+fn report(out: &mut impl Write, old: &Totals, new: &Totals, kinds: HashMap<String, Kind>) -> io::Result<()> {
+    writeln!(out, "{:<18}{:>14}{:>14}", "", "pflogsumm", "accurate")?;
+    for ((name, old), new) in NAMES.iter().zip(old).zip(new) {
+        let mark = if old == new { "" } else { "  *" };
+        writeln!(out, "{name:<18}{old:>14}{new:>14}{mark}")?;
+    }
+    let mut kinds: Vec<_> = kinds.into_iter().collect();
+    kinds.sort_unstable_by(|a, b| b.1.count.cmp(&a.1.count).then_with(|| a.0.cmp(&b.0)));
+    for (name, kind) in kinds {
+        writeln!(out, "\n{} lines: {name}", kind.count)?;
+        for example in kind.examples {
+            writeln!(out, "  {example}")?;
+        }
+    }
+    writeln!(out, "\nWhat --accurate does otherwise:")?;
+    HABITS.iter().try_for_each(|habit| writeln!(out, "  * {habit}"))
+}

@@ -1,0 +1,335 @@
+//! From [`Fact`]s, in the order of the log, to [`Tallies`]: all that depends on what came before.
+
+/// What 1.3.0 knows of messages.
+mod v130;
+
+use super::carried::Carried;
+use super::extras::Extras;
+use super::fact::{Deferral, Fact, Level, Reason, Sink, Verdict};
+use super::fields::{domain_or_all, longest};
+use super::messages::{Messages, key};
+use super::options::Options;
+use super::tallies::{Column, Day, Row, Sessions, Tallies, Verdicts};
+use super::text::{domain_of, organisation};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::io::Write;
+use v130::NewerMessages;
+
+/// Counts facts.
+pub struct State<'o> {
+    options: &'o Options,
+    pub tallies: Tallies,
+    messages: Messages,
+    newer: Option<NewerMessages<'o>>,
+    pub extras: Option<Box<Extras>>,
+    pub carried: Option<Carried>,
+    /// When each smtpd process took its connection.
+    connected: HashMap<Option<u64>, i64>,
+    last_day: i64,
+    /// Index of the current day in `tallies.days`.
+    today: usize,
+}
+
+impl<'o> State<'o> {
+    /// `debug`: where 1.3.0 notes what it counts.
+    pub fn new(options: &'o Options, debug: Option<Box<dyn Write + 'o>>) -> State<'o> {
+        State {
+            options,
+            tallies: Tallies {
+                hours: vec![Row::default(); 100],
+                session_hours: vec![Sessions::default(); 100],
+                ..Tallies::default()
+            },
+            messages: Messages::default(),
+            newer: (options.newer.is_some() || options.accurate).then(|| NewerMessages::new(debug, options.accurate)),
+            extras: options.accurate.then(Box::default),
+            carried: None,
+            connected: HashMap::new(),
+            last_day: 0,
+            today: 0,
+        }
+    }
+
+    /// The end of the input.
+    pub fn finish(&mut self) -> std::io::Result<()> {
+        if self.options.accurate {
+            let tallies = &mut self.tallies;
+            tallies.received = tallies.received.saturating_sub(tallies.newer.withdrawn);
+            tallies.day_changes = tallies.days.len() as u64;
+            if self.options.zero_fill {
+                tallies.days.iter_mut().for_each(|day| day.traffic.filled = 5);
+            }
+        }
+        match &mut self.newer {
+            Some(newer) => newer.finish(&mut self.tallies),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes over the messages that an earlier run left under way.
+    pub fn carry(&mut self, carried: Carried) {
+        for (id, message) in carried.messages() {
+            match &mut self.newer {
+                Some(newer) => newer.carry(id, message.size, message.client.as_deref()),
+                None => {
+                    self.messages.arrive(key(id), message.client.as_deref());
+                    if message.size != 0 {
+                        self.messages.set_size(key(id), message.size);
+                    }
+                }
+            }
+        }
+        self.carried = Some(carried);
+    }
+
+    /// A new day begins with each line whose day of the month is not the one before.
+    fn day(&mut self, (year, month, day): (i64, i64, i64)) {
+        if day == self.last_day && !self.tallies.days.is_empty() && !self.options.accurate {
+            return;
+        }
+        let changed = day != self.last_day;
+        self.last_day = day;
+        let days = &mut self.tallies.days;
+        let known = days.iter().rposition(|known| (known.year, known.month, known.day) == (year, month, day));
+        self.today = known.unwrap_or_else(|| {
+            days.push(Day { year, month, day, ..Day::default() });
+            days.len() - 1
+        });
+        if let Some(carried) = &mut self.carried {
+            carried.day((year, month, day));
+        }
+        if changed && !self.options.accurate {
+            self.tallies.day_changes += 1;
+            if self.options.zero_fill {
+                let row = &mut days[self.today].traffic;
+                row.values[Column::Rejected as usize] = 0;
+                row.filled = 5;
+            }
+        }
+    }
+
+    /// Each counted fact comes after that of its day; on a tape from elsewhere it may not, and then there is no day.
+    fn count(&mut self, hour: u8, column: Column) {
+        if let Some(row) = self.tallies.hours.get_mut(usize::from(hour)) {
+            row.add(column);
+        }
+        if let Some(day) = self.tallies.days.get_mut(self.today) {
+            day.traffic.add(column);
+        }
+        if let Some(extras) = &mut self.extras {
+            extras.count(column);
+        }
+    }
+
+    fn arrive(&mut self, hour: u8, id: &[u8], client: Option<&[u8]>, process: Option<u64>) {
+        self.count(hour, Column::Received);
+        self.tallies.received += 1;
+        if let Some(carried) = &mut self.carried {
+            carried.arrive(id, client);
+        }
+        match &mut self.newer {
+            Some(newer) => newer.arrive(id, client.unwrap_or_default(), process),
+            None => self.messages.arrive(key(id), client),
+        }
+    }
+
+    /// The queue manager's first line of a message with a size counts, if smtpd or pickup took the message in: not
+    /// forwarded mail, not notices.
+    fn sender(&mut self, id: &[u8], address: &[u8], size: u64) {
+        if let Some(carried) = &mut self.carried {
+            carried.size(id, size);
+        }
+        let client = match &mut self.newer {
+            Some(newer) => newer.set_size(id, size),
+            None => self.messages.set_size(key(id), size),
+        };
+        let Some(client) = client else { return };
+        let tallies = &mut self.tallies;
+        if self.options.extended {
+            tallies.details.of(id).push(address.into());
+        }
+        let Some(client) = client else { return };
+        let domain = match domain_of(address) {
+            Some(domain) if self.options.newer.is_some() => organisation(domain),
+            Some(domain) => Cow::Borrowed(domain),
+            None if client == b"pickup" => Cow::Borrowed(address),
+            None => Cow::Borrowed(client),
+        };
+        for (map, key) in [(&mut tallies.sender_domains, domain.as_ref()), (&mut tallies.senders, address)] {
+            let traffic = map.of(key);
+            traffic.messages += 1;
+            traffic.bytes = traffic.bytes.saturating_add(size);
+        }
+        if let Some(extras) = &mut self.extras {
+            extras.sender(tallies.senders.place(address).0, self.today);
+        }
+        tallies.bytes_received = tallies.bytes_received.saturating_add(size);
+    }
+
+    fn sent(&mut self, hour: u8, id: &[u8], address: &[u8], delay: f64) {
+        let size = match &self.newer {
+            Some(newer) => newer.size(id),
+            None => self.messages.size(key(id)),
+        };
+        let tallies = &mut self.tallies;
+        let (place, new) = tallies.recipients.place(address);
+        let Some(user) = tallies.recipients.at(place) else { return };
+        if new {
+            user.domain = tallies.recipient_domains.place(&domain(self.options, address)).0;
+        }
+        user.messages += 1;
+        user.bytes = user.bytes.saturating_add(size);
+        let Some(domain) = tallies.recipient_domains.at(user.domain) else { return };
+        domain.messages += 1;
+        domain.bytes = domain.bytes.saturating_add(size);
+        domain.delay += delay;
+        domain.longest = longest(domain.longest, delay);
+        if let Some(extras) = &mut self.extras {
+            extras.delay(user.domain, delay);
+        }
+        tallies.delivered += 1;
+        tallies.bytes_delivered = tallies.bytes_delivered.saturating_add(size);
+        if size == 0 {
+            if self.options.sizeless {
+                *tallies.sizeless.of(id) = address.into();
+            }
+            if self.options.extended {
+                tallies.details.of(id).push((*b"(sender not in log)").into());
+            }
+        }
+        if self.options.extended {
+            tallies.details.of(id).push(address.into());
+        }
+        self.count(hour, Column::Delivered);
+        if let Some(newer) = &mut self.newer {
+            newer.note("delivered", id);
+        }
+    }
+
+    fn deferred(&mut self, hour: u8, id: &[u8], why: Option<Deferral<'_>>, relay: &[u8], address: &[u8], delay: f64) {
+        match why {
+            Some(Deferral { service, host: None, reason }) => {
+                *self.tallies.deferral_reasons.of(service).of(reason) += 1;
+            }
+            Some(Deferral { service, host: Some(host), reason }) => {
+                *self.tallies.newer.deferrals.of(service).of(host).of(reason) += 1;
+            }
+            None => {}
+        }
+        self.count(hour, Column::Deferred);
+        self.tallies.deferrals += 1;
+        let first = match &mut self.newer {
+            Some(newer) => newer.first_deferral(id, relay),
+            None => self.messages.first_deferral(key(id)),
+        };
+        self.tallies.deferred += u64::from(first);
+        let name = domain(self.options, address);
+        if let (Some(extras), Some(why)) = (&mut self.extras, why) {
+            *extras.destinations.of(&name).of(why.reason) += 1;
+        }
+        let domain = self.tallies.recipient_domains.of(&name);
+        domain.deferrals += 1;
+        domain.longest = longest(domain.longest, delay);
+    }
+
+    fn verdict(&mut self, hour: u8, verdict: Verdict, why: Option<Reason<'_>>) {
+        self.count(hour, Column::Rejected);
+        let tallies = &mut self.tallies;
+        let (total, map): (&mut u64, &mut Verdicts) = match verdict {
+            Verdict::Reject => (&mut tallies.rejected, &mut tallies.rejects),
+            Verdict::Warn => (&mut tallies.reject_warnings, &mut tallies.reject_warning_reasons),
+            Verdict::Hold => (&mut tallies.held, &mut tallies.holds),
+            Verdict::Discard => (&mut tallies.discarded, &mut tallies.discards),
+        };
+        *total += 1;
+        if let Some(Reason { kind, reason, about }) = why {
+            *map.of(kind).of(reason).of(about) += 1;
+        }
+        if let (Some(extras), Some(why), Verdict::Reject) = (&mut self.extras, &why, verdict) {
+            extras.reject(why, self.today);
+        }
+    }
+
+    /// Pairs the ends of an smtpd session by process; a clock that lies may make any time of it.
+    fn disconnect(&mut self, hour: u8, process: Option<u64>, at: i64, domain: &[u8]) {
+        let Some(since) = self.connected.remove(&process) else { return };
+        let time = at.saturating_sub(since);
+        let tallies = &mut self.tallies;
+        if let Some(sessions) = tallies.session_hours.get_mut(usize::from(hour)) {
+            sessions.add(time);
+        }
+        if let Some(day) = tallies.days.get_mut(self.today) {
+            day.sessions.add(time);
+        }
+        tallies.session_domains.of(domain).add(time);
+        tallies.sessions.add(time);
+    }
+}
+
+/// What a recipient's domain is listed under.
+fn domain<'a>(options: &Options, address: &'a [u8]) -> Cow<'a, [u8]> {
+    match domain_or_all(address) {
+        // Only the whole address is as long.
+        domain if options.newer.is_some() && domain.len() < address.len() => organisation(domain),
+        domain => Cow::Borrowed(domain),
+    }
+}
+
+impl Sink for State<'_> {
+    #[inline]
+    fn take(&mut self, fact: Fact<'_>) {
+        match fact {
+            Fact::Day(date) => self.day(date),
+            Fact::Arrive { hour, id, client, process } => self.arrive(hour, id, client, process),
+            Fact::Sender { id, address, size } => self.sender(id, address, size),
+            Fact::Sent { hour, id, address, delay } => self.sent(hour, id, address, delay),
+            Fact::Forwarded => self.tallies.forwarded += 1,
+            Fact::Deferred { hour, id, why, relay, address, delay } => {
+                self.deferred(hour, id, why, relay, address, delay);
+            }
+            Fact::Bounced { hour, why } => {
+                if let Some((relay, reason)) = why {
+                    *self.tallies.bounce_reasons.of(relay).of(reason) += 1;
+                }
+                self.count(hour, Column::Bounced);
+                self.tallies.bounced += 1;
+            }
+            Fact::Verdict { hour, verdict, why } => self.verdict(hour, verdict, why),
+            Fact::Complaint { level, service, text } => {
+                let map = match level {
+                    Level::Warning => &mut self.tallies.warnings,
+                    Level::Fatal => &mut self.tallies.fatals,
+                    Level::Panic => &mut self.tallies.panics,
+                };
+                *map.of(service).of(text) += 1;
+            }
+            Fact::Master(text) => *self.tallies.master.of(text) += 1,
+            Fact::Connect { process, at } => {
+                self.connected.insert(process, at);
+            }
+            Fact::Disconnect { hour, process, at, domain } => self.disconnect(hour, process, at, domain),
+            Fact::Unreachable { why, host } => *self.tallies.smtp_failures.of(why).of(host) += 1,
+            Fact::TlsError { what, host } => *self.tallies.newer.tls_errors.of(what).of(host) += 1,
+            Fact::TlsLevel { host, level } => *self.tallies.newer.tls_levels.of(host).of(level) += 1,
+            Fact::Span(date) => {
+                self.tallies.newer.span.get_or_insert([date; 2])[1] = date;
+            }
+            Fact::Hour(hour) => {
+                if let Some(extras) = &mut self.extras {
+                    extras.hour(hour);
+                }
+            }
+            other => {
+                if let (Some(carried), Fact::Removed(id) | Fact::Canceled(id) | Fact::Withdraw(id)) =
+                    (&mut self.carried, other)
+                {
+                    carried.removed(id);
+                }
+                if let Some(newer) = &mut self.newer {
+                    newer.take(&mut self.tallies, other);
+                }
+            }
+        }
+    }
+}

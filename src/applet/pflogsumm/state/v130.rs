@@ -1,0 +1,200 @@
+//! 1.3.0 follows a message until it is removed, and takes back what it counted as received when the message was
+//! rejected late, canceled, or never got a size.
+
+use crate::applet::pflogsumm::condense;
+use crate::applet::pflogsumm::fact::Fact;
+use crate::applet::pflogsumm::map::{Digest, Map};
+use crate::applet::pflogsumm::tallies::Tallies;
+use std::collections::{HashMap, VecDeque};
+use std::io::Write;
+
+/// The messages under way.
+pub struct NewerMessages<'o> {
+    messages: HashMap<Digest, Message>,
+    clients: Map<()>,
+    /// When postscreen took a connection, by address and port.
+    screened: HashMap<Vec<u8>, i64>,
+    /// The message that each smtpd process took last.
+    receiving: HashMap<u64, Digest>,
+    debug: Option<Box<dyn Write + 'o>>,
+    /// Only what came in can be taken back, and what is under way at the end of the log came in.
+    careful: bool,
+    /// Removed messages, the oldest first: what several processes log can stand a little out of order.
+    leaving: VecDeque<Digest>,
+}
+
+/// How many removed messages are remembered.
+const LEAVING: usize = 1024;
+
+/// What is known of a message on its way.
+#[derive(Default)]
+struct Message {
+    size: u64,
+    deferred: bool,
+    /// The client's place in the list: it was taken in and has no sender yet.
+    arrived: Option<u32>,
+    /// cleanup has seen it, and no size is known.
+    open: bool,
+    /// It was removed.
+    leaving: bool,
+    /// Where it could not be delivered.
+    relay: Option<Box<[u8]>>,
+}
+
+impl<'o> NewerMessages<'o> {
+    pub fn new(debug: Option<Box<dyn Write + 'o>>, careful: bool) -> NewerMessages<'o> {
+        NewerMessages {
+            messages: HashMap::new(),
+            clients: Map::default(),
+            screened: HashMap::new(),
+            receiving: HashMap::new(),
+            debug,
+            careful,
+            leaving: VecDeque::new(),
+        }
+    }
+
+    /// The message of a queue id that comes in now; one of the same id that was removed is another.
+    fn incoming(&mut self, digest: Digest) -> &mut Message {
+        let message = self.messages.entry(digest).or_default();
+        if message.leaving {
+            *message = Message::default();
+        }
+        message
+    }
+
+    /// A message that is done with.
+    fn remove(&mut self, id: &[u8]) {
+        let digest = Digest::of(id);
+        if !self.careful {
+            self.messages.remove(&digest);
+            return;
+        }
+        if let Some(message) = self.messages.get_mut(&digest) {
+            message.leaving = true;
+            self.leaving.push_back(digest);
+        }
+        if self.leaving.len() > LEAVING
+            && let Some(digest) = self.leaving.pop_front()
+            && self.messages.get(&digest).is_some_and(|message| message.leaving)
+        {
+            self.messages.remove(&digest);
+        }
+    }
+
+    /// A message of an earlier run.
+    pub fn carry(&mut self, id: &[u8], size: u64, client: Option<&[u8]>) {
+        let arrived = client.filter(|_| size == 0).map(|client| self.clients.place(client).0);
+        self.messages.insert(Digest::of(id), Message { size, arrived, open: size == 0, ..Message::default() });
+    }
+
+    /// What was taken in and never got a size was not received.
+    pub fn finish(&mut self, tallies: &mut Tallies) -> std::io::Result<()> {
+        if self.careful {
+            return Ok(());
+        }
+        let open = self.messages.values().filter(|message| message.open).count();
+        tallies.newer.withdrawn += open as u64;
+        match &mut self.debug {
+            Some(debug) => debug.flush(),
+            None => Ok(()),
+        }
+    }
+
+    pub fn note(&mut self, what: &str, id: &[u8]) {
+        if let Some(debug) = &mut self.debug {
+            // A debug file on a full disk is no reason to give no report.
+            let _ = debug.write_all(&[what.as_bytes(), b": ", id, b"\n"].concat());
+        }
+    }
+
+    pub fn arrive(&mut self, id: &[u8], client: &[u8], process: Option<u64>) {
+        let (place, _) = self.clients.place(client);
+        let digest = Digest::of(id);
+        self.incoming(digest).arrived = Some(place);
+        self.note("received", id);
+        if let Some(process) = process {
+            self.receiving.insert(process, digest);
+        }
+    }
+
+    /// Sets the size of a message that has none yet and gives its client, once; None when it has one.
+    pub fn set_size(&mut self, id: &[u8], size: u64) -> Option<Option<&[u8]>> {
+        // Borrowed apart from the clients.
+        let message = self.messages.entry(Digest::of(id)).or_default();
+        if message.leaving {
+            *message = Message::default();
+        }
+        if message.size != 0 {
+            return None;
+        }
+        message.size = size;
+        message.open = false;
+        Some(message.arrived.take().and_then(|place| self.clients.key(place)))
+    }
+
+    pub fn size(&self, id: &[u8]) -> u64 {
+        self.messages.get(&Digest::of(id)).map_or(0, |message| message.size)
+    }
+
+    /// True the first time.
+    pub fn first_deferral(&mut self, id: &[u8], relay: &[u8]) -> bool {
+        let message = self.messages.entry(Digest::of(id)).or_default();
+        message.relay = Some(relay.into());
+        !std::mem::replace(&mut message.deferred, true)
+    }
+
+    /// A message that was counted as received and is none.
+    fn withdraw(&mut self, tallies: &mut Tallies, id: &[u8]) {
+        if self.messages.remove(&Digest::of(id)).is_some() || !self.careful {
+            tallies.newer.withdrawn += 1;
+        }
+        self.note("not received", id);
+    }
+
+    /// The facts that only 1.3.0 has.
+    pub fn take(&mut self, tallies: &mut Tallies, fact: Fact<'_>) {
+        match fact {
+            Fact::Open(id) => self.incoming(Digest::of(id)).open = true,
+            Fact::Removed(id) => self.remove(id),
+            Fact::Canceled(id) => {
+                tallies.newer.canceled += 1;
+                self.withdraw(tallies, id);
+            }
+            Fact::Withdraw(id) => self.withdraw(tallies, id),
+            Fact::Unarrive(id) => {
+                if let Some(message) = self.messages.get_mut(&Digest::of(id)) {
+                    message.arrived = None;
+                }
+            }
+            Fact::Expired(id) => {
+                let message = self.messages.get(&Digest::of(id));
+                let relay = message.and_then(|message| message.relay.as_deref()).unwrap_or(b"unknown");
+                tallies.newer.expired += 1;
+                *tallies.newer.expired_relays.of(condense::relay_host(relay)) += 1;
+            }
+            Fact::Gone(process) => {
+                if let Some(message) = self.receiving.remove(&process)
+                    && self.messages.get(&message).is_some_and(|message| message.arrived.is_some() && !message.open)
+                {
+                    // The client went before cleanup saw the message.
+                    tallies.newer.withdrawn += 1;
+                    self.messages.remove(&message);
+                }
+            }
+            Fact::Screen { key, at } => {
+                self.screened.insert(key.to_vec(), at);
+            }
+            Fact::Screened { key, address, at, action } => {
+                let Some(since) = self.screened.remove(key) else { return };
+                tallies.newer.screen.add(at.saturating_sub(since));
+                tallies.newer.screen_addresses.of(address);
+                if let Some(action) = action {
+                    *tallies.newer.screen_actions.of(action).of(address) += 1;
+                }
+            }
+            Fact::ScreenAction { action, address } => *tallies.newer.screen_actions.of(action).of(address) += 1,
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,403 @@
+//! pgsql:, mysql: and ldap: tables with real servers, each started for its test by an ordinary user in a directory of
+//! its own, on loopback. With `UNDER_TEST=reference` the installed postmap is tried with the same stories.
+#![cfg(feature = "netdb")]
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const NOBODY: u32 = 65534;
+
+fn reference() -> bool {
+    std::env::var("UNDER_TEST").is_ok_and(|who| who == "reference")
+}
+
+/// A directory that the servers' user owns, and a main.cf.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Place {
+        let place = Place(tempfile::Builder::new().permissions(PermissionsExt::from_mode(0o755)).tempdir().unwrap());
+        let main = "compatibility_level = 3.6\nmail_owner = daemon\nsetgid_group = mail\nmyhostname = srv.example.org\n\
+            inet_interfaces = loopback-only\n";
+        place.file("main.cf", main);
+        // The reference waits while main.cf is new.
+        let old = std::time::SystemTime::now() - Duration::from_secs(3600);
+        std::fs::File::options().append(true).open(place.path("main.cf")).unwrap().set_modified(old).unwrap();
+        if nix::unistd::geteuid().is_root() {
+            chown(place.0.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        std::fs::write(self.path(name), text).unwrap();
+        self.path(name)
+    }
+
+    /// A program that an ordinary user runs here.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(self.0.path()).env("HOME", self.0.path()).env("LC_ALL", "C");
+        if nix::unistd::geteuid().is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) {
+        let done = self.command(program).args(arguments).stderr(Stdio::piped()).output().unwrap();
+        assert!(done.status.success(), "{program}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    /// Status and what was said.
+    fn query(&self, table: &str, key: &str) -> (i32, String) {
+        let mut command = if reference() {
+            Command::new("/usr/sbin/postmap")
+        } else {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_pillarbox"));
+            command.arg("postmap");
+            command
+        };
+        let directory = if reference() { Path::new("/etc/postfix") } else { self.0.path() };
+        let done = command.arg("-c").arg(directory).args(["-q", key, table]).output().unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+        (done.status.code().unwrap_or(-1), said)
+    }
+
+    /// Asks a table of these parameters.
+    fn ask(&self, kind: &str, parameters: &str, key: &str) -> (i32, String) {
+        let file = self.file("table.cf", parameters);
+        self.query(&format!("{kind}:{}", file.display()), key)
+    }
+}
+
+fn found(value: &str) -> (i32, String) {
+    (0, format!("{value}\n"))
+}
+
+const NOT_THERE: (i32, String) = (1, String::new());
+
+/// Never "not there", which would return mail.
+#[track_caller]
+fn is_an_error((status, said): (i32, String)) {
+    // The reference says it to its log only where there is no terminal.
+    assert!(status == 1 && (reference() || said.contains("fatal: ")), "{status} {said}");
+}
+
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(i32::try_from(self.0.id()).unwrap()),
+            nix::sys::signal::Signal::SIGINT,
+        );
+        let end = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < end {
+            if matches!(self.0.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Starts a server and waits until it listens.
+fn start(mut command: Command, port: u16) -> Server {
+    let mut server = Server(command.spawn().unwrap());
+    let end = Instant::now() + Duration::from_secs(60);
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(server.0.try_wait().unwrap().is_none(), "the server does not start: {command:?}");
+        assert!(Instant::now() < end, "the server does not listen: {command:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    server
+}
+
+/// Hands SQL to a client program until the server takes it.
+fn feed(mut command: impl FnMut() -> Command, sql: &str) {
+    let end = Instant::now() + Duration::from_secs(30);
+    loop {
+        let mut child = command().stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(sql.as_bytes()).unwrap();
+        let done = child.wait_with_output().unwrap();
+        if done.status.success() {
+            return;
+        }
+        assert!(Instant::now() < end, "{}", String::from_utf8_lossy(&done.stderr));
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+const ROWS: &str = "insert into aliases values ('bob','bob@x.org',null),('multi','a@x.org','b@y.org'),\
+    ('multi','c@x.org',''),('o''b','quote@x.org',null),('bob@x.org','u1@h1.x.org','plain'),('null',null,null);\n";
+
+/// What both kinds of SQL answer, and how they fail.
+fn stories_of_sql(place: &Place, kind: &str, server: &str, socket: &str, dead: &str) {
+    let base = format!("user = pillar\npassword = sesam\ndbname = mail\nhosts = {server}\n");
+    let query = "query = SELECT dest, extra FROM aliases WHERE mailbox = '%s'\n";
+    let ask = |more: &str, key: &str| place.ask(kind, &format!("{base}{more}"), key);
+    let first = |(status, said): (i32, String)| (status, said.lines().next().unwrap_or_default().to_owned());
+
+    // All columns of all rows; keys are folded, and cannot become SQL.
+    assert_eq!(first(ask(query, "bob@x.org")), (0, "u1@h1.x.org,plain".into()));
+    assert_eq!(first(ask(query, "BOB@x.org")), (0, "u1@h1.x.org,plain".into()));
+    assert_eq!(first(ask(query, "multi")), (0, "a@x.org,b@y.org,c@x.org".into()));
+    assert_eq!(first(ask(query, "o'b")), (0, "quote@x.org".into()));
+    assert_eq!(ask(query, "x' or 'a'='a"), NOT_THERE);
+    assert_eq!(ask(query, "x\\' or 1=1 -- "), NOT_THERE);
+
+    let old =
+        "table = aliases\nselect_field = dest\nwhere_field = mailbox\nadditional_conditions = and extra is null\n";
+    assert_eq!(ask(old, "bob"), found("bob@x.org"));
+    assert_eq!(ask(old, "multi"), NOT_THERE);
+
+    let parts = "query = SELECT dest FROM aliases WHERE mailbox = '%u'\ndomain = x.org\nresult_format = %U=%s\n";
+    assert_eq!(ask(parts, "bob@x.org"), found("bob=bob@x.org"));
+    for outside in ["bob", "bob@y.org", "@x.org"] {
+        assert_eq!(ask(parts, outside), NOT_THERE);
+    }
+    is_an_error(ask(&format!("{query}expansion_limit = 1\n"), "multi"));
+    is_an_error(ask("query = SELECT dest FROM nowhere\n", "bob"));
+    is_an_error(place.ask(kind, &base.replace("sesam", "wrong").replace("hosts", &format!("{query}hosts")), "bob"));
+    is_an_error(place.ask(kind, &format!("{base}{query}").replace(server, dead), "bob"));
+
+    // The others answer for one that is dead; a server on this machine's own socket is asked first.
+    let both = format!("{base}{query}").replace(server, &format!("{dead} {server}"));
+    for _ in 0..4 {
+        let (status, said) = place.ask(kind, &both, "bob@x.org");
+        assert!(status == 0 && said.contains("u1@h1.x.org,plain"), "{said}");
+    }
+    assert_eq!(
+        first(place.ask(kind, &format!("{base}{query}").replace(server, &format!("{dead} {socket}")), "bob@x.org")).0,
+        0
+    );
+
+    // The old form: the parameters in main.cf.
+    if !reference() {
+        let main = std::fs::read_to_string(place.path("main.cf")).unwrap();
+        let prefixed: String = format!("{base}{query}").lines().map(|line| format!("people_{line}\n")).collect();
+        place.file("main.cf", &format!("{main}{prefixed}"));
+        assert_eq!(place.query(&format!("{kind}:people"), "bob@x.org"), found("u1@h1.x.org,plain"));
+        let (_, said) = ask(&format!("{query}dbname = mail\n"), "bob@x.org");
+        assert!(said.contains("overriding earlier entry: dbname=mail"), "{said}");
+    }
+}
+
+#[test]
+fn a_real_postgresql() {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let Some(bin) = versions.map(|entry| entry.path().join("bin")).find(|bin| bin.join("postgres").exists()) else {
+        eprintln!("skipped: a_real_postgresql: postgresql is not installed");
+        return;
+    };
+    let program = |name: &str| bin.join(name).to_string_lossy().into_owned();
+    let place = Place::new();
+    let password = place.file("password", "sesam\n");
+    let arguments =
+        ["-D", "data", "-U", "pillar", "-A", "scram-sha-256", "-E", "UTF8", "--no-locale", "-N", "--pwfile"];
+    place.run(&program("initdb"), &[&arguments[..], &[password.to_str().unwrap()]].concat());
+    let port = free_port();
+    let mut command = place.command(&program("postgres"));
+    command.args(["-D", "data", "-F", "-h", "127.0.0.1", "-p", &port.to_string(), "-k"]).arg(place.0.path());
+    let server = start(command, port);
+    let psql = |database: &str| {
+        let mut command = place.command(&program("psql"));
+        command.args(["-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", &port.to_string(), "-U", "pillar"]);
+        command.arg(database).env("PGPASSWORD", "sesam");
+        command
+    };
+    feed(|| psql("postgres"), "create database mail;\n");
+    let accents = "insert into aliases values ('é', 'accent', null), ('euro', '€', null);\n";
+    let function = "create function look(text) returns text as 'select dest from aliases where mailbox=$1 limit 1' \
+        language sql;\n";
+    let table = "create table aliases(mailbox text, dest text, extra text);\n";
+    feed(|| psql("mail"), &format!("{table}{ROWS}{accents}{function}"));
+
+    let address = format!("127.0.0.1:{port}");
+    let uri_socket =
+        format!("postgresql:///mail?host={}&port={port}&user=pillar&password=sesam", place.0.path().display());
+    stories_of_sql(&place, "pgsql", &address, &uri_socket, "inet:127.0.0.1:1");
+
+    let base = format!("user = pillar\npassword = sesam\ndbname = mail\nhosts = {address}\n");
+    let ask = |more: &str, key: &str| place.ask("pgsql", &format!("{base}{more}"), key);
+    assert_eq!(ask("select_function = look\n", "multi"), found("a@x.org"));
+    // The session of Postfix 3.7 is Latin-1: other letters are another text, or an error.
+    let query = "query = SELECT dest FROM aliases WHERE mailbox = '%s'\n";
+    assert_eq!(ask(query, "é"), NOT_THERE);
+    is_an_error(ask(query, "euro"));
+    if !reference() {
+        assert_eq!(ask(&format!("{query}encoding = UTF8\n"), "é"), found("accent"));
+        assert_eq!(ask(&format!("{query}encoding = UTF8\n"), "euro"), found("€"));
+        is_an_error(place.ask(
+            "pgsql",
+            &base.replace(&address, &format!("postgresql://{address}/mail?sslmode=require")),
+            "bob",
+        ));
+    }
+    // Whoever kept a connection finds the server again after a restart; while it is down there is an error.
+    drop(server);
+    is_an_error(ask(query, "bob"));
+}
+
+#[test]
+fn a_real_mariadb() {
+    let (server, install) = ("/usr/sbin/mariadbd", "/usr/bin/mariadb-install-db");
+    if !Path::new(server).exists() || !Path::new(install).exists() {
+        eprintln!("skipped: a_real_mariadb: mariadb-server is not installed");
+        return;
+    }
+    let place = Place::new();
+    let data = format!("--datadir={}", place.path("data").display());
+    let quiet = ["--no-defaults", &data, "--auth-root-authentication-method=normal", "--skip-test-db"];
+    place.run(install, &quiet);
+    let port = free_port();
+    let socket = place.path("sock");
+    let mut command = place.command(server);
+    command.args(["--no-defaults", &data, "--bind-address=127.0.0.1", &format!("--port={port}")]);
+    command.args([format!("--socket={}", socket.display()), format!("--pid-file={}", place.path("pid").display())]);
+    let mut mariadb = Some(start(command, port));
+    let sql = "create database mail; use mail;\n\
+        create user 'pillar'@'%' identified by 'sesam'; grant all on mail.* to 'pillar'@'%';\n\
+        create table aliases(mailbox varchar(99) collate utf8mb4_bin, dest varchar(99), extra varchar(99)) \
+        character set utf8mb4;\n";
+    let more = "insert into aliases values ('é', '€', null), ('back\\\\slash', 'bs', null);\n\
+        delimiter //\n\
+        create procedure look(in p varchar(99)) begin select dest from aliases where mailbox=p; end//\n\
+        create procedure nothing(in p varchar(99)) begin set @a=1; end//\n\
+        create procedure two(in p varchar(99)) begin select 'one'; select 'two'; end//\n";
+    let client = || {
+        let mut command = place.command("/usr/bin/mariadb");
+        command.args(["--no-defaults", "-h", "127.0.0.1", "-P", &port.to_string(), "-u", "root"]);
+        command.arg("--default-character-set=utf8mb4");
+        command
+    };
+    feed(client, &format!("{sql}{ROWS}{more}"));
+
+    let address = format!("127.0.0.1:{port}");
+    let unix = format!("unix:{}", socket.display());
+    stories_of_sql(&place, "mysql", &address, &unix, "inet:127.0.0.1:1");
+
+    let base = format!("user = pillar\npassword = sesam\ndbname = mail\nhosts = {address}\n");
+    let ask = |more: &str, key: &str| place.ask("mysql", &format!("{base}{more}"), key);
+    let query = "query = SELECT dest FROM aliases WHERE mailbox = '%s'\n";
+    assert_eq!(ask(query, "é"), found("€"));
+    assert_eq!(ask(query, "back\\slash"), found("bs"));
+    assert_eq!(ask(query, "null"), NOT_THERE);
+    assert_eq!(ask("query = call look('%s')\n", "bob"), found("bob@x.org"));
+    is_an_error(ask("query = call two('%s')\n", "bob"));
+    is_an_error(ask("query = call nothing('%s')\n", "bob"));
+    assert_eq!(ask("query = call nothing('%s')\nrequire_result_set = no\n", "bob"), NOT_THERE);
+    // A server whose backslashes are letters (the reference quotes for the other kind).
+    if !reference() {
+        feed(client, "set global sql_mode = 'NO_BACKSLASH_ESCAPES';\n");
+        assert_eq!(ask(query, "back\\slash"), found("bs"));
+        assert_eq!(ask(query, "o'b"), found("quote@x.org"));
+        assert_eq!(ask(query, "x\\' or 1=1 -- "), NOT_THERE);
+    }
+    // Who asks, from an option file.
+    let options = place.file("my.cnf", "[client]\nuser = nobody\n[mail]\nuser = pillar\n");
+    let unsaid = format!(
+        "password = sesam\ndbname = mail\nhosts = {address}\noption_file = {}\noption_group = mail\n{query}",
+        options.display()
+    );
+    assert_eq!(place.ask("mysql", &unsaid, "bob"), found("bob@x.org"));
+    mariadb.take();
+    is_an_error(ask(query, "bob"));
+}
+
+const DIRECTORY: &str = "\
+dn: dc=x,dc=org\nobjectClass: dcObject\nobjectClass: organization\no: X\ndc: x\n\n\
+dn: ou=people,dc=x,dc=org\nobjectClass: organizationalUnit\nou: people\n\n\
+dn: uid=bob,ou=people,dc=x,dc=org\nobjectClass: inetOrgPerson\nuid: bob\ncn: Bob\nsn: B\nmail: bob@x.org\n\
+mail: robert@x.org\n\n\
+dn: uid=al,ou=people,dc=x,dc=org\nobjectClass: inetOrgPerson\nuid: al\ncn: Al(ice)*\nsn: A\nmail: al@x.org\n\
+description: desc-al\n\n\
+dn: cn=group,dc=x,dc=org\nobjectClass: groupOfNames\ncn: group\nmember: uid=bob,ou=people,dc=x,dc=org\n\
+member: uid=al,ou=people,dc=x,dc=org\ndescription: group@x.org\n\n\
+dn: cn=loop,dc=x,dc=org\nobjectClass: groupOfNames\ncn: loop\nmember: cn=loop,dc=x,dc=org\n";
+
+#[test]
+fn a_real_openldap() {
+    if !Path::new("/usr/sbin/slapd").exists() {
+        eprintln!("skipped: a_real_openldap: slapd is not installed");
+        return;
+    }
+    let place = Place::new();
+    std::fs::create_dir(place.path("db")).unwrap();
+    if nix::unistd::geteuid().is_root() {
+        chown(place.path("db"), Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    let schema = |name: &str| format!("include /etc/ldap/schema/{name}.schema\n");
+    let settings = format!(
+        "{}{}{}modulepath /usr/lib/ldap\nmoduleload back_mdb\ndatabase mdb\nmaxsize 10485760\nsuffix \"dc=x,dc=org\"\n\
+         rootdn \"cn=admin,dc=x,dc=org\"\nrootpw sesam\ndirectory {}\n",
+        schema("core"),
+        schema("cosine"),
+        schema("inetorgperson"),
+        place.path("db").display()
+    );
+    let file = place.file("slapd.conf", &settings);
+    let data = place.file("data.ldif", DIRECTORY);
+    let file = file.to_str().unwrap();
+    place.run("/usr/sbin/slapadd", &["-f", file, "-l", data.to_str().unwrap()]);
+    let port = free_port();
+    let socket = place.path("sock").to_string_lossy().replace('/', "%2F");
+    let mut command = place.command("/usr/sbin/slapd");
+    command.args(["-f", file, "-d", "0", "-h", &format!("ldap://127.0.0.1:{port}/ ldapi://{socket}")]);
+    let mut slapd = Some(start(command, port));
+
+    let base = format!("server_host = 127.0.0.1\nserver_port = {port}\nsearch_base = dc=x,dc=org\nversion = 3\n");
+    let ask = |more: &str, key: &str| place.ask("ldap", &format!("{base}{more}"), key);
+    let mail = "query_filter = uid=%s\nresult_attribute = mail\n";
+    assert_eq!(ask(mail, "bob"), found("bob@x.org,robert@x.org"));
+    assert_eq!(ask(mail, "nobody"), NOT_THERE);
+    // A key is a text, never a part of a filter.
+    assert_eq!(ask(mail, "*"), NOT_THERE);
+    assert_eq!(
+        ask("query_filter = cn=%s\nresult_attribute = mail, description\n", "al(ice)*"),
+        found("al@x.org,desc-al")
+    );
+    let group = "query_filter = cn=%s\nspecial_result_attribute = member\n";
+    assert_eq!(ask(&format!("{group}result_attribute = mail\n"), "group"), found("bob@x.org,robert@x.org,al@x.org"));
+    let leaves = format!("{group}result_attribute = description\nleaf_result_attribute = mail\n");
+    assert_eq!(ask(&leaves, "group"), found("bob@x.org,robert@x.org,al@x.org,desc-al,group@x.org"));
+    let terminal = format!("{group}result_attribute =\nterminal_result_attribute = description\n");
+    assert_eq!(ask(&terminal, "group"), found("group@x.org"));
+    is_an_error(ask(&format!("{group}result_attribute = mail\n"), "loop"));
+
+    let old = "query_filter = (&(uid=%u)(mail=%s))\nresult_attribute = mail\nresult_filter = <%u>\ndomain = x.org\n";
+    assert_eq!(ask(old, "bob@x.org"), found("<bob>,<robert>"));
+    assert_eq!(ask(old, "bob"), NOT_THERE);
+    let named = mail.to_owned() + "bind_dn = cn=admin,dc=x,dc=org\nbind_pw = ";
+    assert_eq!(ask(&format!("{named}sesam\n"), "al"), found("al@x.org"));
+    is_an_error(ask(&format!("{named}wrong\n"), "al"));
+    is_an_error(ask(&format!("{mail}expansion_limit = 1\n"), "bob"));
+    is_an_error(ask("query_filter = (uid=%s\nresult_attribute = mail\n", "bob"));
+    is_an_error(place.ask("ldap", &format!("{base}{mail}").replace("dc=x", "dc=y"), "bob"));
+    if !reference() {
+        is_an_error(ask(&format!("{mail}start_tls = yes\n"), "bob"));
+    }
+    // A dead server in the list, and a socket.
+    let both = format!("{base}{mail}").replace("127.0.0.1", &format!("ldap://127.0.0.1:1 ldapi://{socket}"));
+    assert_eq!(place.ask("ldap", &both, "bob"), found("bob@x.org,robert@x.org"));
+    slapd.take();
+    is_an_error(ask(mail, "bob"));
+}
