@@ -967,7 +967,7 @@ fn killed_at_any_system_call_the_mailbox_is_old_or_new() {
         let second = "Subject: deuxieme message";
         assert!(mailbox.contains(second) || moved.contains(second), "killed at {call} {number}: a message is lost");
         // Whoever comes next finds a mailbox that works.
-        if number % 10 == 0 {
+        if number.is_multiple_of(10) {
             assert_eq!(home.run(&["-e"], "").status, 0, "killed at {call} {number}");
         }
         mailbox == old
@@ -1308,6 +1308,41 @@ fn what_other_programs_call() {
             "From: backup@example.org\nSubject: Backup OK\nTo: <ops@example.org>\n",
         ),
         (vec!["-s", "certbot: renewed", "-r", "certbot@example.org", "root"], "Subject: certbot: renewed\nTo: root\n"),
+        // A crontab's pipe that wants no empty letters, in the words of bsd-mailx and s-nail.
+        (vec!["-E", "-s", "cron: backup", "root"], "Subject: cron: backup\nTo: root\n"),
+        // mdadm's PROGRAM, rkhunter, logcheck, apticron.
+        (
+            vec!["-s", "Fail event on /dev/md0:vm", "root@localhost"],
+            "Subject: Fail event on /dev/md0:vm\nTo: <root@localhost>\n",
+        ),
+        (
+            vec!["-s", "[rkhunter] Warnings found for vm", "root"],
+            "Subject: [rkhunter] Warnings found for vm\nTo: root\n",
+        ),
+        (
+            vec!["-s", "vm 2026-11-24 10:02 System Events", "logcheck"],
+            "Subject: vm 2026-11-24 10:02 System Events\nTo: logcheck\n",
+        ),
+        (
+            vec!["-s", "1 Debian package update(s) for vm", "root"],
+            "Subject: 1 Debian package update(s) for vm\nTo: root\n",
+        ),
+        // Copies and a sender in the old way, as scripts for BSD and heirloom mailx write them.
+        (
+            vec![
+                "-s",
+                "rapport",
+                "-c",
+                "chef@example.org",
+                "-b",
+                "log@example.org",
+                "root",
+                "--",
+                "-f",
+                "web@example.org",
+            ],
+            "Subject: rapport\nCc: <chef@example.org>\nBcc: <log@example.org>\nTo: root\n",
+        ),
     ] {
         let home = Home::new();
         let outcome = home.run(&args, "~!touch pwned\ntext of the report\n");
