@@ -1236,6 +1236,31 @@ fn colour_is_for_terminals_that_know_it_and_for_what_is_unread() {
 }
 
 #[test]
+fn forwarding_sends_the_whole_message_along() {
+    if on_reference() {
+        return eprintln!("skipped: ours only");
+    }
+    let home = Home::new();
+    home.run(&["-N"], "forward 3 a@b\nlook at this\n.\nforw c@d\n.\nx\n");
+    let sent = home.sent();
+    assert!(sent.contains("\nTo: <a@b>\nSubject: =?UTF-8?B?RndkOiBIw6l0w6lyb2fDqG5l?=\n"), "{sent}");
+    assert!(sent.contains("\nlook at this\n") && sent.contains("Content-Type: message/rfc822\n"), "{sent}");
+    assert!(sent.contains("\nFrom: Jean Dupont <jean@example.org>\n\ncorps\n"), "{sent}");
+    assert_eq!(sent.matches("--END\n").count(), 2);
+}
+
+#[test]
+fn french_dates_are_whole_and_their_columns_straight() {
+    if on_reference() {
+        return eprintln!("skipped: the reference cuts them");
+    }
+    let out = Home::new().with("LC_ALL", "fr_FR.UTF-8").run(&["-H"], "").out;
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines[0], ">N   1 titi@vm            mar. nov. 24 10:05   11/191   bonjour toto");
+    assert!(lines[1].starts_with(" N   2 eleve@vm           lun. nov.  2 09:00   11/215   deuxieme"), "{out}");
+}
+
+#[test]
 fn help_finds_commands_by_what_they_do() {
     if on_reference() {
         return eprintln!("skipped: ours only");

@@ -95,6 +95,7 @@ pub const COMMANDS: &[Command] = &[
     row("sendheader", 3, "[[header][: value]]", settings::send_header),
     row("set", 2, "[name[=[string]]...] [name=number...] [noname...]", settings::set),
     hidden("setq", 4, settings::set),
+    hidden("forward", 4, writing::forward),
     row("sender", 3, "[header-field...]", settings::sender),
     row("setenv", 4, "[name[=value]]", settings::set_environment),
     row("shell", 2, "[command]", settings::shell),

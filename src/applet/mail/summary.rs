@@ -98,6 +98,9 @@ pub fn screenful(session: &Session) -> Result<Vec<usize>, Trouble> {
     Ok(listed[start..(start + height).min(listed.len())].to_vec())
 }
 
+/// Columns of "mer. sept. 24 10:05", the widest date in French.
+const FRENCH_DATE: usize = 19;
+
 /// A parsed headline.
 pub struct Format {
     pieces: Vec<Piece>,
@@ -192,6 +195,10 @@ impl Format {
                     let room = columns.saturating_sub(used + 2);
                     let (text, width) = match (letter, *width) {
                         ('s' | 'S', None) => (cut(&value, room), None),
+                        // The width that an English date has is too narrow for a French one.
+                        ('d' | 'D', Some(16)) if date.is_none() && session.texts.has_french_dates() => {
+                            (value, Some(FRENCH_DATE))
+                        }
                         (_, width) => (value, width),
                     };
                     // A message's number is shown even when it is longer than its column.
