@@ -1100,7 +1100,15 @@ fn recorded(
     home.write(".mailrc", &rc);
     home.write("home/.mailrc", "");
     for (name, content) in files {
-        home.write(name, if content == "@MM@" { include_str!("data/mail/mm") } else { content });
+        home.write(
+            name,
+            match content.as_str() {
+                "@MM@" => include_str!("data/mail/mm"),
+                "@TEA@" => include_str!("data/mail/tea"),
+                "@NEST@" => include_str!("data/mail/nest"),
+                text => text,
+            },
+        );
     }
     for (name, value) in environment {
         home = home.with(name, &value.replace("@HOME@", &root));

@@ -334,7 +334,8 @@ impl Reader<'_, '_> {
     }
 
     fn by_header(&self, name: &str, pattern: &str, spelled: &str) -> Result<Vec<Chosen>, Trouble> {
-        let pattern = Pattern::new(pattern, self.regex, false);
+        // A field named in small letters is searched whatever the case; "/text/" alone, and "From:/text/", are not.
+        let pattern = Pattern::new(pattern, self.regex, name.starts_with(|c: char| c.is_ascii_lowercase()));
         self.by(spelled, |block| {
             header::find(block, name).is_some_and(|value| pattern.matches(&charset::decode_words(&value)))
         })

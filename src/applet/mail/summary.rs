@@ -88,14 +88,19 @@ pub fn height(session: &Session) -> usize {
     usize::try_from(session.variables.number("screen").unwrap_or(22)).unwrap_or(22).max(1)
 }
 
-/// The messages of the screenful that holds the current one; the last one is full too.
-pub fn screenful(session: &Session) -> Result<Vec<usize>, Trouble> {
+/// The messages of the screenful that holds the current one: the one that was shown last, or one that begins with the
+/// current message; the last one is full too.
+pub fn screenful(session: &mut Session) -> Result<Vec<usize>, Trouble> {
     let height = height(session);
-    let current = session.open.as_ref().map_or(0, OpenBox::current);
     let listed = listed(session)?;
+    let Some(open) = &mut session.open else { return Ok(Vec::new()) };
+    let current = open.current();
     let at = listed.iter().position(|&index| index == current).unwrap_or(0);
-    let start = (at / height * height).min(listed.len().saturating_sub(height));
-    Ok(listed[start..(start + height).min(listed.len())].to_vec())
+    if at < open.top || at >= open.top.saturating_add(height) {
+        open.top = at;
+    }
+    open.top = open.top.min(listed.len().saturating_sub(height));
+    Ok(listed[open.top..(open.top + height).min(listed.len())].to_vec())
 }
 
 /// Columns of "mer. sept. 24 10:05", the widest date in French.
