@@ -928,60 +928,66 @@ fn killed_at_any_system_call_the_mailbox_is_old_or_new() {
     if !ours_only() || Command::new("strace").arg("-V").output().is_err() {
         return eprintln!("skipped: needs strace");
     }
+    // Two messages go, one moves to mbox, one is held.
+    let commands = "d 1 3\nt 2\nq\n";
     let new = {
         let home = Home::new();
-        home.run(&["-N"], "d 1 3\nq\n");
+        home.run(&["-N"], commands);
         home.read("box")
     };
     let old = four_messages();
-    let (mut seen_old, mut seen_new) = (0, 0);
-    for call in [
-        "openat",
-        "write",
-        "pwrite64",
-        "fsync",
-        "rename",
-        "link",
-        "unlink",
-        "fchmod",
-        "fchown",
-        "ftruncate",
-        "fdatasync",
-    ] {
-        for number in 1..40 {
-            let home = Home::new();
-            let inner = home.command(&["-N"]);
-            let mut command = Command::new("strace");
-            command.args([
-                "-qq",
-                "-f",
-                "-o",
-                "/dev/null",
-                "-e",
-                &format!("trace={call}"),
-                "-e",
-                &format!("inject={call}:signal=KILL:when={number}"),
-            ]);
-            let link = home.path("mail");
-            std::os::unix::fs::symlink(inner.get_program(), &link).unwrap();
-            command.arg(&link).args(inner.get_args()).current_dir(home.dir.path()).env_clear();
-            command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-            let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-            let _ = child.stdin.take().unwrap().write_all(b"d 1 3\nq\n");
-            let status = child.wait().unwrap();
-            let text = home.read("box");
-            if text == old {
-                seen_old += 1;
-            } else {
-                assert_eq!(text, new, "killed at {call} {number}");
-                seen_new += 1;
-            }
-            if status.success() {
-                break;
-            }
+    let traced = |home: &Home, options: &[String]| {
+        let inner = home.command(&["-N"]);
+        let mut command = Command::new("strace");
+        command.args(["-qq", "-f"]).args(options);
+        let link = home.path("mail");
+        std::os::unix::fs::symlink(inner.get_program(), &link).unwrap();
+        command.arg(&link).args(inner.get_args()).current_dir(home.dir.path()).env_clear();
+        command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let _ = child.stdin.take().unwrap().write_all(commands.as_bytes());
+        child.wait().unwrap();
+    };
+    // Which calls there are, and how often each.
+    let mut calls = std::collections::BTreeMap::new();
+    let home = Home::new();
+    traced(&home, &["-o".into(), home.path("trace").display().to_string()]);
+    for line in home.read("trace").lines() {
+        let name = line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ').split('(').next().unwrap();
+        if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            *calls.entry(name.to_owned()).or_insert(0) += 1;
         }
     }
-    assert!(seen_old > 5 && seen_new > 5, "{seen_old} {seen_new}");
+    let killed_at = |call: &str, number: usize| {
+        let home = Home::new();
+        let inject = format!("inject={call}:signal=KILL:when={number}");
+        traced(&home, &["-o", "/dev/null", "-e", &format!("trace={call}"), "-e", &inject].map(str::to_owned));
+        let (mailbox, moved) = (home.read("box"), home.read("mbox"));
+        assert!(mailbox == old || mailbox == new, "killed at {call} {number}: {mailbox}");
+        let second = "Subject: deuxieme message";
+        assert!(mailbox.contains(second) || moved.contains(second), "killed at {call} {number}: a message is lost");
+        // Whoever comes next finds a mailbox that works.
+        if number.is_multiple_of(10) {
+            assert_eq!(home.run(&["-e"], "").status, 0, "killed at {call} {number}");
+        }
+        mailbox == old
+    };
+    let all: Vec<(&String, usize)> =
+        calls.iter().flat_map(|(call, count)| (1..=*count).map(move |number| (call, number))).collect();
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let seen_old = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        use std::sync::atomic::Ordering::Relaxed;
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let Some((call, number)) = all.get(next.fetch_add(1, Relaxed)) {
+                    seen_old.fetch_add(usize::from(killed_at(call, *number)), Relaxed);
+                }
+            });
+        }
+    });
+    let seen_old = seen_old.into_inner();
+    assert!(all.len() > 100 && seen_old > 20 && all.len() - seen_old > 5, "{seen_old} of {}", all.len());
 }
 
 /// Sessions recorded from the reference (`expected`), with our own outcome where it differs on purpose (`ours`).
@@ -1094,7 +1100,15 @@ fn recorded(
     home.write(".mailrc", &rc);
     home.write("home/.mailrc", "");
     for (name, content) in files {
-        home.write(name, if content == "@MM@" { include_str!("data/mail/mm") } else { content });
+        home.write(
+            name,
+            match content.as_str() {
+                "@MM@" => include_str!("data/mail/mm"),
+                "@TEA@" => include_str!("data/mail/tea"),
+                "@NEST@" => include_str!("data/mail/nest"),
+                text => text,
+            },
+        );
     }
     for (name, value) in environment {
         home = home.with(name, &value.replace("@HOME@", &root));
@@ -1165,6 +1179,144 @@ fn made_equal(text: &str, root: &str) -> String {
 }
 
 #[test]
+fn searching_counting_and_json_are_for_programs() {
+    if on_reference() {
+        return eprintln!("skipped: ours only");
+    }
+    let home = Home::new();
+    let lines = |args: &[&str]| {
+        let outcome = home.run(args, "");
+        (outcome.out.lines().map(|line| line[5..6].to_owned()).collect::<Vec<_>>().concat(), outcome.status)
+    };
+    assert_eq!(lines(&["--search", "hétérog"]), ("3".into(), 0));
+    assert_eq!(lines(&["--search", "ESSAI"]), ("1".into(), 0));
+    assert_eq!(lines(&["--search", "titi@vm"]), ("1".into(), 0));
+    assert_eq!(lines(&["--search", ":r"]), ("4".into(), 0));
+    assert_eq!(lines(&["--search", "from:/jean/"]), ("3".into(), 0));
+    assert_eq!(lines(&["--search", "nothing of this"]), (String::new(), 1));
+    assert_eq!(home.run(&["--search", "@vm", "--count"], "").out, "4\n");
+    assert_eq!(home.run(&["--count"], "").out, "4\n");
+    let json = home.run(&["--search", "Jean", "--json"], "").out;
+    let object: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&object["number"], &object["subject"]), (&3.into(), &"Hétérogène".into()));
+    assert_eq!(home.read("box"), four_messages());
+}
+
+#[test]
+fn threads_put_answers_below_what_they_answer() {
+    if on_reference() {
+        return eprintln!("skipped: ours only");
+    }
+    let day = "Tue Nov 24 10:05:15 2026";
+    let one = |subject: &str, more: &str| message("a@b", subject, "x", day, more);
+    let home = Home::new();
+    home.write(
+        "box",
+        &(one("first", "")
+            + &one("second", "")
+            + &one("answer to first", "In-Reply-To: Your message of today\n\t<first@vm>\n")
+            + &one("again", "References: <first@vm> <answer@vm>\n")),
+    );
+    let order = |commands: &str| {
+        let out = home.run(&["-N"], commands).out;
+        out.lines().map(|line| (line[5..6].to_owned(), line[53..].to_owned())).collect::<Vec<_>>()
+    };
+    let expected = [("1", "first"), ("3", "  answer to first"), ("4", "    again"), ("2", "second")]
+        .map(|(number, subject)| (number.to_owned(), subject.to_owned()));
+    assert_eq!(order("set threads\nh\nx\n"), expected);
+    assert_eq!(order("set threads\nf *\nx\n"), expected);
+    assert_eq!(order("set threads screen=2\nz\nx\n"), expected[2..]);
+    assert_eq!(order("h\nx\n")[1].1, "second");
+}
+
+#[test]
+fn colour_is_for_terminals_that_know_it_and_for_what_is_unread() {
+    if on_reference() {
+        return eprintln!("skipped: ours only");
+    }
+    let home = Home::new().with("TERM", "xterm");
+    let (text, _) = at_terminal(&home, &[], &["x\n"]);
+    assert!(text.contains("\u{1b}[1;36m>N   1 titi@vm"), "{text:?}");
+    assert!(text.contains("\n     4 root@vm"), "{text:?}");
+    let (text, _) = at_terminal(&Home::new().with("TERM", "xterm").with("NO_COLOR", "1"), &[], &["x\n"]);
+    assert!(!text.contains("[1;36m"), "{text:?}");
+    assert!(!Home::new().with("TERM", "xterm").run(&["-H"], "").out.contains('\u{1b}'));
+}
+
+#[test]
+fn forwarding_sends_the_whole_message_along() {
+    if on_reference() {
+        return eprintln!("skipped: ours only");
+    }
+    let home = Home::new();
+    home.run(&["-N"], "forward 3 a@b\nlook at this\n.\nforw c@d\n.\nx\n");
+    let sent = home.sent();
+    assert!(sent.contains("\nTo: <a@b>\nSubject: =?UTF-8?B?RndkOiBIw6l0w6lyb2fDqG5l?=\n"), "{sent}");
+    assert!(sent.contains("\nlook at this\n") && sent.contains("Content-Type: message/rfc822\n"), "{sent}");
+    assert!(sent.contains("\nFrom: Jean Dupont <jean@example.org>\n\ncorps\n"), "{sent}");
+    assert_eq!(sent.matches("--END\n").count(), 2);
+}
+
+#[test]
+fn french_dates_are_whole_and_their_columns_straight() {
+    if on_reference() {
+        return eprintln!("skipped: the reference cuts them");
+    }
+    let out = Home::new().with("LC_ALL", "fr_FR.UTF-8").run(&["-H"], "").out;
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines[0], ">N   1 titi@vm            mar. nov. 24 10:05   11/191   bonjour toto");
+    assert!(lines[1].starts_with(" N   2 eleve@vm           lun. nov.  2 09:00   11/215   deuxieme"), "{out}");
+}
+
+#[test]
+fn help_finds_commands_by_what_they_do() {
+    if on_reference() {
+        return eprintln!("skipped: ours only");
+    }
+    let out = Home::new().run(&["-N"], "? attachment\n? xyzzy\nx\n").out;
+    assert!(out.contains("\nw[rite] [[msglist] file]") && out.starts_with("st[ruct] [msglist]"), "{out}");
+    assert!(out.ends_with("Unknown command: xyzzy\n"), "{out}");
+}
+
+#[test]
+fn every_shape_of_mbox_shows_every_message() {
+    if on_reference() {
+        return eprintln!("skipped: the reference glues and loses messages here");
+    }
+    let from = "From a@b Tue Nov 24 10:05:15 2026";
+    for (shape, text, count) in [
+        // procmail's message without a body: one blank line, and the next one follows at once.
+        ("no body", format!("{from}\nSubject: 1\n\n{from}\nSubject: 2\n\nx\n\n"), 2),
+        ("two newlines", format!("{from}\nSubject: 1\n\n\n{from}\nSubject: 2\n\nx\n\n"), 2),
+        ("quoted", format!("{from}\nSubject: 1\n\n>From here\n>>From there\n\n{from}\nSubject: 2\n\nx\n\n"), 2),
+        ("crlf", format!("{from}\r\nSubject: 1\r\n\r\nx\r\n\r\n{from}\r\nSubject: 2\r\n\r\ny\r\n"), 2),
+        ("no end", format!("{from}\nSubject: 1\n\nx\n\n{from}\nSubject: 2\n\nno newline"), 2),
+        ("header only", format!("{from}\nSubject: 1\n"), 1),
+        ("sentence", format!("{from}\nSubject: 1\n\nHello\n\nFrom here on it rains\n"), 1),
+    ] {
+        let home = Home::new();
+        home.write("box", &text);
+        let listed = home.run(&["-H"], "");
+        assert_eq!(listed.out.lines().count(), count, "{shape}: {listed:?}");
+        assert_eq!(home.read("box"), text, "{shape}: a list writes nothing");
+        // Deleting one leaves the other's bytes as they were, but for the mark that it is old.
+        if count == 2 {
+            home.run(&["-N"], "d 1\nq\n");
+            let rest = home.read("box").replace("Status: O\r\n", "").replace("Status: O\n", "");
+            let second = &text[text.rfind(from).unwrap()..];
+            assert_eq!(rest.trim_end(), second.trim_end(), "{shape}");
+        }
+        let home = Home::new();
+        home.write("box", &text);
+        home.run(&["-N"], "c * copy\nx\n");
+        assert_eq!(home.run(&["-H", "-f", "copy"], "").out.lines().count(), count, "{shape}: copied");
+    }
+    let home = Home::new();
+    home.write("box", &format!("{from}\nSubject: 1\n\n>From here\n>>From there\n\n"));
+    assert!(home.run(&["-N"], "t 1\nx\n").out.ends_with("\nFrom here\n>From there\n"));
+}
+
+#[test]
 fn what_other_programs_call() {
     // smartd, fail2ban, unattended-upgrades, logwatch, a backup script, mdadm's fallback, certbot hooks: their own lines.
     for (args, header) in [
@@ -1189,6 +1341,41 @@ fn what_other_programs_call() {
             "From: backup@example.org\nSubject: Backup OK\nTo: <ops@example.org>\n",
         ),
         (vec!["-s", "certbot: renewed", "-r", "certbot@example.org", "root"], "Subject: certbot: renewed\nTo: root\n"),
+        // A crontab's pipe that wants no empty letters, in the words of bsd-mailx and s-nail.
+        (vec!["-E", "-s", "cron: backup", "root"], "Subject: cron: backup\nTo: root\n"),
+        // mdadm's PROGRAM, rkhunter, logcheck, apticron.
+        (
+            vec!["-s", "Fail event on /dev/md0:vm", "root@localhost"],
+            "Subject: Fail event on /dev/md0:vm\nTo: <root@localhost>\n",
+        ),
+        (
+            vec!["-s", "[rkhunter] Warnings found for vm", "root"],
+            "Subject: [rkhunter] Warnings found for vm\nTo: root\n",
+        ),
+        (
+            vec!["-s", "vm 2026-11-24 10:02 System Events", "logcheck"],
+            "Subject: vm 2026-11-24 10:02 System Events\nTo: logcheck\n",
+        ),
+        (
+            vec!["-s", "1 Debian package update(s) for vm", "root"],
+            "Subject: 1 Debian package update(s) for vm\nTo: root\n",
+        ),
+        // Copies and a sender in the old way, as scripts for BSD and heirloom mailx write them.
+        (
+            vec![
+                "-s",
+                "rapport",
+                "-c",
+                "chef@example.org",
+                "-b",
+                "log@example.org",
+                "root",
+                "--",
+                "-f",
+                "web@example.org",
+            ],
+            "Subject: rapport\nCc: <chef@example.org>\nBcc: <log@example.org>\nTo: root\n",
+        ),
     ] {
         let home = Home::new();
         let outcome = home.run(&args, "~!touch pwned\ntext of the report\n");
@@ -1197,6 +1384,54 @@ fn what_other_programs_call() {
         assert!(sent.starts_with(&format!("ARGV [-oi] [-t]\n{header}")), "{sent}");
         assert!(sent.ends_with("\n\n~!touch pwned\ntext of the report\n--END\n"), "{sent}");
         assert!(!home.path("pwned").exists());
+    }
+}
+
+/// What fuzz/ does with a fuzzer, without one: the recorded corpora with bytes changed, cut and doubled.
+#[test]
+fn mutated_corpora_harm_nobody() {
+    use pillarbox::message::{address, charset, header, mime};
+    let corpora: [&[u8]; 3] = [
+        include_bytes!("data/mail/mm"),
+        include_bytes!("data/mail/sessions.json"),
+        b"From a@b Tue Nov 24 10:05:15 2026\n\n",
+    ];
+    let mut state = 7u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % below.max(1)
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("box");
+    for round in 0..400 {
+        let corpus = corpora[round % corpora.len()];
+        let start = random(corpus.len());
+        let mut bytes = if round % 2 == 0 { corpus.to_vec() } else { corpus[start..].to_vec() };
+        bytes.truncate(6000);
+        for _ in 0..=random(12) {
+            let at = random(bytes.len());
+            match random(4) {
+                0 if !bytes.is_empty() => bytes[at] = u8::try_from(random(256)).unwrap(),
+                1 => bytes.truncate(at),
+                2 => {
+                    let piece = bytes[at..(at + 40).min(bytes.len())].to_vec();
+                    bytes.splice(at..at, piece);
+                }
+                _ => bytes.splice(at..at, *b"\n\nFrom x Tue Nov 24 10:05:15 2026\n").for_each(drop),
+            }
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let (block, body) = header::split(&bytes);
+        let part = mime::Part::parse(block, body);
+        let _ = (part.text(), part.file_name(), part.decoded(), charset::decode_words(&bytes), address::parse(&text));
+        let _ = pillarbox::applet::mail::probe::start_up_file(&text);
+        if let Some(mut lists) = pillarbox::applet::mail::probe::Lists::open(&path) {
+            for list in ["*", ":n", "/a/", "from:/x/", ":/b/", "1-9", "!1", "{1 2}[1]"] {
+                let _ = lists.choose(list, &[], round % 3 == 0);
+            }
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), bytes, "reading wrote");
     }
 }
 
@@ -1240,6 +1475,24 @@ mod any_bytes {
                     prop_assert!(bytes[usize::try_from(message.offset).unwrap()..].starts_with(b"From "));
                 }
             }
+        }
+
+        #[test]
+        fn message_lists_choose_what_is_there(text in "[0-9a-z{}()!,.*^$+:/\\[\\] -]{0,24}", deleted in proptest::collection::vec(0usize..4, 0..4)) {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("box");
+            std::fs::write(&path, super::four_messages()).unwrap();
+            let mut lists = pillarbox::applet::mail::probe::Lists::open(&path).unwrap();
+            match lists.choose(&text, &deleted, true) {
+                Ok(chosen) => prop_assert!((1..=4).contains(&chosen[0]), "{:?}", chosen),
+                Err(length) => prop_assert!(length > 5, "{text}"),
+            }
+        }
+
+        #[test]
+        fn start_up_files_are_read_whatever_they_hold(text in "([a-z?!=#]{1,8}[ =\"'\\\\${}%nox0-9a-z]{0,20}\n){0,12}") {
+            let lines = text.lines().count();
+            prop_assert!(pillarbox::applet::mail::probe::start_up_file(&text) <= lines);
         }
 
         #[test]

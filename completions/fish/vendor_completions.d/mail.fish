@@ -13,6 +13,7 @@ complete -c mail -s r -l return-address -d 'sender of the letter for bounces' -r
 complete -c mail -s s -l subject -d 'send a letter with this subject' -r
 complete -c mail -s u -l user -d 'read USER\'s mailbox' -r
 complete -c mail -s S -l set-variable -d 'set a variable' -r
+complete -c mail -l search -d 'list the messages that hold TEXT, or a message list, and exit' -r
 complete -c mail -l alternative -d 'make the parts alternatives of each other'
 complete -c mail -l count -d 'print the number of messages and exit'
 complete -c mail -s e -l exist -d 'exit with 0 if there is mail'

@@ -95,6 +95,7 @@ pub const COMMANDS: &[Command] = &[
     row("sendheader", 3, "[[header][: value]]", settings::send_header),
     row("set", 2, "[name[=[string]]...] [name=number...] [noname...]", settings::set),
     hidden("setq", 4, settings::set),
+    hidden("forward", 4, writing::forward),
     row("sender", 3, "[header-field...]", settings::sender),
     row("setenv", 4, "[name[=value]]", settings::set_environment),
     row("shell", 2, "[command]", settings::shell),
@@ -195,7 +196,7 @@ fn one(session: &mut Session, line: &str) -> Done {
 }
 
 /// The command's name and what follows: what is no name as a whole ends with its last letter ("d1-2", "p*").
-fn split_name(line: &str) -> (&str, &str) {
+pub fn split_name(line: &str) -> (&str, &str) {
     if line.starts_with(['!', '#']) {
         return line.split_at(1);
     }

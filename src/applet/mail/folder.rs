@@ -19,10 +19,11 @@ const BATCH: usize = 8 << 20;
 pub fn path_of(session: &Session, name: &str) -> Result<PathBuf, Trouble> {
     if let Some(scheme) = ["pop://", "pops://", "imap://", "imaps://"].iter().find(|scheme| name.starts_with(**scheme))
     {
-        return Err(Trouble::Say(format!(
-            "{name}: mailboxes on servers ({}) cannot be read yet; fetch the mail first, with fetchmail or mpop",
-            scheme.trim_end_matches("://")
-        )));
+        let reason = format!(
+            "mail on {} servers is not read here; fetch it first, with fetchmail or mpop",
+            scheme.trim_end_matches("s://").trim_end_matches("://").to_uppercase()
+        );
+        return Err(session.trouble("Cannot open mailbox {}: {}", &[name, &reason]));
     }
     let name = ["mbox://", "mbox:", "maildir://", "maildir:", "file://", "file:"]
         .iter()

@@ -1,6 +1,8 @@
 //! mail(1), in mailutils' ways: letters go to sendmail, mailboxes are read and never damaged, and nothing that a
 //! message says reaches the terminal as a command.
 
+/// What each command does.
+mod about;
 /// The commands' table and the conversation.
 mod command;
 /// Writing a letter.
@@ -21,10 +23,14 @@ mod letter;
 mod msglist;
 /// The command line.
 mod options;
+/// Entrances for tests with any bytes.
+pub mod probe;
 /// Commands that show.
 mod reading;
 /// What reaches the terminal.
 mod screen;
+/// `--search`.
+mod search;
 /// A letter from the command line.
 mod send;
 /// One run.
@@ -41,6 +47,8 @@ mod summary;
 mod teletype;
 /// English and French.
 mod texts;
+/// Answers below what they answer.
+mod threads;
 /// The signs of message lists.
 mod token;
 /// Variables.
@@ -121,7 +129,8 @@ fn serve(session: &mut Session, asked: &Asked) -> Result<Exit, Trouble> {
         return Ok(Exit::OK);
     }
     let a_letter = wishes.sending || !letter.headers().is_empty() || !letter.attachments.is_empty();
-    session.sending = wishes.file.is_none() && !wishes.count && (a_letter || !operands.is_empty());
+    session.sending =
+        wishes.file.is_none() && !wishes.count && wishes.search.is_none() && (a_letter || !operands.is_empty());
     if session.sending {
         session.variables.set("mode", Value::Text("send".into()));
         send::send(session, letter, &operands, &wishes)

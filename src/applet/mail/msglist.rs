@@ -45,16 +45,26 @@ pub fn choose(session: &mut Session, command: &str, words: &[String], scope: Sco
 
 /// As [`choose`], with parts.
 pub fn choose_parts(session: &Session, command: &str, words: &[String], scope: Scope) -> Result<Vec<Chosen>, Trouble> {
-    let texts = session.texts;
+    choose_in(session.open.as_ref(), session.texts, command, words, scope, session.variables.is_set("regex"))
+}
+
+/// As [`choose_parts`], in this mailbox.
+pub fn choose_in(
+    open: Option<&OpenBox>,
+    texts: Texts,
+    command: &str,
+    words: &[String],
+    scope: Scope,
+    regex: bool,
+) -> Result<Vec<Chosen>, Trouble> {
     let none = || Trouble::Say(texts.say("No applicable messages", &[]));
-    let Some(open) = session.open.as_ref().filter(|open| open.count() > 0) else {
+    let Some(open) = open.filter(|open| open.count() > 0) else {
         // In start-up files there is no mailbox yet.
         return Err(match Tokens::new(words).current {
             Token::Number(number) => index_of(number).map_or_else(none, |index| invalid(texts, index)),
             _ => none(),
         });
     };
-    let regex = session.variables.is_set("regex");
     let mut reader = Reader { open, texts, command, scope, regex, tokens: Tokens::new(words) };
     let chosen = reader.input()?;
     let first = chosen.first().ok_or_else(none)?;
@@ -324,7 +334,8 @@ impl Reader<'_, '_> {
     }
 
     fn by_header(&self, name: &str, pattern: &str, spelled: &str) -> Result<Vec<Chosen>, Trouble> {
-        let pattern = Pattern::new(pattern, self.regex, false);
+        // A field named in small letters is searched whatever the case; "/text/" alone, and "From:/text/", are not.
+        let pattern = Pattern::new(pattern, self.regex, name.starts_with(|c: char| c.is_ascii_lowercase()));
         self.by(spelled, |block| {
             header::find(block, name).is_some_and(|value| pattern.matches(&charset::decode_words(&value)))
         })

@@ -40,6 +40,7 @@ pub enum What {
     Quit,
     ReadOnly,
     ReturnAddress,
+    Search,
     SkipEmpty(bool),
     Subject,
     To,
@@ -139,6 +140,7 @@ const OPTIONS: &[Opt] = &[
     opt('\0', "no-config", No, What::Nothing, "", ""),
     opt('\0', "no-site-config", No, What::Nothing, "", ""),
     opt('\0', "no-user-config", No, What::Nothing, "", ""),
+    opt('\0', "search", Yes, What::Search, "TEXT", "list the messages that hold TEXT, or a message list, and exit"),
     opt('\0', "set", Yes, What::Nothing, "", ""),
     opt('\0', "show-config-options", No, What::Version, "", ""),
     opt('?', "help", No, What::Help, "", "show this help"),
@@ -218,8 +220,19 @@ fn long(text: &str, next: Option<&String>, asked: &mut Asked, texts: Texts) -> R
 }
 
 /// Options that mailutils does not have are not in the way of its abbreviations.
-const OURS: [&str; 10] =
-    ["bcc", "cc", "count", "debug", "enable-tilde", "interactive", "json", "read-only", "set-variable", "verbose"];
+const OURS: [&str; 11] = [
+    "bcc",
+    "cc",
+    "count",
+    "debug",
+    "enable-tilde",
+    "interactive",
+    "json",
+    "read-only",
+    "search",
+    "set-variable",
+    "verbose",
+];
 
 /// The name without the "no-" that turns an option off.
 fn positive(long: &str) -> &str {

@@ -72,7 +72,7 @@ pub fn headers(session: &mut Session, line: &Line) -> Done {
     if session.open.as_ref().is_none_or(|open| open.next_from(0).is_none()) {
         return Ok(Next::Go);
     }
-    let page = summary::screenful(session);
+    let page = summary::screenful(session)?;
     summary::print(session, &page)?;
     Ok(Next::Go)
 }
@@ -94,32 +94,37 @@ pub fn scroll(session: &mut Session, line: &Line) -> Done {
         session.texts.say("On first screenful of messages", &[]),
         session.texts.say("On last screenful of messages", &[]),
     );
+    let listed = summary::listed(session)?;
+    // The window is where the current message is.
+    summary::screenful(session)?;
     let open = session.opened()?;
     let (current, taken_away) = (open.current(), open.current() != open.cursor);
-    let living: Vec<usize> = (0..open.count()).filter(|&index| !open.states[index].deleted).collect();
-    let at = living.partition_point(|&index| index < current);
-    let (page, pages) = (at / height, living.len().div_ceil(height));
+    let at = listed.iter().position(|&index| index == current).unwrap_or(0);
     let lines = times.saturating_mul(height);
     let target = match sign {
-        '+' if page.saturating_add(times) >= pages => {
+        '+' if open.top.saturating_add(lines) >= listed.len() => {
             session.screen.line(&last)?;
             return Ok(Next::Go);
         }
-        '+' => at.saturating_add(lines).min(living.len().saturating_sub(1)),
-        '-' if page == 0 && !taken_away => {
+        '+' => {
+            open.top = (open.top + lines).min(listed.len().saturating_sub(height));
+            (at + lines).min(listed.len().saturating_sub(1))
+        }
+        '-' if open.top == 0 && !taken_away => {
             session.screen.line(&first)?;
             return Ok(Next::Go);
         }
-        // From a last page that is not full only its own lines go back.
-        '-' if page + 1 == pages && living.len() % height != 0 && times == 1 => {
-            at.saturating_sub(living.len() % height)
+        // As far as the window goes, so far goes the current message.
+        '-' => {
+            let top = open.top.saturating_sub(lines);
+            let target = at.saturating_sub(open.top - top);
+            open.top = top;
+            target
         }
-        '-' => at.saturating_sub(lines),
         _ => at,
     };
-    if sign != '.'
-        && target != at
-        && let Some(&index) = living.get(target)
+    if target != at
+        && let Some(&index) = listed.get(target)
     {
         open.cursor = index;
     }

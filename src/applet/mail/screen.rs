@@ -9,12 +9,18 @@ use std::process::{Command, Stdio};
 pub struct Screen {
     out: io::BufWriter<io::Stdout>,
     pub terminal: bool,
+    /// The terminal knows colours, and nobody said that he wants none.
+    pub colours: bool,
 }
 
 impl Screen {
     pub fn new() -> Screen {
         let out = io::stdout();
-        Screen { terminal: out.is_terminal(), out: io::BufWriter::with_capacity(64 * 1024, out) }
+        let terminal = out.is_terminal();
+        let term = std::env::var("TERM").unwrap_or_default();
+        let none = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let colours = terminal && !none && !["", "dumb", "unknown"].contains(&term.as_str());
+        Screen { terminal, colours, out: io::BufWriter::with_capacity(64 * 1024, out) }
     }
 
     /// Our own words, as they are.
@@ -25,6 +31,11 @@ impl Screen {
     /// Text of a message.
     pub fn message(&mut self, text: &[u8]) -> io::Result<()> {
         if self.terminal { self.out.write_all(visible(text).as_bytes()) } else { self.out.write_all(text) }
+    }
+
+    /// A line that stands out. Asked for only where [`Screen::colours`] is.
+    pub fn emphasis(&mut self, text: &[u8]) -> io::Result<()> {
+        write!(self.out, "\u{1b}[1;36m{}\u{1b}[0m", visible(text))
     }
 
     pub fn flush(&mut self) -> io::Result<()> {

@@ -75,6 +75,8 @@ pub struct OpenBox {
     pub states: Vec<State>,
     /// The current message, from 0.
     pub cursor: usize,
+    /// Where the screenful begins that was shown last, as a place in the summary.
+    pub top: usize,
     /// The user's own incoming mailbox: what was read moves to mbox at the end.
     pub system: bool,
     /// As it is called in sentences.
@@ -84,7 +86,7 @@ pub struct OpenBox {
 impl OpenBox {
     pub fn new(mbox: Store, system: bool, name: String) -> OpenBox {
         let states = vec![State::default(); mbox.messages().len()];
-        OpenBox { mbox, states, cursor: 0, system, name }
+        OpenBox { mbox, states, cursor: 0, top: 0, system, name }
     }
 
     pub fn is_read(&self, index: usize) -> bool {

@@ -325,7 +325,16 @@ pub fn help(session: &mut Session, line: &Line) -> Done {
     for word in &line.words {
         match command::find(word) {
             Some(command) => text.push_str(&format!("{}\n", command::usage(command))),
-            None => text.push_str(&format!("{}\n", session.texts.say("Unknown command: {}", &[word]))),
+            None => {
+                let found = super::about::search(word);
+                for (name, about) in &found {
+                    let usage = command::find(name).map_or_else(|| (*name).to_owned(), command::usage);
+                    text.push_str(&format!("{usage:<40} {about}\n"));
+                }
+                if found.is_empty() {
+                    text.push_str(&format!("{}\n", session.texts.say("Unknown command: {}", &[word])));
+                }
+            }
         }
     }
     if line.words.is_empty() {
@@ -341,7 +350,8 @@ pub fn list(session: &mut Session, _: &Line) -> Done {
     let columns = usize::try_from(session.variables.number("columns").unwrap_or(80)).unwrap_or(80);
     let mut text = String::new();
     let mut used = 0;
-    for command in COMMANDS {
+    // forward is of other mails, and in no list of this one.
+    for command in COMMANDS.iter().filter(|command| command.name != "forward") {
         // Two are known by their short names alone.
         let short = ["nosender", "sender"].contains(&command.name);
         let name = if short { &command.name[..command.shortest] } else { command.name };

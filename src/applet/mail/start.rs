@@ -2,7 +2,7 @@
 
 use super::session::{self, Done, Next, Session, Trouble};
 use super::wishes::{Mode, Wishes};
-use super::{command, folder, msglist, settings, show, summary};
+use super::{command, folder, msglist, search, settings, show, summary};
 use crate::exit::Exit;
 use crate::message::{charset, header};
 use std::path::Path;
@@ -64,6 +64,15 @@ pub fn read(session: &mut Session, operands: &[String], wishes: &Wishes) -> Resu
         Err(other) => return Err(other),
     }
     let count = session.open.as_ref().map_or(0, session::OpenBox::count);
+    if let Some(text) = &wishes.search {
+        let found = search::search(session, text)?;
+        if wishes.count {
+            session.screen.line(&found.len().to_string())?;
+        } else {
+            list(session, &found, wishes.json)?;
+        }
+        return Ok(if found.is_empty() { Exit::FAIL } else { Exit::OK });
+    }
     if wishes.count {
         session.screen.line(&count.to_string())?;
         return Ok(Exit::OK);
@@ -79,11 +88,7 @@ pub fn read(session: &mut Session, operands: &[String], wishes: &Wishes) -> Resu
                 open.cursor = 0;
             }
             let all: Vec<usize> = (0..count).collect();
-            if wishes.json {
-                json(session)?
-            } else {
-                summary::print(session, &all)?
-            }
+            list(session, &all, wishes.json)?;
             return Ok(Exit::OK);
         }
         Mode::Print => {
@@ -108,7 +113,7 @@ pub fn greet(session: &mut Session) -> Result<(), Trouble> {
     }
     let line = summary::mailbox_line(session);
     session.screen.line(&line)?;
-    let page = summary::screenful(session);
+    let page = summary::screenful(session)?;
     summary::print(session, &page)
 }
 
@@ -165,10 +170,15 @@ fn no_mail(session: &mut Session) -> Result<(), Trouble> {
     Ok(session.screen.line(&line)?)
 }
 
+fn list(session: &mut Session, indices: &[usize], as_json: bool) -> Result<(), Trouble> {
+    if as_json { json(session, indices) } else { summary::print(session, indices) }
+}
+
 /// `--json -H`: an object a message.
-fn json(session: &mut Session) -> Result<(), Trouble> {
+fn json(session: &mut Session, indices: &[usize]) -> Result<(), Trouble> {
     let Some(open) = &session.open else { return Ok(()) };
-    for (index, message) in open.mbox.messages().iter().enumerate() {
+    for &index in indices {
+        let Some(message) = open.mbox.messages().get(index) else { continue };
         let block = open.mbox.header(message, 64 * 1024)?;
         let field = |name: &str| header::find(&block, name).map(|value| charset::decode_words(&value));
         let object = serde_json::json!({

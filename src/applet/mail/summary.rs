@@ -2,6 +2,7 @@
 
 use super::session::{OpenBox, Session, Trouble};
 use super::texts::{FRENCH_DAYS, FRENCH_MONTHS, Texts};
+use super::threads;
 use crate::message::{address, charset, date, header};
 use jiff::civil::DateTime;
 use unicode_width::UnicodeWidthChar;
@@ -42,16 +43,44 @@ pub fn print(session: &mut Session, indices: &[usize]) -> Result<(), Trouble> {
     // No width at all is no limit.
     let columns = if columns == 0 { usize::MAX } else { columns };
     let current = session.open.as_ref().map_or(0, OpenBox::current);
-    for &index in indices {
+    let places = in_order(session, indices)?;
+    let colour = session.screen.colours && !session.variables.was_taken_back("color");
+    for place in places {
+        let index = place.index;
         if !session.there(index)? {
             continue;
         }
         let Some(open) = session.open.as_ref() else { break };
-        let mut line = cut(&format.line(session, open, Place { index, current }, columns)?, columns.saturating_sub(2));
-        line.push('\n');
-        session.screen.message(line.as_bytes())?;
+        let about = About { index, current, depth: place.depth };
+        let line = cut(&format.line(session, open, about, columns)?, columns.saturating_sub(2));
+        if colour && !open.is_read(index) {
+            session.screen.emphasis(line.as_bytes())?;
+        } else {
+            session.screen.message(line.as_bytes())?;
+        }
+        session.screen.message(b"\n")?;
     }
     Ok(())
+}
+
+/// Messages in the order of the summary: as they stand, or with `threads` the answers below what they answer.
+fn in_order(session: &Session, indices: &[usize]) -> Result<Vec<threads::Place>, Trouble> {
+    let Some(open) = session.open.as_ref().filter(|_| session.variables.is_set("threads")) else {
+        return Ok(indices.iter().map(|&index| threads::Place { index, depth: 0 }).collect());
+    };
+    // A thread may begin outside the part that is shown.
+    let living: Vec<usize> = (0..open.count()).filter(|&index| !open.states[index].deleted).collect();
+    let wanted: std::collections::HashSet<usize> = indices.iter().copied().collect();
+    let mut places = threads::order(open, &living)?;
+    places.retain(|place| wanted.contains(&place.index));
+    Ok(places)
+}
+
+/// The messages that are not deleted, in the order of the summary.
+pub fn listed(session: &Session) -> Result<Vec<usize>, Trouble> {
+    let Some(open) = &session.open else { return Ok(Vec::new()) };
+    let living: Vec<usize> = (0..open.count()).filter(|&index| !open.states[index].deleted).collect();
+    Ok(in_order(session, &living)?.into_iter().map(|place| place.index).collect())
 }
 
 /// Lines of a screenful.
@@ -59,27 +88,35 @@ pub fn height(session: &Session) -> usize {
     usize::try_from(session.variables.number("screen").unwrap_or(22)).unwrap_or(22).max(1)
 }
 
-/// The messages of the screenful that holds the current one; the last one is full too.
-pub fn screenful(session: &Session) -> Vec<usize> {
-    let Some(open) = &session.open else { return Vec::new() };
+/// The messages of the screenful that holds the current one: the one that was shown last, or one that begins with the
+/// current message; the last one is full too.
+pub fn screenful(session: &mut Session) -> Result<Vec<usize>, Trouble> {
     let height = height(session);
+    let listed = listed(session)?;
+    let Some(open) = &mut session.open else { return Ok(Vec::new()) };
     let current = open.current();
-    let living: Vec<usize> = (0..open.count()).filter(|&index| !open.states[index].deleted).collect();
-    let at = living.partition_point(|&index| index < current);
-    let start = (at / height * height).min(living.len().saturating_sub(height));
-    living[start..(start + height).min(living.len())].to_vec()
+    let at = listed.iter().position(|&index| index == current).unwrap_or(0);
+    if at < open.top || at >= open.top.saturating_add(height) {
+        open.top = at;
+    }
+    open.top = open.top.min(listed.len().saturating_sub(height));
+    Ok(listed[open.top..(open.top + height).min(listed.len())].to_vec())
 }
+
+/// Columns of "mer. sept. 24 10:05", the widest date in French.
+const FRENCH_DATE: usize = 19;
 
 /// A parsed headline.
 pub struct Format {
     pieces: Vec<Piece>,
 }
 
-/// Which message a line is about, and which one is current.
+/// Which message a line is about, which one is current, and how deep it stands in its thread.
 #[derive(Clone, Copy)]
-struct Place {
+struct About {
     index: usize,
     current: usize,
+    depth: usize,
 }
 
 enum Piece {
@@ -130,8 +167,8 @@ impl Format {
         (Format { pieces }, unknown)
     }
 
-    fn line(&self, session: &Session, open: &OpenBox, place: Place, columns: usize) -> Result<String, Trouble> {
-        let Place { index, current } = place;
+    fn line(&self, session: &Session, open: &OpenBox, about: About, columns: usize) -> Result<String, Trouble> {
+        let About { index, current, depth } = about;
         let message = open.mbox.messages()[index];
         let block = open.mbox.header(&message, 64 * 1024)?;
         let mut out = String::new();
@@ -151,7 +188,7 @@ impl Format {
                         '>' => if index == current { ">" } else { " " }.to_owned(),
                         '<' => if index == current { "<" } else { " " }.to_owned(),
                         'f' => plain(session, sender(session, open, index, &block)?),
-                        's' => plain(session, subject(&block)),
+                        's' => format!("{}{}", "  ".repeat(depth.min(10)), plain(session, subject(&block))),
                         'S' if header::find(&block, "Subject").is_none() => String::new(),
                         'S' if width.is_none() => {
                             format!("\"{}\"", cut(&plain(session, subject(&block)), columns.saturating_sub(used + 4)))
@@ -163,6 +200,10 @@ impl Format {
                     let room = columns.saturating_sub(used + 2);
                     let (text, width) = match (letter, *width) {
                         ('s' | 'S', None) => (cut(&value, room), None),
+                        // The width that an English date has is too narrow for a French one.
+                        ('d' | 'D', Some(16)) if date.is_none() && session.texts.has_french_dates() => {
+                            (value, Some(FRENCH_DATE))
+                        }
                         (_, width) => (value, width),
                     };
                     // A message's number is shown even when it is longer than its column.

@@ -88,6 +88,7 @@ pub const KNOWN: &[Known] = &[
     known(&["Sign"], "string", "file that ~A puts in"),
     known(&["showenvelope"], "boolean", "print shows the From_ line"),
     known(&["showto"], "boolean", "summaries show the recipient of one's own letters"),
+    known(&["threads"], "boolean", "summaries show answers below what they answer"),
     known(&["toplines"], "numeric", "lines that top shows"),
     known(&["useragent", "xmailer"], "boolean", "letters name the program"),
     known(&["variable-strict", "varstrict"], "boolean", "only known variables can be set"),
@@ -201,7 +202,8 @@ impl Variables {
             (Some(text), _) => Value::Text(text.to_owned()),
         };
         self.check(name, Some(&value))?;
-        if !(name == "headline" && value == Value::Text(String::new())) && !name.is_empty() {
+        let no_headline = name == "headline" && value == Value::Text(String::new());
+        if !(name.is_empty() || no_headline) {
             self.taken_back.remove(real_name(name));
             self.set(name, value);
         }

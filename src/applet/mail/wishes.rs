@@ -28,6 +28,8 @@ pub struct Wishes {
     /// What is done with the mailbox; the last one asked for.
     pub mode: Mode,
     pub count: bool,
+    /// List only messages that hold this.
+    pub search: Option<String>,
     pub json: bool,
     pub to: bool,
     /// An option of letters was given.
@@ -101,6 +103,7 @@ pub fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Resu
             What::Print => wishes.mode = Mode::Print,
             What::Count => wishes.count = true,
             What::Json => wishes.json = true,
+            What::Search => wishes.search = Some(value.clone()),
             What::File => wishes.file = Some(value.clone()),
             What::User => wishes.user = Some(value.clone()),
             What::To => {

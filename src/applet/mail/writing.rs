@@ -4,7 +4,7 @@ use super::command::Line;
 use super::compose::Outcome;
 use super::escapes::compose_about;
 use super::filing::{field, header_block};
-use super::letter::Letter;
+use super::letter::{Attachment, Letter};
 use super::msglist::{self, Scope};
 use super::session::{Done, Next, Session, Trouble};
 use super::show;
@@ -120,6 +120,41 @@ fn others(session: &Session, block: &[u8], name: &str) -> Vec<Address> {
     let all = field(block, name).and_then(|value| address::parse(&value).ok()).unwrap_or_default();
     let me_too = session.variables.is_set("metoo");
     all.into_iter().filter(|one| me_too || !session.is_own(one)).collect()
+}
+
+/// `forward [msglist] address...`, as s-nail and heirloom mailx have it: the messages go along whole, below what is
+/// written.
+pub fn forward(session: &mut Session, line: &Line) -> Done {
+    let is_list = |word: &&String| word.starts_with(|c: char| c.is_ascii_digit() || "*.^$:/{!".contains(c));
+    let count = line.words.iter().take_while(is_list).count();
+    let (list, addresses) = line.words.split_at(count);
+    if addresses.is_empty() {
+        return Err(session.trouble("No recipients specified", &[]));
+    }
+    let chosen = msglist::choose(session, line.typed, list, Scope::Living)?;
+    let mut letter = Letter::default();
+    letter.put("To", &super::compose::joined(session, addresses)?);
+    for &index in &chosen {
+        if !session.there(index)? {
+            continue;
+        }
+        let content = show::raw(session, index)?;
+        if letter.header("Subject").is_none() {
+            let old = field(&header_block(session, index)?, "Subject").unwrap_or_default();
+            letter.put("Subject", &format!("Fwd: {}", charset::decode_words(old.as_bytes())));
+        }
+        letter.attachments.push(Attachment {
+            content,
+            name: None,
+            file_name: None,
+            content_type: Some("message/rfc822".into()),
+            encoding: Some("8bit".into()),
+        });
+        show::mark_shown(session, index);
+    }
+    letter.drop_empty_text = true;
+    compose_about(session, letter, chosen.first().copied(), false)?;
+    Ok(Next::Go)
 }
 
 fn answer(session: &mut Session, index: usize, block: &[u8], to: Vec<Address>, cc: Vec<Address>) -> Done {
