@@ -313,6 +313,8 @@ impl<S: Duplex> Session<S> {
                 Ok(None)
             }
             Ok(_) => Ok(Some(path)),
+            // Whether there will be an answer by the time of a recipient is not for the sender to wait for.
+            Err(_) if command == "MAIL" => Ok(Some(path)),
             Err(error) => {
                 self.log.warning(error.to_string());
                 Err(format!("451 4.3.0 <{}>: Temporary lookup failure", path.address))
