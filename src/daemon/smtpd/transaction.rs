@@ -313,6 +313,8 @@ impl<S: Duplex> Session<S> {
                 Ok(None)
             }
             Ok(_) => Ok(Some(path)),
+            // The sender may be somebody; his mail waits at RCPT, where the recipient cannot be looked up either.
+            Err(_) if command == "MAIL" => Ok(Some(path)),
             Err(error) => {
                 self.log.warning(error.to_string());
                 Err(format!("451 4.3.0 <{}>: Temporary lookup failure", path.address))
