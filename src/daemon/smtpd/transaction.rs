@@ -313,7 +313,7 @@ impl<S: Duplex> Session<S> {
                 Ok(None)
             }
             Ok(_) => Ok(Some(path)),
-            // Whether there will be an answer by the time of a recipient is not for the sender to wait for.
+            // The sender may be somebody; his mail waits at RCPT, where the recipient cannot be looked up either.
             Err(_) if command == "MAIL" => Ok(Some(path)),
             Err(error) => {
                 self.log.warning(error.to_string());
