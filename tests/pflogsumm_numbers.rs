@@ -414,3 +414,50 @@ fn logs_of(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
     std::fs::write(&path, bytes).expect("written");
     (dir, path)
 }
+
+#[test]
+fn a_growing_log_is_watched_until_q() {
+    if Command::new("script").arg("--version").output().is_err() {
+        eprintln!("skipped: script is not installed");
+        return;
+    }
+    let line = |number: u32| {
+        format!(
+            "Nov 23 08:00:0{number} mx postfix/smtp[1]: A{number}B2C3D4E5: to=<x@b{number}.example>, relay=mx[192.0.2.2]:25, \
+             delay=3, delays=0/0/0/3, dsn=2.0.0, status=sent (250 ok)\n"
+        )
+    };
+    let (dir, logs) = logs(&[("mail.log", &line(1))]);
+    let command = format!("{} pflogsumm --follow {}", env!("CARGO_BIN_EXE_pillarbox"), logs[0].display());
+    let screen = dir.path().join("screen");
+    let out = std::fs::File::create(&screen).expect("made");
+    let mut child = Command::new("script")
+        .args(["-qec", &command, "/dev/null"])
+        .envs([("LC_ALL", "C"), ("TZ", "UTC"), ("TERM", "vt100")])
+        .stdin(Stdio::piped())
+        .stdout(out)
+        .spawn()
+        .expect("starts");
+    let mut keys = child.stdin.take().expect("a pipe");
+    let wait = |what: &str| {
+        for _ in 0..200 {
+            if String::from_utf8_lossy(&std::fs::read(&screen).expect("a screen")).contains(what) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        panic!("{what}: {}", String::from_utf8_lossy(&std::fs::read(&screen).expect("a screen")));
+    };
+    wait("b1.example");
+    let mut log = std::fs::File::options().append(true).open(&logs[0]).expect("open");
+    log.write_all(line(2).as_bytes()).expect("written");
+    wait("b2.example");
+    std::fs::rename(&logs[0], dir.path().join("mail.log.1")).expect("rotated");
+    std::fs::write(&logs[0], line(3)).expect("written");
+    wait("b3.example");
+    keys.write_all(b"q").expect("written");
+    assert!(child.wait().expect("ends").success());
+    let shown = String::from_utf8_lossy(&std::fs::read(&screen).expect("a screen")).into_owned();
+    assert!(shown.contains("\x1b[?1049h") && shown.trim_end().ends_with("\x1b[?1049l"), "the terminal is put back");
+    assert!(shown.split("\r\n").all(|line| line.chars().filter(|c| !c.is_control()).count() <= 100));
+}

@@ -90,7 +90,7 @@ const SECTIONS: &[Section] = &[
     Section {
         applet: "pflogsumm",
         title: "TRACES",
-        text: "--trace ID tells the life of the messages that a queue id, a message id or an address leads to, line by line with the time since each came in, across forwards, requeues and notices, and ends with what became of each recipient. The logs must be files: they are searched again for what the first search found. The status is 1 when nothing is found.",
+        text: "--trace ID tells the life of the messages that a queue id, a message id or an address leads to, line by line with the time since each came in, across forwards, requeues and notices, and ends with what became of each recipient. The logs must be files: they are searched again for what the first search found. The status is 1 when nothing is found.\n\n--follow shows what happens now, on 80 columns and 24 lines, from one log that grows and is rotated, or with --journal from the journal: totals, what came in the last minute, the busiest senders and destinations, and the last troubles. q ends it.",
     },
     Section {
         applet: "pflogsumm",

@@ -2,6 +2,8 @@
 //! the rest passed over, so that memory is bounded whatever comes in. Files are read, not mapped: a rotation that
 //! truncates one ends the reading and kills nobody.
 
+/// Logs that grow.
+mod follow;
 /// What journalctl gives.
 mod journal;
 /// Rotated logs.
@@ -11,6 +13,7 @@ mod packed;
 /// How far the reading is.
 mod progress;
 
+pub use follow::followed;
 pub use order::in_order;
 
 use super::fact::Sink;

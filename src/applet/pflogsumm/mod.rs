@@ -122,6 +122,8 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
         return job.trace(&mut out, term);
     } else if ours.output == Output::Events {
         job.events(&mut out)?;
+    } else if ours.output == Output::Live {
+        job.follow(&mut out)?;
     } else if ours.output == Output::Differences {
         job.differences(&mut out)?;
     } else {

@@ -50,6 +50,8 @@ pub enum Output {
     Prometheus,
     /// --explain-differences
     Differences,
+    /// --follow
+    Live,
 }
 
 /// Name, value's name if there is one, and one line of help.
@@ -63,6 +65,7 @@ pub const TABLE: &[(&str, Option<&str>, &str)] = &[
     ("html", Some("FILE"), "write a page with charts and tables, which needs no network; - is standard output"),
     ("chart", None, "end the accurate report with histograms of hours and days"),
     ("trace", Some("ID"), "tell the life of a message: a queue id, a message id or an address"),
+    ("follow", None, "watch a growing log, or the journal with --journal; q ends"),
     ("from", Some("TIME"), "leave out what is older: 2026-11-24, \"2026-11-24 12:00\", 12:00, today, yesterday"),
     ("to", Some("TIME"), "leave out what is as old or newer"),
     ("last", Some("TIME"), "only the last 30m, 24h, 7d or 2w"),
@@ -151,6 +154,7 @@ impl Ours {
             "--json" => (self.accurate, self.output) = (true, Output::Json),
             "--ndjson" => (self.accurate, self.output) = (true, Output::Events),
             "--prometheus" => (self.accurate, self.output) = (true, Output::Prometheus),
+            "--follow" => (self.accurate, self.output) = (true, Output::Live),
             "--explain-differences" => self.output = Output::Differences,
             // "--accurate", the last of the table.
             _ => self.accurate = true,

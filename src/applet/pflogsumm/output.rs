@@ -10,6 +10,8 @@ pub mod events;
 pub mod hints;
 /// A page.
 pub mod html;
+/// A watched log.
+pub mod live;
 /// The numbers themselves.
 pub mod numbers;
 /// For a textfile collector.

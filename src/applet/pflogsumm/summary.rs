@@ -7,7 +7,7 @@ use super::options::{self, Day, Newer, Options, Request};
 use super::ours::{Ours, Output};
 use super::output::numbers::Numbers;
 use super::output::trace::{self, Finder, Found};
-use super::output::{chart, differences, events, hints, html, prometheus};
+use super::output::{chart, differences, events, hints, html, live, prometheus};
 use super::partial;
 use super::range::{self, Range};
 use super::read::accurate::AccurateReader;
@@ -126,6 +126,25 @@ impl<'a> Job<'a> {
     /// --ndjson
     pub fn events(&self, out: &mut impl Write) -> Result<(), Failure> {
         Ok(events::write(out, self.feed()?, self.accurate_reader(), engine::PIECE)?)
+    }
+
+    /// --follow
+    pub fn follow(&self, out: &mut impl Write) -> Result<(), Failure> {
+        let log = match (self.ours.journal, self.options.files.as_slice()) {
+            (true, []) => None,
+            (false, [log]) => Some(log.as_os_str()),
+            _ => {
+                return Err(Failure::new(
+                    Exit::USAGE,
+                    "fatal: --follow watches one log, or with --journal the journal",
+                ));
+            }
+        };
+        let shown = live::follow(out, log, self.accurate_reader(), self.state()?);
+        shown.map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => error.into(),
+            _ => Failure::new(Exit::IOERR, format!("fatal: cannot follow: {}", reason(&error))),
+        })
     }
 
     /// --explain-differences
