@@ -84,7 +84,11 @@ fn source(longest: usize) -> String {
 fn built(place: &Path, kind: &str, suffix: &str) -> Vec<u8> {
     let name = place.join("good");
     std::fs::write(&name, source(if kind == "lmdb" { 500 } else { 8000 })).unwrap();
-    std::fs::write(place.join("main.cf"), "compatibility_level = 3.6\nmyhostname = h.example.org\n").unwrap();
+    std::fs::write(
+        place.join("main.cf"),
+        "compatibility_level = 3.6\nmail_owner = daemon\nsetgid_group = mail\nmyhostname = h.example.org\n",
+    )
+    .unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_pillarbox"));
     command.args(["postmap", "-c"]).arg(place).arg(format!("{kind}:{}", name.display()));
     let done = command.output().unwrap();

@@ -30,7 +30,7 @@ fn postmap(dir: &Path) -> Option<Command> {
     // A configuration of our own: the machine may have none, or a strange one.
     let cf = dir.join("conf");
     std::fs::create_dir_all(&cf).unwrap();
-    std::fs::write(cf.join("main.cf"), "").unwrap();
+    std::fs::write(cf.join("main.cf"), "mail_owner = daemon\nsetgid_group = mail\n").unwrap();
     command.arg("-c").arg(cf);
     Some(command)
 }
