@@ -89,6 +89,7 @@ stories! {
     deferral
     disk_errors
     domain
+    double_bounce
     full_disk
     down
     hold

@@ -135,8 +135,9 @@ impl Bouncer {
         };
         let name = address::split(&message.sender).0;
         if message.sender.is_empty() {
-            // Mail from nobody: a notice that failed. The postmaster hears of it if he asked to (notify_classes).
-            if kind == Kind::Failure && self.wants("2bounce") {
+            // Mail from nobody: a notice that failed. The postmaster hears of it if he asked to (notify_classes, where
+            // "bounce" includes "2bounce").
+            if kind == Kind::Failure && (self.wants("2bounce") || self.wants("bounce")) {
                 let recipient = self.double_bounce_recipient.clone();
                 let sender = self.double_bounce_sender.clone();
                 let new =
