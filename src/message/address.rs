@@ -69,6 +69,8 @@ struct Piece {
     /// Words outside "<>", with quoted ones unquoted.
     words: String,
     quoted: bool,
+    /// Where the last quoted string stands in the words.
+    quote: (usize, usize),
     route: Option<String>,
     comment: String,
 }
@@ -84,7 +86,9 @@ fn pieces(list: &str) -> Result<Vec<Piece>, Malformed> {
                 if piece.route.is_none() && piece.words.ends_with(|c: char| c != ' ' && c != '.') {
                     piece.words.push(' ');
                 }
+                let start = piece.words.len();
                 quoted(&mut characters, &mut piece.words)?;
+                piece.quote = (start, piece.words.len());
             }
             '(' => comment(&mut characters, &mut piece.comment)?,
             '<' if piece.route.is_none() => {
@@ -103,11 +107,51 @@ fn pieces(list: &str) -> Result<Vec<Piece>, Malformed> {
             ':' if piece.route.is_none() => piece = Piece::default(),
             '\r' | '\n' | '\t' => piece.words.push(' '),
             other if other.is_control() => return Err(Malformed),
-            other => piece.words.push(other),
+            other => {
+                if other == '@' && piece.quote.1 == piece.words.len() {
+                    quote_again(&mut piece);
+                }
+                // A comment before the address, or inside it, is nobody's name.
+                if other != ' ' && piece.route.is_none() {
+                    piece.comment.clear();
+                }
+                piece.words.push(other);
+            }
         }
     }
     all.push(piece);
     Ok(all)
+}
+
+/// `"a b"@c` keeps its quotes, `"a"@c` needs none.
+fn quote_again(piece: &mut Piece) {
+    let local = piece.words.split_off(piece.quote.0);
+    if local.is_empty() || local.contains(|c: char| !(c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c))) {
+        let escaped = local.replace('\\', "\\\\").replace('"', "\\\"");
+        piece.words.push_str(&format!("\"{escaped}\""));
+    } else {
+        piece.words.push_str(&local);
+    }
+}
+
+/// Without the blanks that may stand around "@" and dots.
+fn squeezed(mailbox: &str) -> String {
+    let mut out = String::with_capacity(mailbox.len());
+    let mut blank = false;
+    let mut inside = false;
+    for character in mailbox.chars() {
+        inside ^= character == '"';
+        if !inside && character.is_whitespace() {
+            blank = true;
+            continue;
+        }
+        if blank && !(['@', '.'].contains(&character) || out.ends_with(['@', '.'])) {
+            out.push(' ');
+        }
+        blank = false;
+        out.push(character);
+    }
+    out
 }
 
 fn quoted(characters: &mut std::str::Chars, into: &mut String) -> Result<(), Malformed> {
@@ -139,22 +183,22 @@ fn one(piece: &Piece) -> Result<Option<Address>, Malformed> {
     let (name, mailbox) = match &piece.route {
         Some(route) => {
             // A source route ("@a,@b:c@d") is of no use to anyone now.
-            let route = route.rsplit_once(':').map_or(route.as_str(), |(_, last)| last).trim();
+            let route = squeezed(route.rsplit_once(':').map_or(route.as_str(), |(_, last)| last).trim());
             let name = words.split_whitespace().collect::<Vec<_>>().join(" ");
             ((!name.is_empty()).then_some(name), route)
         }
         None if words.is_empty() => return if piece.quoted { Err(Malformed) } else { Ok(None) },
-        None => ((!piece.comment.is_empty()).then(|| piece.comment.trim().to_owned()), words),
+        None => ((!piece.comment.is_empty()).then(|| piece.comment.trim().to_owned()), squeezed(words)),
     };
     let bad = |c: char| c.is_whitespace() || c.is_control() || "<>,;\"".contains(c);
-    let local_is_quoted = piece.route.is_none() && piece.quoted || mailbox.starts_with('"');
+    let local_is_quoted = mailbox.starts_with('"');
     if mailbox.is_empty() || (mailbox.contains(bad) && !local_is_quoted) || mailbox.contains(char::is_control) {
         return Err(Malformed);
     }
     if mailbox.starts_with('@') || mailbox.ends_with('@') {
         return Err(Malformed);
     }
-    Ok(Some(Address { name, mailbox: mailbox.to_owned() }))
+    Ok(Some(Address { name, mailbox }))
 }
 
 #[cfg(test)]
@@ -167,6 +211,8 @@ mod tests {
         assert_eq!(text("toto, A B <a@b.c>,"), Ok("<toto>,\"A B\" <a@b.c>".into()));
         assert_eq!(text("\"Doe, John\" <j@x> , k@y (Kay)"), Ok("\"Doe, John\" <j@x>,\"Kay\" <k@y>".into()));
         assert_eq!(text("team: a@b, c@d;"), Ok("<a@b>,<c@d>".into()));
+        assert_eq!(text("a @b, c . d@ e, (x) f@g (y)"), Ok("<a@b>,<c.d@e>,\"y\" <f@g>".into()));
+        assert_eq!(text("\"a b\"@c, \"a\"@c, (x) d@e, d (x)@e"), Ok("<\"a b\"@c>,<a@c>,<d@e>,<d@e>".into()));
         assert_eq!(text(""), Ok(String::new()));
         for bad in ["bad <<", "a b", "<a", "x@", "@x", "\"open", "(open", "a\u{7}b"] {
             assert_eq!(text(bad), Err(Malformed), "{bad}");

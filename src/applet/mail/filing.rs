@@ -25,6 +25,9 @@ fn change(
             there.push(index);
         }
     }
+    if let Some(open) = &mut session.open {
+        open.page.settle(&open.states);
+    }
     Ok(there)
 }
 
@@ -42,10 +45,7 @@ fn print_current(session: &mut Session) -> Result<(), Trouble> {
     if open.states[index].deleted {
         return Err(session.trouble("No applicable messages", &[]));
     }
-    let cursor = open.cursor;
-    show::print(session, &[Chosen { index, part: Vec::new() }], Manner::Chosen)?;
-    session.opened()?.cursor = cursor;
-    Ok(())
+    show::print(session, &[Chosen { index, part: Vec::new() }], Manner::Chosen)
 }
 
 pub fn delete_print(session: &mut Session, line: &Line) -> Done {
@@ -92,7 +92,7 @@ pub fn touch(session: &mut Session, line: &Line) -> Done {
 
 fn set_cursor(session: &mut Session, chosen: &[usize]) {
     if let (Some(open), Some(&last)) = (&mut session.open, chosen.last()) {
-        open.cursor = last;
+        open.go(last);
     }
 }
 
@@ -270,7 +270,7 @@ pub fn file(session: &mut Session, line: &Line) -> Done {
     let path = folder::path_of(session, name)?;
     let mut next = folder::open(session, &path)?;
     if !session.variables.is_set("header") {
-        next.cursor = 0;
+        next.go(0);
     }
     if let Some(open) = &session.open {
         let name = open.name.clone();

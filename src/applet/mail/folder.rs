@@ -84,9 +84,9 @@ pub fn open(session: &mut Session, path: &Path) -> Result<OpenBox, Trouble> {
     let name = path.to_string_lossy().into_owned();
     match Store::open(&path, Some(&session.journal_dir())) {
         Ok(mbox) => {
-            let mut open = OpenBox::new(mbox, system, name);
+            let mut open = OpenBox::new(mbox, system, name, super::summary::height(session));
             let first = (0..open.count()).find(|&index| !open.is_read(index));
-            open.cursor = first.unwrap_or(0);
+            open.go(first.unwrap_or(0));
             Ok(open)
         }
         Err(MboxError::Io(error)) if error.kind() != std::io::ErrorKind::IsADirectory => {
@@ -125,8 +125,9 @@ pub fn look_for_news(session: &mut Session) -> Result<bool, Trouble> {
                     at += found + 1;
                 }
             }
+            let current = open.current();
             open.states = states;
-            open.cursor = open.cursor.min(open.count().saturating_sub(1));
+            open.go(current.min(open.count().saturating_sub(1)));
             if open.count() > count {
                 let say = session.texts.say("New mail has arrived.", &[]);
                 session.screen.line(&say)?;

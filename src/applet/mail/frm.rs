@@ -3,11 +3,12 @@
 
 use super::screen::Screen;
 use super::session::{Session, Trouble};
-use super::{folder, summary};
+use super::{folder, headline};
 use crate::applet::cli::{Opt, getopt};
 use crate::applet::{Applet, Invocation, Purpose};
 use crate::exit::{Exit, Failure};
 use crate::mailbox::marks::Flags;
+use crate::mailbox::outline::Outlines;
 use crate::mailbox::scan::Message;
 use crate::message::{charset, header};
 use std::ffi::OsString;
@@ -157,24 +158,25 @@ fn one_mailbox(
     }
     let (quiet, field) = (has(options, 'Q') || has(options, 'q'), value(options, 'f'));
     let mut matched = false;
-    for (index, message) in messages.iter().enumerate().filter(|(_, message)| fits(message)) {
+    let mut outlines = Outlines::new(&open.mbox, field.is_some() || has(options, 'l'));
+    for (index, _) in messages.iter().enumerate().filter(|(_, message)| fits(message)) {
         matched = true;
         if quiet {
             break;
         }
-        let block = open.mbox.header(message, 64 * 1024)?;
-        let text = |name: &str| header::find(&block, name).unwrap_or_default();
+        let block = outlines.of(index)?.block;
+        let text = |name: &str| header::find(block, name).unwrap_or_default();
         let mut line = String::new();
         if has(options, 'n') {
             line.push_str(&format!("{:4}:\t", index + 1));
         }
         if has(options, 'l') {
-            line.push_str(&format!("({})\t", summary::short_name(&text("To"))));
+            line.push_str(&format!("({})\t", headline::short_name(&text("To"))));
         }
         match &field {
             Some(name) => line.push_str(&charset::decode_words(&text(name))),
             None => {
-                let sender = summary::short_name(&text("From"));
+                let sender = headline::short_name(&text("From"));
                 let sender = if has(options, 't') { format!("{sender:<20}") } else { sender };
                 line.push_str(&format!("{sender}\t{}", charset::decode_words(&text("Subject"))));
             }
@@ -237,14 +239,15 @@ fn from(call: &Invocation) -> Result<Exit, Failure> {
     }
     let wanted = value(&options, 's').map(|text| text.to_lowercase());
     if let Some(open) = &session.open {
-        for message in messages {
-            let block = open.mbox.header(message, 64 * 1024)?;
-            let sender = header::find(&block, "From").unwrap_or_default();
+        let mut outlines = Outlines::new(&open.mbox, false);
+        for index in 0..messages.len() {
+            let block = outlines.of(index)?.block;
+            let sender = header::find(block, "From").unwrap_or_default();
             if wanted.as_ref().is_some_and(|wanted| !String::from_utf8_lossy(&sender).to_lowercase().contains(wanted)) {
                 continue;
             }
-            let subject = charset::decode_words(&header::find(&block, "Subject").unwrap_or_default());
-            session.screen.message(format!("{}\t{subject}\n", summary::short_name(&sender)).as_bytes())?;
+            let subject = charset::decode_words(&header::find(block, "Subject").unwrap_or_default());
+            session.screen.message(format!("{}\t{subject}\n", headline::short_name(&sender)).as_bytes())?;
         }
     }
     session.screen.flush()?;

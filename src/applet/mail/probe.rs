@@ -2,7 +2,7 @@
 //! is run and nothing is written here.
 
 use super::session::OpenBox;
-use super::summary::Format;
+use super::headline::Format;
 use super::texts::Texts;
 use super::variables::{Value, Variables};
 use super::{command, msglist, words};
@@ -18,7 +18,7 @@ impl Lists {
     /// None when it is no mailbox.
     pub fn open(path: &Path) -> Option<Lists> {
         let store = Store::open(path, None).ok()?;
-        Some(Lists { open: OpenBox::new(store, false, path.to_string_lossy().into_owned()) })
+        Some(Lists { open: OpenBox::new(store, false, path.to_string_lossy().into_owned(), 22) })
     }
 
     /// The messages of a list, from 1, or how many bytes the sentence has that says why there are none.

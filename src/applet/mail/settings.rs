@@ -230,6 +230,9 @@ pub fn echo(session: &mut Session, line: &Line) -> Done {
 }
 
 pub fn change_directory(session: &mut Session, line: &Line) -> Done {
+    if line.words.len() > 1 {
+        return Ok(Next::Go);
+    }
     let path = match line.words.first() {
         Some(name) => std::path::absolute(folder::path_of(session, name)?)?,
         None => session.home(),
@@ -374,7 +377,8 @@ pub fn version(session: &mut Session, _: &Line) -> Done {
 }
 
 pub fn version_line() -> String {
-    format!("mail (pillarbox {})", env!("CARGO_PKG_VERSION"))
+    // Scripts that choose their options by the name find the one whose options these are.
+    format!("mail (pillarbox {}, as GNU Mailutils 3.15)", env!("CARGO_PKG_VERSION"))
 }
 
 pub fn warranty(session: &mut Session, _: &Line) -> Done {

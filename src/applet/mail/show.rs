@@ -40,7 +40,7 @@ pub fn mark_shown(session: &mut Session, index: usize) {
         state.unread = false;
         // Looked at again after it was saved: it goes the way of what was read.
         state.touched |= state.saved;
-        open.cursor = index;
+        open.go(index);
     }
 }
 
@@ -84,7 +84,7 @@ pub fn render_header(session: &Session, block: &[u8], manner: Manner) -> Vec<u8>
         } else {
             out.extend_from_slice(field.name);
             out.extend_from_slice(b": ");
-            let mut text = super::summary::plain(session, charset::decode_words(&header::unfold(field.value)));
+            let mut text = super::headline::plain(session.texts, charset::decode_words(&header::unfold(field.value)));
             if unfolds {
                 text = text.split_whitespace().collect::<Vec<_>>().join(" ");
             }

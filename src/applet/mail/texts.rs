@@ -88,6 +88,8 @@ const FRENCH: &[(&str, &str)] = &[
     ("No space left on device", "Aucun espace disponible sur le périphérique"),
     ("Read-only file system", "Système de fichiers accessible en lecture seulement"),
     ("Unknown command: {}", "Commande inconnue\u{a0}: {}"),
+    ("chdir({}) failed: {}", "chdir({}) a échoué\u{a0}: {}"),
+    ("Encoding={}", "Encodage={}"),
     ("{}: invalid message number", "{}: numéro de message non valide"),
     ("{}: Inappropriate message (has been deleted)", "{}: Message inapproprié (a été détruit)"),
     ("No applicable messages", "Aucun message sujet à application"),

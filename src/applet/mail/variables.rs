@@ -193,16 +193,16 @@ impl Variables {
         }
         let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
         let known = known_as(name);
-        // An empty value of a name that nobody knows is a number to the original.
-        let number =
-            value.and_then(|value| if value.is_empty() && known.is_none() { Some(0) } else { value.parse().ok() });
+        // An empty value is a number to the original, but for what is certainly a text.
+        let is_text = known.is_some_and(|known| !known.kind.contains("numeric"));
+        let number = value.and_then(|value| if value.is_empty() && !is_text { Some(0) } else { value.parse().ok() });
         let value = match (value, number) {
             (None, _) => Value::Yes,
             (Some(_), Some(number)) if known.is_none_or(|known| known.kind != "string") => Value::Number(number),
             (Some(text), _) => Value::Text(text.to_owned()),
         };
         self.check(name, Some(&value))?;
-        let no_headline = name == "headline" && value == Value::Text(String::new());
+        let no_headline = name == "headline" && (value == Value::Yes || value == Value::Text(String::new()));
         if !(name.is_empty() || no_headline) {
             self.taken_back.remove(real_name(name));
             self.set(name, value);

@@ -69,6 +69,7 @@ fn to_senders(session: &mut Session, line: &Line) -> Done {
         }
         let block = header_block(session, index)?;
         to.extend(senders(session, index, &block));
+        show::mark_shown(session, index);
     }
     answer(session, chosen[0], &first, to, Vec::new())
 }
