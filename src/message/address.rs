@@ -40,6 +40,26 @@ impl std::fmt::Display for Address {
 #[error("Malformed email address")]
 pub struct Malformed;
 
+/// `Name Surname <local@domain>` or `local@domain` in plain ASCII, as most senders are written: (name, mailbox), as
+/// [`parse`] would find them. None: [`parse`] must look.
+pub fn plain(value: &str) -> Option<(&str, &str)> {
+    let (name, mailbox) = match value.strip_suffix('>') {
+        Some(inside) => {
+            let (name, mailbox) = inside.split_once('<')?;
+            (name.trim_end_matches(' '), mailbox)
+        }
+        None => ("", value),
+    };
+    let is_atom = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.@".contains(&byte);
+    let (local, domain) = mailbox.split_once('@')?;
+    let is_mailbox =
+        !local.is_empty() && !domain.is_empty() && mailbox.bytes().all(is_atom) && !domain.contains('@');
+    let is_name = !name.starts_with(' ')
+        && !name.contains("  ")
+        && name.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic() && !b"\"(),:;<>".contains(&byte));
+    (is_mailbox && is_name).then_some((name, mailbox))
+}
+
 /// More than this in one list is not a list that a person wrote.
 const LIMIT: usize = 100_000;
 
@@ -70,7 +90,7 @@ struct Piece {
     words: String,
     quoted: bool,
     /// Where the last quoted string stands in the words.
-    quote: (usize, usize),
+    quote: Option<(usize, usize)>,
     route: Option<String>,
     comment: String,
 }
@@ -88,7 +108,7 @@ fn pieces(list: &str) -> Result<Vec<Piece>, Malformed> {
                 }
                 let start = piece.words.len();
                 quoted(&mut characters, &mut piece.words)?;
-                piece.quote = (start, piece.words.len());
+                piece.quote = Some((start, piece.words.len()));
             }
             '(' => comment(&mut characters, &mut piece.comment)?,
             '<' if piece.route.is_none() => {
@@ -108,8 +128,11 @@ fn pieces(list: &str) -> Result<Vec<Piece>, Malformed> {
             '\r' | '\n' | '\t' => piece.words.push(' '),
             other if other.is_control() => return Err(Malformed),
             other => {
-                if other == '@' && piece.quote.1 == piece.words.len() {
-                    quote_again(&mut piece);
+                if let Some((start, end)) = piece.quote
+                    && other == '@'
+                    && end == piece.words.len()
+                {
+                    quote_again(&mut piece.words, start);
                 }
                 // A comment before the address, or inside it, is nobody's name.
                 if other != ' ' && piece.route.is_none() {
@@ -124,13 +147,13 @@ fn pieces(list: &str) -> Result<Vec<Piece>, Malformed> {
 }
 
 /// `"a b"@c` keeps its quotes, `"a"@c` needs none.
-fn quote_again(piece: &mut Piece) {
-    let local = piece.words.split_off(piece.quote.0);
+fn quote_again(words: &mut String, start: usize) {
+    let local = words.split_off(start);
     if local.is_empty() || local.contains(|c: char| !(c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c))) {
         let escaped = local.replace('\\', "\\\\").replace('"', "\\\"");
-        piece.words.push_str(&format!("\"{escaped}\""));
+        words.push_str(&format!("\"{escaped}\""));
     } else {
-        piece.words.push_str(&local);
+        words.push_str(&local);
     }
 }
 
@@ -214,6 +237,13 @@ mod tests {
         assert_eq!(text("a @b, c . d@ e, (x) f@g (y)"), Ok("<a@b>,<c.d@e>,\"y\" <f@g>".into()));
         assert_eq!(text("\"a b\"@c, \"a\"@c, (x) d@e, d (x)@e"), Ok("<\"a b\"@c>,<a@c>,<d@e>,<d@e>".into()));
         assert_eq!(text(""), Ok(String::new()));
+        for list in ["A B <a@b.c>", "a@b", "<a@b>", "A  B <a@b>", "A,B <a@b>", "a b@c", "A <a@b> ", "a@b@c", "A <a>", "@b"] {
+            if let Some((name, mailbox)) = plain(list) {
+                let one = Address { name: Some(name.to_owned()).filter(|name| !name.is_empty()), mailbox: mailbox.to_owned() };
+                assert_eq!(parse(list), Ok(vec![one]), "{list}");
+            }
+        }
+        assert_eq!(plain("A B <a@b.c>"), Some(("A B", "a@b.c")));
         for bad in ["bad <<", "a b", "<a", "x@", "@x", "\"open", "(open", "a\u{7}b"] {
             assert_eq!(text(bad), Err(Malformed), "{bad}");
         }

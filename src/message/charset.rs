@@ -18,7 +18,10 @@ pub fn decode(bytes: &[u8], label: Option<&str>) -> String {
 
 /// A header value with its encoded words decoded.
 pub fn decode_words(value: &[u8]) -> String {
-    let mut out = String::new();
+    if memchr::memmem::find(value, b"=?").is_none() {
+        return decode(value, None);
+    }
+    let mut out = String::with_capacity(value.len());
     // Bytes of neighbouring words of one character set are joined before they are decoded: a writer may have cut a
     // character in two.
     let mut open: Option<(String, Vec<u8>)> = None;

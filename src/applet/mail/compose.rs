@@ -295,7 +295,9 @@ pub fn joined(session: &Session, lists: &[String]) -> Result<String, Trouble> {
         let written = recipients(session, list)?;
         all.extend(address::parse(&written).unwrap_or_default());
     }
+    let mut seen = std::collections::HashSet::new();
     let all: Vec<Address> = all.into_iter().map(|one| one.qualified(&session.host)).collect();
+    let all: Vec<Address> = all.into_iter().filter(|one| seen.insert(one.mailbox.to_ascii_lowercase())).collect();
     Ok(address::join(&all))
 }
 

@@ -29,9 +29,9 @@ pub fn format(texts: Texts, time: &DateTime, format: Option<&str>) -> String {
         }
         match specifier.chars().last() {
             Some('a') => out.push_str(names.day),
-            Some('A') => out.push_str(&names.whole_day),
+            Some('A') => out.push_str(names.whole_day),
             Some('b' | 'h') => out.push_str(names.month),
-            Some('B') => out.push_str(&names.whole_month),
+            Some('B') => out.push_str(names.whole_month),
             Some('p' | 'P') if names.french => {}
             Some('c') => out.push_str(&self::format(texts, time, Some(names.date_and_time))),
             Some('x') => out.push_str(&self::format(texts, time, Some(names.date))),
@@ -52,44 +52,59 @@ pub fn format(texts: Texts, time: &DateTime, format: Option<&str>) -> String {
     out
 }
 
-/// What a day is called.
+/// What a day is called, and how a language writes it.
 struct Names {
     french: bool,
     day: &'static str,
-    whole_day: String,
+    whole_day: &'static str,
     month: &'static str,
-    whole_month: String,
+    whole_month: &'static str,
     date_and_time: &'static str,
     date: &'static str,
 }
 
+const WHOLE_DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+const WHOLE_MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+const WHOLE_FRENCH_DAYS: [&str; 7] = ["lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"];
+const WHOLE_FRENCH_MONTHS: [&str; 12] = [
+    "janvier",
+    "février",
+    "mars",
+    "avril",
+    "mai",
+    "juin",
+    "juillet",
+    "août",
+    "septembre",
+    "octobre",
+    "novembre",
+    "décembre",
+];
+
 impl Names {
     fn of(texts: Texts, time: &DateTime) -> Names {
-        const WHOLE_DAYS: [&str; 7] = ["lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"];
-        const WHOLE_MONTHS: [&str; 12] = [
-            "janvier",
-            "février",
-            "mars",
-            "avril",
-            "mai",
-            "juin",
-            "juillet",
-            "août",
-            "septembre",
-            "octobre",
-            "novembre",
-            "décembre",
-        ];
         let day = usize::try_from(time.weekday().to_monday_zero_offset()).unwrap_or(0) % 7;
         let month = usize::try_from(time.month() - 1).unwrap_or(0) % 12;
-        let english = |specifier: &str| jiff::fmt::strtime::format(specifier, *time).unwrap_or_default();
         if texts.has_french_dates() {
             return Names {
                 french: true,
                 day: FRENCH_DAYS[day],
-                whole_day: WHOLE_DAYS[day].to_owned(),
+                whole_day: WHOLE_FRENCH_DAYS[day],
                 month: FRENCH_MONTHS[month],
-                whole_month: WHOLE_MONTHS[month].to_owned(),
+                whole_month: WHOLE_FRENCH_MONTHS[month],
                 date_and_time: "%a %d %b %Y %H:%M:%S",
                 date: "%d/%m/%Y",
             };
@@ -97,9 +112,9 @@ impl Names {
         Names {
             french: false,
             day: DAYS[day],
-            whole_day: english("%A"),
+            whole_day: WHOLE_DAYS[day],
             month: MONTHS[month],
-            whole_month: english("%B"),
+            whole_month: WHOLE_MONTHS[month],
             date_and_time: "%a %b %e %H:%M:%S %Y",
             date: "%m/%d/%y",
         }

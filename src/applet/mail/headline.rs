@@ -6,7 +6,6 @@ use super::texts::Texts;
 use super::threads::Place;
 use crate::mailbox::outline::Outline;
 use crate::message::{address, charset, date, header};
-use std::fmt::Write;
 use unicode_width::UnicodeWidthChar;
 
 /// What of a session shows in its summaries.
@@ -181,7 +180,8 @@ impl Format {
 
 /// In one line; in a locale of ASCII alone other characters are shown as the octal numbers of their bytes.
 pub fn plain(texts: Texts, text: String) -> String {
-    let text = if text.contains(['\n', '\r']) { text.replace(['\n', '\r'], " ") } else { text };
+    let in_one_line = memchr::memchr2(b'\n', b'\r', text.as_bytes()).is_none();
+    let text = if in_one_line { text } else { text.replace(['\n', '\r'], " ") };
     if text.is_ascii() || !texts.ascii {
         return text;
     }
@@ -217,7 +217,7 @@ fn sender(style: &Style, about: &Outline) -> String {
     if !style.by_header {
         return date::from_line_sender(about.from_line);
     }
-    let from = header::find(about.block, "From").unwrap_or_default();
+    let from = header::value(about.block, "From").unwrap_or_default();
     if let Some(own) = &style.own
         && let Ok(all) = address::parse(&String::from_utf8_lossy(&from))
         && all.iter().any(|one| own.iter().any(|other| one.mailbox.eq_ignore_ascii_case(other)))
@@ -230,6 +230,11 @@ fn sender(style: &Style, about: &Outline) -> String {
 
 /// "Jean Dupont <j@x>" is Jean Dupont, "j@x" is j@x.
 pub fn short_name(value: &[u8]) -> String {
+    if let Ok(text) = std::str::from_utf8(value)
+        && let Some((name, mailbox)) = address::plain(text)
+    {
+        return if name.is_empty() { mailbox.to_owned() } else { charset::decode_words(name.as_bytes()) };
+    }
     match address::parse(&String::from_utf8_lossy(value)).ok().and_then(|all| all.into_iter().next()) {
         Some(one) => one.name.map_or(one.mailbox, |name| charset::decode_words(name.as_bytes())),
         None => charset::decode_words(value),
@@ -237,7 +242,7 @@ pub fn short_name(value: &[u8]) -> String {
 }
 
 fn subject(block: &[u8]) -> String {
-    charset::decode_words(&header::find(block, "Subject").unwrap_or_default())
+    charset::decode_words(&header::value(block, "Subject").unwrap_or_default())
 }
 
 fn when(style: &Style, about: &Outline, format: Option<&str>) -> String {
@@ -293,14 +298,25 @@ fn field(out: &mut String, text: &str, width: Option<usize>, side: Side) -> usiz
 
 /// A number, its first `digits` digits, on the left or the right side of its column.
 fn number(out: &mut String, number: u64, width: Option<usize>, side: Side, digits: usize) -> usize {
-    let start = out.len();
-    let _ = match width {
-        Some(width) if side == Side::Left => write!(out, "{number:<width$}"),
-        Some(width) => write!(out, "{number:>width$}"),
-        None => write!(out, "{number}"),
-    };
-    out.truncate(start.saturating_add(digits));
-    out.len() - start
+    let mut text = [0; 20];
+    let (mut start, mut rest) = (text.len(), number);
+    loop {
+        start -= 1;
+        text[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    let text = &text[start..][..digits.min(text.len() - start)];
+    let blanks = std::iter::repeat_n(' ', width.unwrap_or(0).saturating_sub(text.len()));
+    let before = out.len();
+    if side == Side::Left {
+        out.extend(text.iter().copied().map(char::from).chain(blanks));
+    } else {
+        out.extend(blanks.chain(text.iter().copied().map(char::from)));
+    }
+    out.len() - before
 }
 
 /// Shortens a line that is too wide.

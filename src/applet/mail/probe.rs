@@ -4,7 +4,7 @@
 use super::session::OpenBox;
 use super::headline::Format;
 use super::texts::Texts;
-use super::variables::{Value, Variables};
+use super::variables::Variables;
 use super::{command, msglist, words};
 use crate::mailbox::store::Store;
 use std::path::Path;
@@ -49,9 +49,7 @@ pub fn start_up_file(text: &str) -> usize {
         for word in words.iter().filter(|_| command.name == "set") {
             let _ = variables.assign(word);
         }
-        if let Some(Value::Text(headline)) = variables.value("headline") {
-            let _ = Format::parse(headline);
-        }
+        let _ = Format::parse(variables.headline());
     }
     let _ = variables.listing();
     commands

@@ -95,6 +95,7 @@ pub fn scroll(session: &mut Session, line: &Line) -> Done {
     let open = session.opened()?;
     let moved = match sign {
         '.' => true,
+        '+' if lines == 0 => false,
         // By threads the screenful follows the current message.
         _ if threads => {
             let at = listed.iter().position(|&index| index == open.current()).unwrap_or(0);
@@ -156,7 +157,7 @@ pub fn size(session: &mut Session, line: &Line) -> Done {
 pub fn top(session: &mut Session, line: &Line) -> Done {
     let lines = session.variables.number("toplines");
     let lines = lines.ok_or_else(|| session.trouble("No value set for \"{}\"", &["toplines"]))?;
-    let count = usize::try_from(lines).unwrap_or(5);
+    let count = usize::try_from(lines).unwrap_or(0);
     for index in msglist::choose(session, line.typed, &line.words, Scope::Living)? {
         if !session.there(index)? {
             continue;

@@ -15,6 +15,11 @@ pub fn set(session: &mut Session, line: &Line) -> Done {
         session.show(text.as_bytes())?;
     }
     for word in &line.words {
+        if session.variables.is_strange(word) {
+            let name = word.split_once('=').map_or(word.as_str(), |(name, _)| name);
+            let say = session.texts.say("setting unknown variable {}", &[name.strip_prefix("no").unwrap_or(name)]);
+            session.complain(&say);
+        }
         if let Err((english, name)) = session.variables.assign(word) {
             let say = session.texts.say(english, &[&name]);
             session.complain(&say);
@@ -52,15 +57,13 @@ pub fn variable(session: &mut Session, line: &Line) -> Done {
             Some(Value::Number(number)) => number.to_string(),
             Some(Value::Text(text)) => text.clone(),
             None if session.variables.was_taken_back(known.names[0]) => "no".to_owned(),
-            None => "[not set]".to_owned(),
+            None => session.texts.say("[not set]", &[]),
         };
-        let fixed = if known.read_only { " [read-only]" } else { "" };
-        text.push_str(&format!(
-            "{}\nType: {}\nCurrent value: {value}{fixed}\n{}\n\n",
-            known.names.join(", "),
-            known.kind,
-            known.about
-        ));
+        let kinds: Vec<String> = known.kind.split(" or ").map(|kind| session.texts.say(kind, &[])).collect();
+        let kind = session.texts.say("Type: {}", &[&kinds.join(&session.texts.say(" or ", &[]))]);
+        let value = session.texts.say("Current value: {}", &[&value]);
+        let fixed = if known.read_only { session.texts.say(" [read-only]", &[]) } else { String::new() };
+        text.push_str(&format!("{}\n{kind}\n{value}{fixed}\n{}\n\n", known.names.join(", "), known.about));
     }
     session.show(text.as_bytes())?;
     Ok(Next::Go)

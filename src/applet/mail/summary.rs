@@ -33,8 +33,7 @@ pub fn mailbox_line(session: &Session) -> String {
 
 /// Lines of these messages, on the screen.
 pub fn print(session: &mut Session, indices: &[usize]) -> Result<(), Trouble> {
-    let Some(format) = session.variables.text("headline") else { return Ok(()) };
-    let (format, unknown) = Format::parse(&format);
+    let (format, unknown) = Format::parse(session.variables.headline());
     for specifier in unknown {
         let specifier = specifier.map(String::from).unwrap_or_default();
         let say = session.texts.say("unknown format specifier: %{}", &[&specifier]);
