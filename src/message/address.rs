@@ -50,15 +50,29 @@ pub fn plain(value: &str) -> Option<(&str, &str)> {
         }
         None => ("", value),
     };
-    let is_atom = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.@".contains(&byte);
     let (local, domain) = mailbox.split_once('@')?;
-    let is_mailbox =
-        !local.is_empty() && !domain.is_empty() && mailbox.bytes().all(is_atom) && !domain.contains('@');
-    let is_name = !name.starts_with(' ')
-        && !name.contains("  ")
-        && name.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic() && !b"\"(),:;<>".contains(&byte));
+    let is_mailbox = !local.is_empty()
+        && !domain.is_empty()
+        && local.bytes().chain(domain.bytes()).all(|byte| PLAIN[usize::from(byte)] == 2);
+    let is_name =
+        !name.starts_with(' ') && !name.contains("  ") && name.bytes().all(|byte| PLAIN[usize::from(byte)] > 0);
     (is_mailbox && is_name).then_some((name, mailbox))
 }
+
+/// For [`plain`]: 2 may stand in a mailbox and in a name, 1 in a name only.
+const PLAIN: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = b' ';
+    while byte <= b'~' {
+        table[byte as usize] = match byte {
+            b'"' | b'(' | b')' | b',' | b':' | b';' | b'<' | b'>' => 0,
+            b' ' | b'@' | b'[' | b'\\' | b']' => 1,
+            _ => 2,
+        };
+        byte += 1;
+    }
+    table
+};
 
 /// More than this in one list is not a list that a person wrote.
 const LIMIT: usize = 100_000;

@@ -53,12 +53,12 @@ pub fn find(block: &[u8], name: &str) -> Option<Vec<u8>> {
     fields(block).find(|field| field.is(name)).map(|field| unfold(field.value))
 }
 
-/// As [`find`]; a value in one line is not copied.
-pub fn value<'b>(block: &'b [u8], name: &str) -> Option<Cow<'b, [u8]>> {
-    fields(block).find(|field| field.is(name)).map(|field| match memchr::memchr2(b'\n', b'\r', field.value) {
-        None => Cow::Borrowed(field.value),
-        Some(_) => Cow::Owned(unfold(field.value)),
-    })
+/// [`unfold`]; a value in one line is not copied.
+pub fn in_one_line(value: &[u8]) -> Cow<'_, [u8]> {
+    match memchr::memchr2(b'\n', b'\r', value) {
+        None => Cow::Borrowed(value),
+        Some(_) => Cow::Owned(unfold(value)),
+    }
 }
 
 /// The value without its line breaks; the blanks that folding put after them stay, one of each.

@@ -8,7 +8,17 @@ use jiff::civil::DateTime;
 pub fn format(texts: Texts, time: &DateTime, format: Option<&str>) -> String {
     let names = Names::of(texts, time);
     let Some(format) = format else {
-        return format!("{} {} {:2} {:02}:{:02}", names.day, names.month, time.day(), time.hour(), time.minute());
+        let two = |number: i8| [b'0' + number.unsigned_abs() / 10 % 10, b'0' + number.unsigned_abs() % 10];
+        let mut out = String::with_capacity(24);
+        for part in [names.day, " ", names.month, " "] {
+            out.push_str(part);
+        }
+        let [ten, one] = two(time.day()).map(char::from);
+        out.extend([if ten == '0' { ' ' } else { ten }, one, ' ']);
+        out.extend(two(time.hour()).map(char::from));
+        out.push(':');
+        out.extend(two(time.minute()).map(char::from));
+        return out;
     };
     let mut out = String::new();
     let mut characters = format.chars();

@@ -19,6 +19,8 @@ pub struct Style {
     by_header: bool,
     /// `datefield`: the date of the header, not of the From_ line.
     by_date: bool,
+    /// What stands behind the names of this machine's users.
+    host: String,
     /// `showto`: the addresses of whoever reads, whose own letters show the recipient.
     own: Option<Vec<String>>,
 }
@@ -37,11 +39,14 @@ impl Style {
             colour: session.screen.colours && !session.variables.was_taken_back("color"),
             by_header: session.variables.is_set("fromfield"),
             by_date: session.variables.is_set("datefield"),
+            host: session.host.clone(),
             own: session.variables.is_set("showto").then(|| session.own_addresses()),
         }
     }
 }
 
+/// Columns are no wider.
+const WIDEST: usize = 10_000;
 /// Columns of "mer. sept. 24 10:05", the widest date in French.
 const FRENCH_DATE: usize = 19;
 
@@ -84,7 +89,8 @@ impl Format {
             while let Some(digit) = characters.next_if(char::is_ascii_digit) {
                 digits.push(digit);
             }
-            let width = (!digits.is_empty()).then(|| digits.parse().unwrap_or(usize::MAX)).filter(|width| *width > 0);
+            let width = (!digits.is_empty()).then(|| digits.parse().unwrap_or(WIDEST)).filter(|width| *width > 0);
+            let width = width.map(|width: usize| width.min(WIDEST));
             let Some(letter) = characters.next() else {
                 unknown.push(None);
                 break;
@@ -125,6 +131,7 @@ impl Format {
     /// A message's line without its newline, into `out`, which is empty.
     pub fn line(&self, style: &Style, open: &OpenBox, place: &Place, about: &Outline, out: &mut String) {
         let Some(message) = open.mbox.messages().get(place.index) else { return };
+        let fields = Fields::of(about.block);
         let mut used = 0;
         for piece in &self.pieces {
             let (letter, width, side, date) = match piece {
@@ -145,18 +152,18 @@ impl Format {
                 'm' => number(out, place.index as u64 + 1, width, side, usize::MAX),
                 'l' | 'L' => number(out, message.lines.into(), width, side, width.unwrap_or(usize::MAX)),
                 'o' => number(out, message.written_size(), width, side, width.unwrap_or(usize::MAX)),
-                'f' => field(out, &plain(style.texts, sender(style, about)), width, side),
+                'f' => field(out, &plain(style.texts, sender(style, about, &fields)), width, side),
                 's' => {
-                    let text = plain(style.texts, subject(about.block));
+                    let text = plain(style.texts, subject(&fields));
                     let text = if place.depth > 0 { "  ".repeat(place.depth.min(10)) + &text } else { text };
                     match width {
                         None => push(out, &text, room),
                         width => field(out, &text, width, side),
                     }
                 }
-                'S' if header::find(about.block, "Subject").is_none() => field(out, "", width, side),
+                'S' if fields.subject.is_none() => field(out, "", width, side),
                 'S' => {
-                    let text = plain(style.texts, subject(about.block));
+                    let text = plain(style.texts, subject(&fields));
                     let fits = if width.is_none() { room.saturating_sub(2) } else { usize::MAX };
                     let mut quoted = String::from('"');
                     push(&mut quoted, &text, fits);
@@ -190,6 +197,30 @@ pub fn plain(texts: Texts, text: String) -> String {
         .collect()
 }
 
+/// The fields of a brief, found in one pass.
+#[derive(Default)]
+struct Fields<'b> {
+    from: Option<&'b [u8]>,
+    subject: Option<&'b [u8]>,
+}
+
+impl<'b> Fields<'b> {
+    fn of(block: &'b [u8]) -> Fields<'b> {
+        let mut found = Fields::default();
+        for field in header::fields(block) {
+            if found.from.is_none() && field.is("From") {
+                found.from = Some(field.value);
+            } else if found.subject.is_none() && field.is("Subject") {
+                found.subject = Some(field.value);
+            }
+            if found.from.is_some() && found.subject.is_some() {
+                break;
+            }
+        }
+        found
+    }
+}
+
 /// The status letter.
 fn state_letter(open: &OpenBox, index: usize) -> char {
     let state = open.states[index];
@@ -213,11 +244,11 @@ fn state_letter(open: &OpenBox, index: usize) -> char {
 }
 
 /// The sender's name, or the address; with `showto` the recipient of one's own letters.
-fn sender(style: &Style, about: &Outline) -> String {
+fn sender(style: &Style, about: &Outline, fields: &Fields) -> String {
     if !style.by_header {
         return date::from_line_sender(about.from_line);
     }
-    let from = header::value(about.block, "From").unwrap_or_default();
+    let from = header::in_one_line(fields.from.unwrap_or_default());
     if let Some(own) = &style.own
         && let Ok(all) = address::parse(&String::from_utf8_lossy(&from))
         && all.iter().any(|one| own.iter().any(|other| one.mailbox.eq_ignore_ascii_case(other)))
@@ -225,7 +256,9 @@ fn sender(style: &Style, about: &Outline) -> String {
     {
         return short_name(&to);
     }
-    short_name(&from)
+    let name = short_name(&from);
+    let alone = !name.is_empty() && name.as_bytes() == from.trim_ascii() && !name.contains(['@', ' ']);
+    if alone { format!("{name}@{}", style.host) } else { name }
 }
 
 /// "Jean Dupont <j@x>" is Jean Dupont, "j@x" is j@x.
@@ -241,8 +274,8 @@ pub fn short_name(value: &[u8]) -> String {
     }
 }
 
-fn subject(block: &[u8]) -> String {
-    charset::decode_words(&header::value(block, "Subject").unwrap_or_default())
+fn subject(fields: &Fields) -> String {
+    charset::decode_words(&header::in_one_line(fields.subject.unwrap_or_default()))
 }
 
 fn when(style: &Style, about: &Outline, format: Option<&str>) -> String {
@@ -283,17 +316,28 @@ fn push(out: &mut String, text: &str, columns: usize) -> usize {
     used
 }
 
+const BLANKS: &str = "                                                                ";
+
+fn blanks(out: &mut String, count: usize) {
+    let mut left = count;
+    while left > 0 {
+        let some = left.min(BLANKS.len());
+        out.push_str(&BLANKS[..some]);
+        left -= some;
+    }
+}
+
 /// As [`push`], with blanks up to the width.
 fn field(out: &mut String, text: &str, width: Option<usize>, side: Side) -> usize {
     let start = out.len();
     let used = push(out, text, width.unwrap_or(usize::MAX));
-    let blanks = width.unwrap_or(0).saturating_sub(used);
+    let left = width.unwrap_or(0).saturating_sub(used);
     if side == Side::Right {
-        out.insert_str(start, &" ".repeat(blanks));
+        out.insert_str(start, &" ".repeat(left));
     } else {
-        out.extend(std::iter::repeat_n(' ', blanks));
+        blanks(out, left);
     }
-    used + blanks
+    used + left
 }
 
 /// A number, its first `digits` digits, on the left or the right side of its column.
@@ -309,14 +353,15 @@ fn number(out: &mut String, number: u64, width: Option<usize>, side: Side, digit
         }
     }
     let text = &text[start..][..digits.min(text.len() - start)];
-    let blanks = std::iter::repeat_n(' ', width.unwrap_or(0).saturating_sub(text.len()));
-    let before = out.len();
-    if side == Side::Left {
-        out.extend(text.iter().copied().map(char::from).chain(blanks));
-    } else {
-        out.extend(blanks.chain(text.iter().copied().map(char::from)));
+    let left = width.unwrap_or(0).saturating_sub(text.len());
+    if side != Side::Left {
+        blanks(out, left);
     }
-    out.len() - before
+    out.push_str(std::str::from_utf8(text).unwrap_or_default());
+    if side == Side::Left {
+        blanks(out, left);
+    }
+    left + text.len()
 }
 
 /// Shortens a line that is too wide.

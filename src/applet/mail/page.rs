@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(page.messages(&states).collect::<Vec<_>>(), [9, 10, 11, 12, 13]);
         assert_eq!(after(&mut page, &mut states, &[-2, -3, -19]), 10, "what is not on the screen moves nothing");
         assert!(page.forward(5, &states));
-        assert_eq!(page.messages(&states).collect::<Vec<_>>(), [13, 14, 15, 16, 17, 19].map(|n| n - usize::from(n == 19)).into_iter().take(5).collect::<Vec<_>>());
+        assert_eq!(page.messages(&states).collect::<Vec<_>>(), [14, 15, 16, 17, 19]);
         assert!(!page.forward(5, &states));
         assert!(page.back(50, &states) && !page.back(1, &states));
         assert_eq!(page.messages(&states).collect::<Vec<_>>(), [0, 4, 5, 6, 7]);

@@ -41,7 +41,7 @@ impl Lists {
 pub fn start_up_file(text: &str) -> usize {
     let mut variables = Variables::new(80, 24);
     let mut commands = 0;
-    for line in text.replace("\\\n", " ").lines() {
+    for line in text.replace("\\\n", "").lines() {
         let (name, rest) = command::split_name(line.trim());
         let (Some(command), Ok(words)) = (command::find(name), words::split(rest)) else { continue };
         commands += 1;

@@ -189,7 +189,7 @@ pub fn send_header(session: &mut Session, line: &Line) -> Done {
     if name.is_empty() || !name.bytes().all(|byte| (33..=126).contains(&byte)) {
         return Err(session.trouble("Invalid header: {}", &[&text]));
     }
-    if value.is_empty() {
+    if value.is_empty() && !text.contains(':') {
         for (known, value) in session.send_headers.clone() {
             if known.eq_ignore_ascii_case(&name) {
                 session.screen.message(format!("{known}: {value}\n").as_bytes())?;
@@ -276,7 +276,7 @@ pub fn read_file(session: &mut Session, path: &std::path::Path) -> Done {
         return Ok(Next::Go);
     }
     let conditions = session.conditions.len();
-    let text = String::from_utf8_lossy(&bytes).replace("\\\n", " ");
+    let text = String::from_utf8_lossy(&bytes).replace("\\\n", "");
     let mut next = Next::Go;
     for line in text.lines() {
         match command::run_line(session, line) {
@@ -293,17 +293,17 @@ pub fn read_file(session: &mut Session, path: &std::path::Path) -> Done {
 }
 
 pub fn condition(session: &mut Session, line: &Line) -> Done {
-    let skipping = session.conditions.contains(&false);
-    let holds = match line.words.first().and_then(|word| word.chars().next()) {
-        _ if skipping => true,
-        _ if line.words.len() > 1 => return Err(session.trouble("if requires an argument: s | r | t", &[])),
-        None => return Err(session.trouble("if requires an argument: s | r | t", &[])),
-        Some('s' | 'S') => session.sending,
-        Some('r' | 'R') => !session.sending,
-        Some('t' | 'T') => session.interactive(),
-        Some(_) => return Err(session.trouble("Valid if arguments are: s | r | t", &[])),
+    let [word] = line.words.as_slice() else {
+        return Err(session.trouble("if requires an argument: s | r | t", &[]));
     };
-    session.conditions.push(holds);
+    let holds = match word.as_str() {
+        "s" => session.sending,
+        "r" => !session.sending,
+        "t" => session.interactive(),
+        _ => return Err(session.trouble("Valid if arguments are: s | r | t", &[])),
+    };
+    let skipping = session.conditions.contains(&false);
+    session.conditions.push(skipping || holds);
     Ok(Next::Go)
 }
 

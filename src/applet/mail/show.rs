@@ -78,6 +78,9 @@ pub fn render_header(session: &Session, block: &[u8], manner: Manner) -> Vec<u8>
         let unfolds = folded && session.unfolded.iter().any(|known| known.eq_ignore_ascii_case(&name));
         if manner == Manner::Full || !(encoded || unfolds) {
             out.extend(field.raw.iter().copied().filter(|byte| *byte != b'\r'));
+            if out.ends_with(b":\n") && field.value.is_empty() {
+                out.splice(out.len() - 1.., *b" \n");
+            }
             if !out.ends_with(b"\n") {
                 out.push(b'\n');
             }

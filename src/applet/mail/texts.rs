@@ -122,6 +122,7 @@ const FRENCH: &[(&str, &str)] = &[
     ("numeric", "numérique"),
     ("string", "chaîne"),
     (" or ", " ou "),
+    ("\"|{}\" in: {} no lines out", "\"|{}\" in: {} pas de ligne en sortie"),
     ("chdir({}) failed: {}", "chdir({}) a échoué\u{a0}: {}"),
     ("Encoding={}", "Encodage={}"),
     ("{}: invalid message number", "{}: numéro de message non valide"),

@@ -111,7 +111,10 @@ impl Variables {
         let mut values = BTreeMap::new();
         for name in [
             "append",
+            "ask",
+            "askcc",
             "autoinc",
+            "crt",
             "fromfield",
             "fullnames",
             "header",
