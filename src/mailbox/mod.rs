@@ -16,14 +16,14 @@ pub mod maildir;
 pub mod marks;
 /// One mbox: open, read, see what arrived.
 pub mod mbox;
+/// What begins a message, for summaries.
+pub mod outline;
 /// A large mbox on all cores.
 mod pieces;
 /// Deleting messages and changing their marks.
 pub mod rewrite;
 /// Where messages begin and end in an mbox.
 pub mod scan;
-/// What begins a message, for summaries.
-pub mod outline;
 /// A mailbox of whatever kind.
 pub mod store;
 /// A piece of a file in memory.

@@ -41,6 +41,10 @@ impl Sink for NoBriefs {
 
 /// The messages from `from`, the start of one, to the end of the file; `brief` asks for briefs in the pieces.
 pub(super) fn scan(file: &File, from: u64, brief: bool, sink: &mut dyn Sink) -> io::Result<Scan> {
+    scan_in(file, from, brief, sink, PIECE)
+}
+
+fn scan_in(file: &File, from: u64, brief: bool, sink: &mut dyn Sink, piece: u64) -> io::Result<Scan> {
     let mut scanner = Scanner::new(file, from, brief);
     let head = scanner.head(from)?;
     if head.foreign {
@@ -48,10 +52,10 @@ pub(super) fn scan(file: &File, from: u64, brief: bool, sink: &mut dyn Sink) -> 
     }
     let start = head.end;
     let length = file.metadata()?.len().saturating_sub(start);
-    let count = usize::try_from(length / PIECE).unwrap_or(usize::MAX).max(1);
+    let count = usize::try_from(length / piece).unwrap_or(usize::MAX).max(1);
     let threads = std::thread::available_parallelism().map_or(1, |number| number.get().min(THREADS)).min(count);
     if count > 1
-        && let Some(found) = by_pieces(file, start, brief, (count, threads), sink)?
+        && let Some(found) = by_pieces(file, start, brief, Cut { piece, count, threads }, sink)?
     {
         return Ok(found);
     }
@@ -85,21 +89,24 @@ impl Joined<'_> {
     }
 }
 
+/// How a file is cut.
+#[derive(Clone, Copy)]
+struct Cut {
+    piece: u64,
+    count: usize,
+    threads: usize,
+}
+
 /// None: the pieces do not meet.
 fn by_pieces(
     file: &File,
     start: u64,
     brief: bool,
-    (count, threads): (usize, usize),
+    Cut { piece, count, threads }: Cut,
     sink: &mut dyn Sink,
 ) -> io::Result<Option<Scan>> {
-    let joined = Joined {
-        scan: Scan { end: start, ..Scan::default() },
-        next: 0,
-        waiting: BTreeMap::new(),
-        meets: true,
-        sink,
-    };
+    let joined =
+        Joined { scan: Scan { end: start, ..Scan::default() }, next: 0, waiting: BTreeMap::new(), meets: true, sink };
     let (joined, next, failed) = (Mutex::new(joined), AtomicUsize::new(0), AtomicBool::new(false));
     let work = || -> io::Result<()> {
         let mut scanner = Scanner::new(file, start, brief);
@@ -108,12 +115,12 @@ fn by_pieces(
             if number >= count || failed.load(Ordering::Relaxed) {
                 return Ok(());
             }
-            let from = start + number as u64 * PIECE;
+            let from = start + number as u64 * piece;
             // The last piece has what is left, and what came since.
-            let to = if number + 1 == count { u64::MAX } else { from + PIECE };
+            let to = if number + 1 == count { u64::MAX } else { from + piece };
             let first = if number == 0 { Some(from) } else { scanner.message_from(from, to)? };
-            let piece = first.map_or_else(|| Ok(Piece::default()), |first| scanner.piece(first, to))?;
-            joined.lock().unwrap_or_else(PoisonError::into_inner).add(number, piece);
+            let found = first.map_or_else(|| Ok(Piece::default()), |first| scanner.piece(first, to))?;
+            joined.lock().unwrap_or_else(PoisonError::into_inner).add(number, found);
         }
     };
     let outcomes: Vec<io::Result<()>> = std::thread::scope(|scope| {
@@ -130,4 +137,52 @@ fn by_pieces(
     outcomes.into_iter().collect::<io::Result<()>>()?;
     let joined = joined.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(joined.meets.then_some(joined.scan))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    /// What a sink was given.
+    #[derive(Default, PartialEq, Debug)]
+    struct Kept(Vec<u8>, Vec<u16>);
+
+    impl Sink for Kept {
+        fn take(&mut self, piece: &mut Piece) {
+            self.0.append(&mut piece.briefs);
+            self.1.append(&mut piece.lengths);
+        }
+        fn clear(&mut self) {
+            assert!(self.0.is_empty(), "the pieces did not meet");
+        }
+    }
+
+    #[test]
+    fn pieces_of_any_length_find_the_same_messages() {
+        let line = "From a@b Tue Nov 24 10:05:15 2026";
+        let shapes = [
+            format!("{line}\nSubject: x\n\nbody\n\n"),
+            format!("{line}\nSubject: x\n\n"),
+            format!("{line}\n\n"),
+            format!("{line}\r\nFrom: a\r\n\r\nbody\r\n\r\n"),
+            format!("{line}\nX-UID: 7\nno field\n\nFrom here\n\n>From there\n{line} is no start\n\n"),
+            format!("{line}\nX-IMAPbase: 5 7\nSubject: a\n b\n\n\n\n\n"),
+        ];
+        let text: String = (0..40).map(|number: usize| shapes[number * number % 7 % shapes.len()].as_str()).collect();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        let (mut kept, mut whole) = (Kept::default(), None);
+        for piece in [1 << 20, 1, 2, 3, 5, 7, 30, 34, 35, 64, 100, 333, 1000] {
+            let mut again = Kept::default();
+            let found = scan_in(&file, 0, true, &mut again, piece).unwrap();
+            let found = (found.messages, found.base, found.end);
+            assert_eq!(found.0.len(), again.1.len());
+            match &whole {
+                None => (kept, whole) = (again, Some(found)),
+                Some(whole) => assert_eq!((&found, &again), (whole, &kept), "{piece}"),
+            }
+        }
+        assert!(whole.is_some_and(|(messages, _, end)| messages.len() == 40 && end == text.len() as u64));
+    }
 }

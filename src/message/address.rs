@@ -251,9 +251,14 @@ mod tests {
         assert_eq!(text("a @b, c . d@ e, (x) f@g (y)"), Ok("<a@b>,<c.d@e>,\"y\" <f@g>".into()));
         assert_eq!(text("\"a b\"@c, \"a\"@c, (x) d@e, d (x)@e"), Ok("<\"a b\"@c>,<a@c>,<d@e>,<d@e>".into()));
         assert_eq!(text(""), Ok(String::new()));
-        for list in ["A B <a@b.c>", "a@b", "<a@b>", "A  B <a@b>", "A,B <a@b>", "a b@c", "A <a@b> ", "a@b@c", "A <a>", "@b"] {
+        for list in
+            ["A B <a@b.c>", "a@b", "<a@b>", "A  B <a@b>", "A,B <a@b>", "a b@c", "A <a@b> ", "a@b@c", "A <a>", "@b"]
+        {
             if let Some((name, mailbox)) = plain(list) {
-                let one = Address { name: Some(name.to_owned()).filter(|name| !name.is_empty()), mailbox: mailbox.to_owned() };
+                let one = Address {
+                    name: Some(name.to_owned()).filter(|name| !name.is_empty()),
+                    mailbox: mailbox.to_owned(),
+                };
                 assert_eq!(parse(list), Ok(vec![one]), "{list}");
             }
         }

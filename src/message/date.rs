@@ -155,7 +155,11 @@ mod tests {
     fn dates_in_all_their_spellings() {
         let text = |line: &str| of_from_line(line.as_bytes()).map(|time| time.to_string());
         assert_eq!(text("From a@b  Tue Nov 24 10:05:15 2026\n").as_deref(), Some("2026-11-24T10:05:15"));
-        for line in ["From a@b Tue Nov 24 10:05:15 2026", "From a Mon Nov  2 09:00:00 2026", "From a Mon Nov 02 09:00:00 2026\n"] {
+        for line in [
+            "From a@b Tue Nov 24 10:05:15 2026",
+            "From a Mon Nov  2 09:00:00 2026",
+            "From a Mon Nov 02 09:00:00 2026\n",
+        ] {
             assert_eq!(of_asctime(line.as_bytes()).map(|time| time.to_string()), text(&line.replace("Nov", "nov")));
         }
         assert_eq!(of_asctime(b"From a Mon Nov 32 09:00:00 2026"), None);

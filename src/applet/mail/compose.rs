@@ -209,7 +209,8 @@ fn finish(session: &mut Session, mut letter: Letter, manner: Manner) -> Result<O
         };
         let reason = session.texts.say(&reason, &[]);
         if let Some(about) = about {
-            let arguments = if about.starts_with("Sending") { vec![program.as_str(), &reason] } else { vec![reason.as_str()] };
+            let arguments =
+                if about.starts_with("Sending") { vec![program.as_str(), &reason] } else { vec![reason.as_str()] };
             let say = session.texts.say(about, &arguments);
             session.complain(&say);
         }

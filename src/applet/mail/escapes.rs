@@ -84,7 +84,7 @@ fn one(session: &mut Session, letter: &mut Letter, manner: Manner, text: &str) -
     }
     let rest = rest.trim();
     let words: Vec<String> = rest.split_whitespace().map(str::to_owned).collect();
-    if "rws".contains(name) && words.is_empty() {
+    if "rwsi".contains(name) && words.is_empty() {
         return Err(session.trouble("~{} requires at least {} argument", &[&name.to_string(), "1"]));
     }
     match name {

@@ -289,9 +289,8 @@ fn sender_and_subject(block: &[u8], aligned: bool) -> String {
 fn all_names(value: &[u8]) -> String {
     match address::parse(&String::from_utf8_lossy(value)) {
         Ok(all) if all.len() > 1 => {
-            let names = all.into_iter().map(|one| {
-                one.name.map_or(one.mailbox, |name| charset::decode_words(name.as_bytes()))
-            });
+            let names =
+                all.into_iter().map(|one| one.name.map_or(one.mailbox, |name| charset::decode_words(name.as_bytes())));
             names.collect::<Vec<_>>().join(", ")
         }
         _ => headline::short_name(value),

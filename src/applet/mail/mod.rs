@@ -27,10 +27,10 @@ mod letter;
 mod msglist;
 /// The command line.
 mod options;
-/// Entrances for tests with any bytes.
-pub mod probe;
 /// The screenful.
 mod page;
+/// Entrances for tests with any bytes.
+pub mod probe;
 /// Commands that show.
 mod reading;
 /// What reaches the terminal.

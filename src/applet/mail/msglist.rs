@@ -2,8 +2,8 @@
 //! `:/body/`, `:n` and its kind, and senders, in any number, between blanks or commas, in `{ }` together and after `!`
 //! turned around; with parts as `4[2[1]]` for the commands that take parts.
 
-use super::session::{OpenBox, Session, Trouble};
 use super::headline;
+use super::session::{OpenBox, Session, Trouble};
 use super::texts::Texts;
 use super::token::{Token, Tokens};
 use crate::mailbox::outline::Outlines;
@@ -360,7 +360,9 @@ impl Reader<'_, '_> {
 
     /// The sender as the summary shows it.
     fn by_sender(&self, sender: &str) -> Result<Vec<Chosen>, Trouble> {
-        self.by(sender, false, |block| headline::short_name(&header::find(block, "From").unwrap_or_default()) == *sender)
+        self.by(sender, false, |block| {
+            headline::short_name(&header::find(block, "From").unwrap_or_default()) == *sender
+        })
     }
 
     /// `whole`: fields are looked at that are not in a brief.

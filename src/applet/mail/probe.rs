@@ -1,8 +1,8 @@
 //! Entrances for tests that throw any bytes at what mail reads: message lists, command lines, start-up files. Nothing
 //! is run and nothing is written here.
 
-use super::session::OpenBox;
 use super::headline::Format;
+use super::session::OpenBox;
 use super::texts::Texts;
 use super::variables::Variables;
 use super::{command, msglist, words};

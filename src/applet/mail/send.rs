@@ -12,7 +12,10 @@ pub fn send(session: &mut Session, mut letter: Letter, operands: &[String], wish
     if wishes.to {
         let mut text = session.input.rest()?;
         if session.variables.is_set("dot") {
-            compose::cut_at_dot(&mut text);
+            // A dot is the end of a text, not of a header.
+            let mut body = text.split_off(header::split(&text).0.len());
+            compose::cut_at_dot(&mut body);
+            text.append(&mut body);
         }
         // What cannot begin a header does not.
         let mut start = 0;

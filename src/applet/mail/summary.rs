@@ -52,7 +52,9 @@ pub fn print(session: &mut Session, indices: &[usize]) -> Result<(), Trouble> {
             }
         }
         rest = &rest[there..];
-        if there < BATCH && let Some(place) = rest.first() {
+        if there < BATCH
+            && let Some(place) = rest.first()
+        {
             session.there(place.index)?;
             rest = &rest[1..];
         }

@@ -103,10 +103,7 @@ const FRENCH: &[(&str, &str)] = &[
     ("{} unread messages", "{} messages non lus"),
     ("{} read message", "{} message lu"),
     ("{} read messages", "{} messages lus"),
-    (
-        "There is {} message in your incoming mailbox.",
-        "Il y a {} message dans votre boîte aux lettres de réception.",
-    ),
+    ("There is {} message in your incoming mailbox.", "Il y a {} message dans votre boîte aux lettres de réception."),
     (
         "There are {} messages in your incoming mailbox.",
         "Il y a {} messages dans votre boîte aux lettres de réception.",
