@@ -147,7 +147,7 @@ impl Writer {
             self.sum = hash(self.sum, brief);
             rest = after;
             self.lengths.push(length);
-            if self.lengths.len() % BLOCK == 0 {
+            if self.lengths.len().is_multiple_of(BLOCK) {
                 self.sums.push(std::mem::take(&mut self.sum));
             }
         }
@@ -159,7 +159,7 @@ impl Writer {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        if self.lengths.len() % BLOCK != 0 {
+        if !self.lengths.len().is_multiple_of(BLOCK) {
             self.sums.push(self.sum);
         }
         let brief_bytes: u64 = self.lengths.iter().map(|length| u64::from(*length)).sum();
