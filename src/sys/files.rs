@@ -60,6 +60,13 @@ impl Replacement {
         let _ = std::os::unix::fs::fchown(&self.file, Some(model.uid()), Some(model.gid()));
     }
 
+    /// The rename alone, for files that can be made again: after a power failure anything may stand there.
+    pub fn commit_unsynced(mut self) -> io::Result<()> {
+        std::fs::rename(&self.temporary, &self.path)?;
+        self.committed = true;
+        Ok(())
+    }
+
     /// fsync, rename (the commit point), fsync of the directory.
     pub fn commit(mut self) -> io::Result<()> {
         self.file.sync_all()?;
