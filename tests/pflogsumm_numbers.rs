@@ -632,3 +632,78 @@ fn each_habit_is_mended_and_shown() {
     let (_dir, logs) = logs(&[("log", &sent("2019-11-24T08:00:00+02:00", plain))]);
     assert_eq!(json(&["-d", "today"], &[&logs[0]])["totals"]["delivered"], 0);
 }
+
+/// What promtool checks of a text file: help and type before the samples of a name, each name once, labels and values in
+/// their form (Prometheus's text exposition format).
+#[test]
+fn the_prometheus_file_is_in_its_form() {
+    let file = text(&["--prometheus"], &[&data("two-days.log")]);
+    let is_name = |name: &str| {
+        name.starts_with("pflogsumm_") && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    };
+    let (mut known, mut typed, mut current) = (Vec::new(), false, String::new());
+    for line in file.lines() {
+        if let Some(help) = line.strip_prefix("# HELP ") {
+            let (name, said) = help.split_once(' ').expect("a name and its help");
+            assert!(is_name(name) && said.ends_with('.') && !known.contains(&name.to_owned()), "{line}");
+            (current, typed) = (name.to_owned(), false);
+            known.push(current.clone());
+        } else if let Some(kind) = line.strip_prefix("# TYPE ") {
+            assert_eq!(kind, format!("{current} gauge"));
+            typed = true;
+        } else {
+            let (series, value) = line.rsplit_once(' ').expect("a series and its value");
+            let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
+            assert!(typed && name == current && value.parse::<f64>().is_ok_and(f64::is_finite), "{line}");
+            for label in labels.trim_end_matches('}').split(',').filter(|label| !label.is_empty()) {
+                let (name, value) = label.split_once("=\"").expect("a label");
+                assert!(name.bytes().all(|byte| byte.is_ascii_lowercase()) && value.ends_with('"'), "{line}");
+            }
+        }
+    }
+    assert!(known.len() >= 5 && file.ends_with('\n'));
+}
+
+#[test]
+fn mistakes_say_what_is_wrong_and_leave_what_is_there() {
+    let (dir, logs) = logs(&[("log", HOSTILE), ("state", "pflogsumm state 7\n"), ("old", "pflogsumm partial 1\nx\n")]);
+    let path = |name: &str| dir.path().join(name).to_str().expect("text").to_owned();
+    std::fs::create_dir(path("place")).expect("made");
+    let (log, page, place) = (path("log"), path("page"), path("place"));
+    std::fs::write(&page, "old page").expect("written");
+    let nowhere = path("nowhere/file");
+    let cases: [(&[&str], i32, &str); 12] = [
+        (&["--html", &nowhere, &log], 74, "cannot write"),
+        (&["--html", &place, &log], 74, "Is a directory"),
+        (&["--state", &nowhere, &log], 74, "cannot write"),
+        (&["--state", &path("state"), &log], 65, "was written by another version of pflogsumm"),
+        (&["--state", &log, &log], 65, "not a file of pflogsumm --state"),
+        (&["--partial", &nowhere, &log], 74, "cannot write"),
+        (&["--merge", &path("old")], 65, "was written by another version of pflogsumm"),
+        (&["--merge", &path("none")], 74, "cannot read"),
+        (&["--last", "5x", &log], 64, "--last 5x: a time like 24h or 7d is expected"),
+        (&["--last"], 64, "--last: a time like 24h or 7d is expected"),
+        (&["--journal", &log], 64, "--journal takes the place of logs"),
+        (&["--json", "--trace", "x", &log], 64, "--trace and --json exclude each other"),
+    ];
+    for (args, status, said) in cases {
+        let output = run(args, &[]);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(status), "{args:?} {errors}");
+        assert!(errors.contains(said) && errors.lines().count() == 1, "{args:?} {errors}");
+        assert!(output.stdout.is_empty(), "{args:?}");
+    }
+    assert_eq!(std::fs::read_to_string(path("state")).expect("a state"), "pflogsumm state 7\n");
+    // A page is replaced as a whole, and what is no plain file is written to.
+    assert_eq!(text(&["--html", &page], &[&logs[0]]), "");
+    assert!(std::fs::read_to_string(&page).expect("a page").ends_with("</html>\n"));
+    assert!(text(&["--html", "/dev/stdout"], &[&logs[0]]).ends_with("</html>\n"));
+    // Shards come through pipes, too.
+    let shard = run(&["--partial", "-"], &[&logs[0]]).stdout;
+    let mut child = ours().args(["--merge"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("starts");
+    child.stdin.take().expect("a pipe").write_all(&shard).expect("written");
+    let merged = child.wait_with_output().expect("ends");
+    assert_eq!(String::from_utf8_lossy(&merged.stdout), text(&[], &[&logs[0]]));
+    let names = std::fs::read_dir(dir.path()).expect("a directory").count();
+    assert_eq!(names, 5, "nothing half written is left");
+}

@@ -7,8 +7,8 @@
 
 use super::fact::Date;
 use super::fields::days_from_civil;
+use super::replaced::{Replaced, cannot};
 use crate::exit::{Exit, Failure};
-use crate::sys::files::reason;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
@@ -69,10 +69,8 @@ impl Carried {
 
     /// Writes the file anew; it is replaced when all is written.
     pub fn save(&self, path: &Path) -> Result<(), Failure> {
-        let mut temporary = path.as_os_str().to_owned();
-        temporary.push(format!(".{}.tmp", std::process::id()));
         let write = || -> io::Result<()> {
-            let mut out = BufWriter::new(File::create_new(&temporary)?);
+            let mut out = BufWriter::new(Replaced::create(path)?);
             writeln!(out, "{HEAD}")?;
             let mut messages: Vec<_> =
                 self.messages.iter().filter(|(_, message)| message.day + OLD >= self.today).collect();
@@ -81,13 +79,9 @@ impl Carried {
                 let client = message.client.as_deref().map_or("-".to_owned(), escaped);
                 writeln!(out, "{} {} {} {client}", escaped(id), message.day, message.size)?;
             }
-            out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-            std::fs::rename(&temporary, path)
+            out.into_inner().map_err(io::IntoInnerError::into_error)?.finish()
         };
-        write().map_err(|error| {
-            let _ = std::fs::remove_file(&temporary);
-            cannot("write", path, &error)
-        })
+        write().map_err(|error| cannot("write", path, &error))
     }
 
     pub fn messages(&self) -> impl Iterator<Item = (&[u8], &Message)> {
@@ -112,10 +106,6 @@ impl Carried {
     pub fn removed(&mut self, id: &[u8]) {
         self.messages.remove(id);
     }
-}
-
-fn cannot(what: &str, path: &Path, error: &io::Error) -> Failure {
-    Failure::new(Exit::IOERR, format!("fatal: cannot {what} {}: {}", path.display(), reason(error)))
 }
 
 /// "ID DAY SIZE CLIENT"

@@ -39,6 +39,8 @@ mod range;
 mod read;
 /// smtpd's verdicts.
 mod reject;
+/// Files that are written.
+mod replaced;
 /// The text report.
 mod report;
 /// Orders of lists.
@@ -116,6 +118,9 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
         let _ = writeln!(errors, "{warning}");
     }
     options.accurate = ours.accurate;
+    if ours.journal && !options.files.is_empty() && ours.output != Output::Live {
+        return Err(Failure::new(Exit::USAGE, "fatal: --journal takes the place of logs: name none"));
+    }
     let job = Job { options: &options, ours: &ours, now: &now };
     let mut out = BufWriter::with_capacity(64 * 1024, std::io::stdout().lock());
     if let Some(to) = &ours.partial {

@@ -29,6 +29,8 @@ pub struct Ours {
     /// --accurate, or an output that always is.
     pub accurate: bool,
     pub output: Output,
+    /// All that were asked for; only one is possible.
+    outputs: Vec<Output>,
     /// --html: where the page goes.
     pub html: Option<PathBuf>,
     /// --parquet: where the event table goes.
@@ -128,13 +130,59 @@ impl Ours {
             let text = "fatal: --compat 1.3 counts as 1.3.0 does; it and the accurate outputs exclude each other";
             return Err(Failure::new(Exit::USAGE, text));
         }
+        ours.agrees()?;
         Ok((ours, rest))
+    }
+
+    /// Refuses options that would be passed over in silence beside others.
+    fn agrees(&self) -> Result<(), Failure> {
+        let wrong = |text: String| Err(Failure::new(Exit::USAGE, format!("fatal: {text}")));
+        // Each of these is instead of the report.
+        let instead: Vec<&str> = [
+            ("--partial", self.partial.is_some()),
+            ("--parquet", self.parquet.is_some()),
+            ("--trace", self.trace.is_some()),
+            ("--chart", self.chart),
+        ]
+        .into_iter()
+        .filter_map(|(name, given)| given.then_some(name))
+        .chain(self.outputs.iter().map(|output| output.name()))
+        .collect();
+        if let [one, other, ..] = instead.as_slice() {
+            return wrong(format!("{one} and {other} exclude each other: each is instead of the report"));
+        }
+        // These count, and so can have the page and messages of another run beside them.
+        let counts = |name: &&str| matches!(*name, "--json" | "--prometheus" | "--chart");
+        if let Some(one) = instead.first().filter(|name| !counts(name)) {
+            let others = [("--html", self.html.is_some()), ("--state", self.state.is_some()), ("--merge", self.merge)];
+            if let Some((other, _)) = others.into_iter().find(|(_, given)| *given) {
+                return wrong(format!("{one} does not go with {other}"));
+            }
+        }
+        if self.merge && (self.state.is_some() || self.journal || !self.range.is_all()) {
+            return wrong(
+                "--merge reads partials: --state, --journal, --from, --to and --last belong to --partial".into(),
+            );
+        }
+        if self.overwrite && self.parquet.is_none() {
+            return wrong("--overwrite is for --parquet".into());
+        }
+        Ok(())
+    }
+
+    fn asks(&mut self, output: Output) {
+        // Both ways of counting are what differences are of.
+        self.accurate |= output != Output::Differences;
+        self.output = output;
+        if !self.outputs.contains(&output) {
+            self.outputs.push(output);
+        }
     }
 
     fn set(&mut self, name: &str, value: OsString, now: &jiff::Zoned) -> Result<(), Failure> {
         let wrong = |want: &str| {
-            let text = format!("fatal: {name} {}: {want} is expected", value.to_string_lossy());
-            Failure::new(Exit::USAGE, text)
+            let given = if value.is_empty() { String::new() } else { format!(" {}", value.to_string_lossy()) };
+            Failure::new(Exit::USAGE, format!("fatal: {name}{given}: {want} is expected"))
         };
         let path = |want: &str| if value.is_empty() { Err(wrong(want)) } else { Ok(Some(PathBuf::from(&value))) };
         let text = value.to_string_lossy();
@@ -163,15 +211,28 @@ impl Ours {
             "--parquet" => (self.accurate, self.parquet) = (true, path("a directory")?),
             "--html" => (self.accurate, self.html) = (true, path("a file")?),
             "--trace" => self.trace = path("a queue id, a message id or an address")?.map(PathBuf::into_os_string),
-            "--json" => (self.accurate, self.output) = (true, Output::Json),
-            "--ndjson" => (self.accurate, self.output) = (true, Output::Events),
-            "--prometheus" => (self.accurate, self.output) = (true, Output::Prometheus),
-            "--follow" => (self.accurate, self.output) = (true, Output::Live),
-            "--explain-differences" => self.output = Output::Differences,
+            "--json" => self.asks(Output::Json),
+            "--ndjson" => self.asks(Output::Events),
+            "--prometheus" => self.asks(Output::Prometheus),
+            "--follow" => self.asks(Output::Live),
+            "--explain-differences" => self.asks(Output::Differences),
             // "--accurate", the last of the table.
             _ => self.accurate = true,
         }
         Ok(())
+    }
+}
+
+impl Output {
+    fn name(self) -> &'static str {
+        match self {
+            Output::Text => "the report",
+            Output::Json => "--json",
+            Output::Events => "--ndjson",
+            Output::Prometheus => "--prometheus",
+            Output::Differences => "--explain-differences",
+            Output::Live => "--follow",
+        }
     }
 }
 
@@ -201,6 +262,21 @@ mod tests {
         assert_eq!(ours.range.from, Some(1_795_521_600 - 7200));
         // An abbreviation is the reference's to refuse, and a value where none belongs, too.
         assert_eq!(read("--accur --merge=1").unwrap().1, ["--accur", "--merge=1"]);
+        for wrong in [
+            "--json --ndjson",
+            "--partial a --trace b",
+            "--html - --follow",
+            "--merge --last 2h",
+            "--overwrite",
+            "--state a --ndjson",
+        ] {
+            assert!(read(wrong).unwrap_err().message.is_some_and(|text| text.starts_with("fatal: --")), "{wrong}");
+        }
+        for right in
+            ["--json --html -", "--chart --state a", "--parquet a --overwrite", "--json --json", "--merge --json"]
+        {
+            assert!(read(right).is_ok() || right.contains("parquet"), "{right}");
+        }
         for wrong in ["--threads 0", "--from someday", "--compat 9", "--state", "--compat 1.3 --json"] {
             assert!(read(wrong).is_err(), "{wrong}");
         }

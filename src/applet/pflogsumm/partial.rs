@@ -5,10 +5,9 @@
 
 use super::fact::{Fact, Sink};
 use super::options::{Options, Top};
+use super::replaced::{Replaced, cannot};
 use super::tape::{Tape, play};
 use crate::exit::{Exit, Failure};
-use crate::sys::files::reason;
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -23,25 +22,39 @@ const SETTINGS: u64 = 64 * 1024;
 /// Writes the facts of a shard.
 pub struct Writer {
     to: PathBuf,
-    /// Written under this name first, unless it goes to standard output.
-    temporary: Option<PathBuf>,
-    out: zstd::stream::write::Encoder<'static, Box<dyn Write>>,
+    out: zstd::stream::write::Encoder<'static, Out>,
     tape: Tape,
     failed: Option<io::Error>,
+}
+
+enum Out {
+    File(Replaced),
+    Stdout(io::Stdout),
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Out::File(file) => file.write(bytes),
+            Out::Stdout(out) => out.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Out::File(file) => file.flush(),
+            Out::Stdout(out) => out.flush(),
+        }
+    }
 }
 
 impl Writer {
     /// "-" is standard output.
     pub fn create(to: &Path, options: &Options) -> Result<Writer, Failure> {
-        let temporary = (to != Path::new("-")).then(|| {
-            let mut name = OsString::from(to);
-            name.push(format!(".{}.tmp", std::process::id()));
-            PathBuf::from(name)
-        });
         let open = || -> io::Result<_> {
-            let mut file: Box<dyn Write> = match &temporary {
-                Some(path) => Box::new(File::create_new(path)?),
-                None => Box::new(io::stdout()),
+            let mut file = match to == Path::new("-") {
+                true => Out::Stdout(io::stdout()),
+                false => Out::File(Replaced::create(to)?),
             };
             file.write_all(format!("{HEAD}{}\n", settings(options)).as_bytes())?;
             let mut encoder = zstd::stream::write::Encoder::new(file, 3)?;
@@ -49,7 +62,7 @@ impl Writer {
             Ok(encoder)
         };
         let out = open().map_err(|error| cannot("write", to, &error))?;
-        Ok(Writer { to: to.to_owned(), temporary, out, tape: Tape::default(), failed: None })
+        Ok(Writer { to: to.to_owned(), out, tape: Tape::default(), failed: None })
     }
 
     fn flush(&mut self) {
@@ -64,18 +77,14 @@ impl Writer {
         self.flush();
         let result = match self.failed.take() {
             Some(error) => Err(error),
-            None => block(&mut self.out, &[]).and_then(|()| self.out.finish()).and_then(|mut file| file.flush()),
+            None => block(&mut self.out, &[]).and_then(|()| self.out.finish()).and_then(|out| match out {
+                Out::File(file) => file.finish(),
+                Out::Stdout(mut out) => out.flush(),
+            }),
         };
-        let result = result.and_then(|()| match &self.temporary {
-            Some(path) => {
-                File::open(path)?.sync_all()?;
-                std::fs::rename(path, &self.to)
-            }
-            None => Ok(()),
-        });
-        result.map_err(|error| {
-            self.temporary.iter().for_each(|path| drop(std::fs::remove_file(path)));
-            if error.kind() == io::ErrorKind::BrokenPipe { error.into() } else { cannot("write", &self.to, &error) }
+        result.map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => error.into(),
+            _ => cannot("write", &self.to, &error),
         })
     }
 }
@@ -102,7 +111,7 @@ fn block(out: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
     out.write_all(bytes)
 }
 
-/// Hands the facts of a file to a sink.
+/// Hands the facts of a file to a sink; "-" is standard input.
 pub fn read(from: &Path, options: &Options, sink: &mut impl Sink) -> Result<(), Failure> {
     let damaged = || {
         let text = format!("fatal: {}: not a whole partial of pflogsumm --partial", from.display());
@@ -112,7 +121,11 @@ pub fn read(from: &Path, options: &Options, sink: &mut impl Sink) -> Result<(), 
         io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::Other => damaged(),
         _ => cannot("read", from, &error),
     };
-    let mut file = BufReader::new(File::open(from).map_err(|error| cannot("read", from, &error))?);
+    let source: Box<dyn Read> = match from == Path::new("-") {
+        true => Box::new(io::stdin()),
+        false => Box::new(File::open(from).map_err(|error| cannot("read", from, &error))?),
+    };
+    let mut file = BufReader::new(source);
     let mut line = |limit: u64| -> Result<Vec<u8>, Failure> {
         let mut line = Vec::new();
         file.by_ref().take(limit).read_until(b'\n', &mut line).map_err(fault)?;
@@ -155,10 +168,6 @@ pub fn read(from: &Path, options: &Options, sink: &mut impl Sink) -> Result<(), 
             return Err(damaged());
         }
     }
-}
-
-fn cannot(what: &str, path: &Path, error: &io::Error) -> Failure {
-    Failure::new(Exit::IOERR, format!("fatal: cannot {what} {}: {}", path.display(), reason(error)))
 }
 
 /// The options that lines are read with, in one line; how a report is laid out has no part in it.

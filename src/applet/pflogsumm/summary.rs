@@ -15,6 +15,7 @@ use super::range::{self, Range};
 use super::read::accurate::AccurateReader;
 use super::read::v130::NewerReader;
 use super::read::{Now, Reader};
+use super::replaced::{Replaced, cannot};
 use super::report;
 use super::state::State;
 use super::tape::play;
@@ -75,7 +76,9 @@ impl<'a> Job<'a> {
     /// The tallies of shards that --partial wrote, in the order of the command line.
     pub fn merge(&self) -> Result<State<'a>, Failure> {
         let mut state = self.state()?;
-        for name in &self.options.files {
+        let files = &self.options.files;
+        let input = [OsString::from("-")];
+        for name in if files.is_empty() { &input[..] } else { files } {
             partial::read(Path::new(name), self.options, &mut state)?;
         }
         state.finish()?;
@@ -106,9 +109,12 @@ impl<'a> Job<'a> {
             if path == Path::new("-") {
                 html::write(out, &numbers, &report)?;
             } else {
-                let mut file = create(path)?;
-                html::write(&mut file, &numbers, &report)?;
-                file.flush()?;
+                let write = || -> io::Result<()> {
+                    let mut file = BufWriter::new(Replaced::create(path)?);
+                    html::write(&mut file, &numbers, &report)?;
+                    file.into_inner().map_err(io::IntoInnerError::into_error)?.finish()
+                };
+                write().map_err(|error| cannot("write", path, &error))?;
             }
             if self.ours.output == Output::Text {
                 return Ok(());

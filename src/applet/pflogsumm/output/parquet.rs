@@ -10,8 +10,9 @@ mod partition;
 
 use super::events::columns::Field;
 use super::events::row::{Row, Value, time_name};
+use crate::applet::pflogsumm::replaced::cannot;
 use crate::exit::{Exit, Failure};
-use crate::sys::files::{exchange, reason};
+use crate::sys::files::exchange;
 use partition::Partition;
 use std::collections::HashMap;
 use std::io;
@@ -41,7 +42,7 @@ impl Table {
         let staging = dir.join(format!(".pflogsumm-{}.tmp", std::process::id()));
         std::fs::create_dir_all(dir)
             .and_then(|()| std::fs::create_dir(&staging))
-            .map_err(|error| cannot(dir, &error))?;
+            .map_err(|error| cannot("write", dir, &error))?;
         let partitions = HashMap::new();
         Ok(Table { dir: dir.to_owned(), staging, overwrite, partitions, waiting: 0, rows: 0 })
     }
@@ -63,7 +64,7 @@ impl Table {
             let largest = self.partitions.values_mut().max_by_key(|partition| partition.waiting());
             if let Some(partition) = largest {
                 self.waiting -= partition.waiting();
-                partition.flush().map_err(|error| cannot(&self.dir, &error))?;
+                partition.flush().map_err(|error| cannot("write", &self.dir, &error))?;
             }
             self.close_the_quiet()?;
         }
@@ -96,7 +97,7 @@ impl Table {
         let count = open.len() - OPEN / 2;
         for partition in open.into_iter().take(count) {
             self.waiting -= partition.waiting();
-            partition.close().map_err(|error| cannot(&self.dir, &error))?;
+            partition.close().map_err(|error| cannot("write", &self.dir, &error))?;
         }
         Ok(())
     }
@@ -104,12 +105,12 @@ impl Table {
     /// Gives all partitions their names.
     pub fn finish(mut self) -> Result<(), Failure> {
         for partition in self.partitions.values_mut() {
-            partition.close().map_err(|error| cannot(&self.dir, &error))?;
+            partition.close().map_err(|error| cannot("write", &self.dir, &error))?;
         }
         let mut names: Vec<String> = self.partitions.keys().map(directory).collect();
         names.sort_unstable();
         for name in names {
-            self.publish(&name).map_err(|error| cannot(&self.dir.join(name), &error))?;
+            self.publish(&name).map_err(|error| cannot("write", &self.dir.join(name), &error))?;
         }
         Ok(())
     }
@@ -146,10 +147,6 @@ fn directory((day, host): &Key) -> String {
         }
     }
     name
-}
-
-fn cannot(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(Exit::IOERR, format!("fatal: cannot write {}: {}", path.display(), reason(error)))
 }
 
 #[cfg(test)]
