@@ -56,7 +56,7 @@ pub struct Postfix<'a> {
 impl<'a> Postfix<'a> {
     /// Reads [`Line::rest`] when the program is "postfix/..." or `name`/...; a "smtps/" or "submission/" between is
     /// left out of the service, as log readers have always done.
-    #[inline]
+    #[inline(always)]
     pub fn parse(rest: &'a [u8], name: &[u8]) -> Option<Postfix<'a>> {
         if let Some((b"postfix/", path)) = rest.split_first_chunk::<8>()
             && let Some(found) = Postfix::regular(path)
@@ -67,21 +67,20 @@ impl<'a> Postfix<'a> {
     }
 
     /// "service\[PID\]: content" after "postfix/", as in nearly every line.
-    #[inline]
+    #[inline(always)]
     fn regular(path: &'a [u8]) -> Option<Postfix<'a>> {
         let path = match path.first() {
             Some(b's') => path.strip_prefix(b"smtps/").or_else(|| path.strip_prefix(b"submission/")).unwrap_or(path),
             _ => path,
         };
         let end = either(path, b'[', b':');
-        let (service, tail) = path.split_at_checked(end)?;
-        let inner = tail.strip_prefix(b"[")?;
-        let number = digits(inner);
-        let [b']', b':', b' ', content @ ..] = inner.get(number..)? else { return None };
+        let (service, [b'[', inner @ ..]) = path.split_at_checked(end)? else { return None };
+        let (number, [b']', b':', b' ', content @ ..]) = inner.split_at_checked(digits(inner))? else { return None };
         let word = word(content);
-        (number > 0 && !word.is_empty()).then_some(Postfix { service, word, content, regular: true })
+        (!number.is_empty() && !word.is_empty()).then_some(Postfix { service, word, content, regular: true })
     }
 
+    #[inline(never)]
     fn irregular(rest: &'a [u8], name: &[u8]) -> Option<Postfix<'a>> {
         let path = rest.strip_prefix(b"postfix");
         if let Some(found) = path.and_then(Postfix::below) {
@@ -149,14 +148,14 @@ fn first_word(tail: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn word(content: &[u8]) -> &[u8] {
     // Eight bytes at a time up to one that may end it: a colon, or one not above the blank.
     let (chunks, _) = content.as_chunks::<8>();
     let mut at = 0;
     for chunk in chunks {
         let bytes = u64::from_le_bytes(*chunk);
-        let ends = equal(bytes, b':') | (bytes.wrapping_sub(EACH * 0x21) & !bytes & (EACH * 0x80));
+        let ends = equal(bytes, b':') | (bytes.wrapping_sub(EACH * 0x21) & !bytes & HIGH);
         if ends != 0 {
             at += ends.trailing_zeros() as usize / 8;
             if matches!(content.get(at), Some(b':' | b' ')) {
@@ -166,6 +165,12 @@ fn word(content: &[u8]) -> &[u8] {
         }
         at += 8;
     }
+    slow_word(content, at)
+}
+
+/// The word when nothing ends it before `at`.
+#[cold]
+fn slow_word(content: &[u8], at: usize) -> &[u8] {
     // What is left, or a control character, which may be a part of it.
     let tail = content.get(at..).unwrap_or_default();
     let end = tail.iter().position(|&byte| ENDS_WORD[usize::from(byte)]).unwrap_or(tail.len());
@@ -174,15 +179,16 @@ fn word(content: &[u8]) -> &[u8] {
 
 /// A byte of a word of eight, times this, is that byte eight times.
 const EACH: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = EACH * 0x80;
 
 /// The highest bit of the lowest byte that is `byte`; those above it may be wrong.
 fn equal(bytes: u64, byte: u8) -> u64 {
     let differ = bytes ^ (EACH * u64::from(byte));
-    differ.wrapping_sub(EACH) & !differ & (EACH * 0x80)
+    differ.wrapping_sub(EACH) & !differ & HIGH
 }
 
 /// Where the first of two bytes stands, or the length; for texts too short for memchr to pay.
-#[inline]
+#[inline(always)]
 fn either(bytes: &[u8], one: u8, other: u8) -> usize {
     let (chunks, rest) = bytes.as_chunks::<8>();
     for (number, chunk) in chunks.iter().enumerate() {
@@ -213,8 +219,18 @@ pub fn is_space(byte: u8) -> bool {
 }
 
 /// How many digits `bytes` begin with.
-#[inline]
+#[inline(always)]
 pub fn digits(bytes: &[u8]) -> usize {
+    // Eight at a time: a digit's upper half is 3, and still is when 6 is added. A byte that is none may spoil the ones
+    // behind it, and those do not matter.
+    if let Some(chunk) = bytes.first_chunk::<8>() {
+        let chunk = u64::from_le_bytes(*chunk);
+        let upper = EACH * 0xf0;
+        let others = (chunk & upper | (chunk.wrapping_add(EACH * 6) & upper) >> 4) ^ (EACH * 0x33);
+        if others != 0 {
+            return others.trailing_zeros() as usize / 8;
+        }
+    }
     bytes.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(bytes.len())
 }
 
@@ -275,7 +291,8 @@ fn time_of_day(bytes: &[u8]) -> Option<(u8, u8, u8, &[u8])> {
 }
 
 /// A number of two digits.
-fn pair(ten: u8, one: u8) -> Option<u8> {
+#[inline]
+pub fn pair(ten: u8, one: u8) -> Option<u8> {
     let (ten, one) = (ten.wrapping_sub(b'0'), one.wrapping_sub(b'0'));
     (ten < 10 && one < 10).then(|| ten * 10 + one)
 }

@@ -1,9 +1,10 @@
 //! Places in a line that are counted: pure functions from bytes to parts of them.
 
 use crate::log::line::{digits, is_space};
+use crate::sys::scan::position;
 use memchr::{memchr, memchr_iter, memmem};
 
-use super::text::find;
+use super::text::{find, run};
 
 /// The line without Solaris's "[ID 197553 mail.info] ", if it has one.
 pub fn without_id(rest: &[u8]) -> Option<Vec<u8>> {
@@ -20,7 +21,7 @@ pub fn without_id(rest: &[u8]) -> Option<Vec<u8>> {
 
 /// "ADDRESS>, size=N"
 pub fn sender_and_size(rest: &[u8]) -> Option<(&[u8], u64)> {
-    let (address, rest) = rest.split_at(memchr(b'>', rest)?);
+    let (address, rest) = rest.split_at(position(rest, b'>')?);
     let size = rest.strip_prefix(b">, size=")?;
     let length = digits(size);
     (length > 0).then(|| (address, number(size.iter().take(length))))
@@ -43,7 +44,7 @@ pub struct Delivery<'a> {
 impl<'a> Delivery<'a> {
     /// `rest` begins after "to=<". A field that is not known between the known ones makes the line unreadable.
     pub fn read(rest: &'a [u8]) -> Option<Delivery<'a>> {
-        let end = memchr(b'>', rest)?;
+        let end = position(rest, b'>')?;
         let (to, rest) = (rest.get(..end)?, rest.get(end..)?.strip_prefix(b">, ")?);
         let rest = match rest.strip_prefix(b"orig_to=<") {
             Some(original) => original.get(memchr(b'>', original)?..)?.strip_prefix(b">, ")?,
@@ -55,14 +56,13 @@ impl<'a> Delivery<'a> {
         let rest = field(rest, b"delays=").map_or(rest, |(_, rest)| rest);
         let rest = field(rest, b"dsn=").map_or(rest, |(_, rest)| rest);
         let rest = rest.strip_prefix(b"status=")?;
-        let end = rest.iter().position(|&byte| is_space(byte)).unwrap_or(rest.len());
-        let (status, after) = rest.split_at(end);
+        let (status, after) = rest.split_at(run(rest));
         (!status.is_empty()).then_some(Delivery { original_to: None, tls: None, to, relay, delay, status, after })
     }
 
     /// As [`Delivery::read`], with the address that was asked for, and with "tls=" wherever it stands.
     pub fn read_newer(rest: &'a [u8]) -> Option<Delivery<'a>> {
-        let end = memchr(b'>', rest)?;
+        let end = position(rest, b'>')?;
         let (to, rest) = (rest.get(..end)?, rest.get(end..)?.strip_prefix(b">, ")?);
         let (original_to, mut rest) = match rest.strip_prefix(b"orig_to=<") {
             Some(original) => {
@@ -81,16 +81,16 @@ impl<'a> Delivery<'a> {
         }
         let [relay, _, tls, delay, ..] = values;
         let rest = rest.strip_prefix(b"status=")?;
-        let end = rest.iter().position(|&byte| is_space(byte)).unwrap_or(rest.len());
-        let (status, after) = rest.split_at(end);
+        let (status, after) = rest.split_at(run(rest));
         (!status.is_empty()).then_some(Delivery { original_to, tls, to, relay: relay?, delay: delay?, status, after })
     }
 }
 
 /// "name=value, "
+#[inline]
 fn field<'a>(rest: &'a [u8], name: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let value = rest.strip_prefix(name)?;
-    let end = memchr(b',', value).filter(|&end| end > 0)?;
+    let end = position(value, b',').filter(|&end| end > 0)?;
     Some((value.get(..end)?, value.get(end..)?.strip_prefix(b", ")?))
 }
 
@@ -196,6 +196,9 @@ pub fn longest(known: f64, delay: f64) -> f64 {
 
 /// The number that a delay begins with.
 pub fn decimal(text: &[u8]) -> f64 {
+    if let Some(value) = plain_decimal(text) {
+        return value;
+    }
     let text = text.trim_ascii_start();
     match text {
         [b'-', rest @ ..] if rest.first().is_some_and(|byte| *byte != b'-') => return -decimal(rest),
@@ -225,6 +228,25 @@ pub fn decimal(text: &[u8]) -> f64 {
     }
     let text = text.get(..whole + 1 + fraction).unwrap_or(text);
     std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).unwrap_or(0.0)
+}
+
+/// "12" or "0.25", in up to eight bytes: nearly all delays.
+#[inline]
+fn plain_decimal(text: &[u8]) -> Option<f64> {
+    const POWERS: [f64; 9] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8];
+    if text.len() > 8 {
+        return None;
+    }
+    let (mut value, mut point) = (0u32, text.len());
+    for (at, &byte) in text.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => value = value * 10 + u32::from(byte - b'0'),
+            b'.' if point == text.len() && at > 0 && at + 1 < text.len() => point = at,
+            _ => return None,
+        }
+    }
+    let fraction = text.len().saturating_sub(point + 1);
+    (!text.is_empty()).then(|| f64::from(value) / POWERS[fraction])
 }
 
 pub fn number<'a>(digits: impl Iterator<Item = &'a u8>) -> u64 {

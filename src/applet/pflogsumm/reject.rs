@@ -3,6 +3,7 @@
 
 use super::text::{self, Folding, after_each, client_domain, client_organisation, find, split_once};
 use crate::log::line::is_space;
+use crate::sys::scan::positions;
 use memchr::{memchr, memchr_iter, memchr2, memchr2_iter, memrchr2};
 use std::borrow::Cow;
 
@@ -71,6 +72,9 @@ fn of<'a>(line: &'a [u8], (kind, client, said): (&'a [u8], &'a [u8], &'a [u8]), 
         }
     } else if reason.starts_with(b"Recipient address rejected:") || is_user_unknown(&reason) {
         with_sender(recipient(said, style).into_owned())
+    } else if memchr(b';', &reason).is_none() {
+        // Nearly always; the rest looks for "NNN TEXT;".
+        by_client()
     } else if let Some(known) = coded(&reason, b"Improper use of SMTP command pipelining") {
         reason = Cow::Owned(known);
         pipelining_client(line).to_vec()
@@ -101,22 +105,22 @@ fn parties(sender: &[u8], said: &[u8], style: &Style) -> Vec<u8> {
 /// The last " reject: KIND from CLIENT: REST" (or reject_warning, hold, discard) of a line.
 fn parts(line: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     const WORDS: &[&[u8]] = &[b" reject", b" reject_warning", b" hold", b" discard"];
-    for at in memchr::memrchr_iter(b':', line).filter(|at| line.get(at + 1) == Some(&b' ')) {
-        if !WORDS.iter().any(|word| line[..at].ends_with(word)) {
-            continue;
-        }
-        if let Some(found) = kind_and_client(&line[at + 2..]) {
-            return Some(found);
-        }
-    }
-    None
+    positions(line, b':')
+        .filter(|&at| {
+            let (before, after) = line.split_at(at);
+            matches!(before.last(), Some(b't' | b'g' | b'd'))
+                && after.starts_with(b": ")
+                && WORDS.iter().any(|word| before.ends_with(word))
+        })
+        .filter_map(|at| kind_and_client(&line[at + 2..]))
+        .last()
 }
 
 /// "KIND from CLIENT: REST"
 fn kind_and_client(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    let kind_end = text.iter().position(|&byte| is_space(byte)).filter(|&end| end > 0)?;
+    let kind_end = Some(text::run(text)).filter(|&end| end > 0)?;
     let rest = text[kind_end..].strip_prefix(b" from ")?;
-    let (client, said) = rest.split_at(rest.iter().position(|&byte| is_space(byte))?);
+    let (client, said) = rest.split_at(text::run(rest));
     let (client, said) = (client.strip_suffix(b":")?, said.strip_prefix(b" ")?);
     (!client.is_empty()).then_some((&text[..kind_end], client, said))
 }
@@ -127,7 +131,6 @@ fn is_user_unknown(reason: &[u8]) -> bool {
 
 /// The text when the reason holds "NNN TEXT;".
 fn coded(reason: &[u8], known: &[u8]) -> Option<Vec<u8>> {
-    memchr(b';', reason)?;
     let mut from = 0;
     while let Some(at) = find(&reason[from..], known).map(|at| at + from) {
         let before = &reason[..at];
@@ -268,7 +271,8 @@ fn clause(reason: &[u8]) -> Option<(usize, usize)> {
 /// "client X blocked", "Client host X blocked", "Sender address X blocked" lose all before "blocked".
 fn blocked(reason: &[u8]) -> Option<(usize, usize)> {
     const WHO: &[&[u8]] = &[b"client ", b"Client host ", b"Sender address "];
-    let last = memchr::memrchr_iter(b' ', reason).find(|&at| reason[at..].starts_with(b" blocked"))?;
+    let last = positions(reason, b'k').filter_map(|at| reason[..at].strip_suffix(b" bloc").map(<[u8]>::len));
+    let last = last.filter(|&at| reason[at..].starts_with(b" blocked")).last()?;
     memchr::memchr3_iter(b'c', b'C', b'S', &reason[..last]).find_map(|at| {
         let who = WHO.iter().find(|who| reason[at..].starts_with(who))?;
         let from = at + who.len() + 1;

@@ -1,6 +1,8 @@
 //! Cutting and folding of what the log says: addresses, client names, reasons. All on bytes, in linear time, and in
 //! the C locale: only ASCII letters have a case.
 
+use crate::log::line::{digits, is_space};
+use crate::sys::scan::position;
 use memchr::{memchr, memchr_iter, memrchr};
 use std::borrow::Cow;
 
@@ -37,6 +39,18 @@ pub fn after_last<'a>(text: &'a [u8], mark: &[u8]) -> Option<&'a [u8]> {
         let end = at + 1 + blanks;
         text.get(..end)?.ends_with(mark).then(|| text.get(end..))?
     })
+}
+
+/// Where white space first stands, or the length.
+#[inline]
+pub fn run(text: &[u8]) -> usize {
+    let end = position(text, b' ').unwrap_or(text.len());
+    let run = text.get(..end).unwrap_or_default();
+    // Others than the blank are rare; without an early end the compiler does many bytes at once.
+    match run.iter().fold(false, |found, byte| found | matches!(byte, b'\t'..=b'\r')) {
+        true => run.iter().position(|&byte| is_space(byte)).unwrap_or(end),
+        false => end,
+    }
 }
 
 /// Whether `byte` is part of a word (letters, digits, underscore).
@@ -99,9 +113,9 @@ impl Folding {
             folded = Cow::Owned(turned);
         }
         // From the first "@" that something follows.
-        let at = if self.ignore_case { Some(0) } else { memchr(b'@', &folded).filter(|at| at + 1 < folded.len()) };
+        let at = if self.ignore_case { Some(0) } else { position(&folded, b'@').filter(|at| at + 1 < folded.len()) };
         if let Some(at) = at
-            && folded.get(at..).is_some_and(|tail| tail.iter().any(u8::is_ascii_uppercase))
+            && folded.get(at..).is_some_and(has_capital)
         {
             folded.to_mut()[at..].make_ascii_lowercase();
         }
@@ -130,13 +144,20 @@ impl Folding {
     }
 }
 
+/// Whether a text has a letter that is not small.
+#[inline]
+fn has_capital(text: &[u8]) -> bool {
+    // Without an early end the compiler does many bytes at once.
+    text.iter().fold(false, |found, byte| found | byte.is_ascii_uppercase())
+}
+
 /// The part of a VERP address that holds message numbers: from..to.
 fn verp_number(address: &[u8]) -> Option<(usize, usize)> {
     const WORDS: &[&str] = &["bounce", "nolist", "noreply", "noresponse", "return", "sentto"];
     let begin = (0..address.len()).find_map(|at| {
         let tail = address.get(at..)?;
         if tail[0].is_ascii_digit() {
-            return Some(at + crate::log::line::digits(tail));
+            return Some(at + digits(tail));
         }
         let word = WORDS
             .iter()
@@ -146,7 +167,7 @@ fn verp_number(address: &[u8]) -> Option<(usize, usize)> {
     // A separator and digits up to the end of a word, as often as they follow each other.
     let number = |at: usize| -> Option<usize> {
         matches!(address.get(at)?, b'+' | b'_' | b'.' | b'*' | b'-').then_some(())?;
-        let end = at + 1 + crate::log::line::digits(address.get(at + 1..)?);
+        let end = at + 1 + digits(address.get(at + 1..)?);
         (end > at + 1 && !address.get(end).copied().is_some_and(is_word)).then_some(end)
     };
     let from = (begin..address.len()).find(|&at| number(at).is_some())?;
@@ -169,7 +190,7 @@ fn verp_tail(address: &[u8]) -> Option<(usize, usize)> {
     };
     let last_at = memrchr(b'@', address)?;
     address[..last_at].iter().enumerate().filter(|(_, byte)| matches!(byte, b'-' | b'*')).find_map(|(at, _)| {
-        let digits = crate::log::line::digits(&address[at + 1..]);
+        let digits = digits(&address[at + 1..]);
         let numbered = (digits > 0 && matches!(address.get(at + 1 + digits), Some(b'-' | b'*')))
             .then(|| member(at + digits + 2))
             .flatten();
@@ -205,7 +226,7 @@ pub fn client_domain(client: &[u8]) -> Option<Cow<'_, [u8]>> {
         return Some(Cow::Borrowed(address));
     }
     Some(match registered_part(name) {
-        Some(at) if name[at..].iter().any(u8::is_ascii_uppercase) => Cow::Owned(name[at..].to_ascii_lowercase()),
+        Some(at) if has_capital(&name[at..]) => Cow::Owned(name[at..].to_ascii_lowercase()),
         Some(at) => Cow::Borrowed(&name[at..]),
         None => Cow::Borrowed(name),
     })
@@ -219,7 +240,7 @@ pub fn client_parts(client: &[u8]) -> Option<(&[u8], &[u8])> {
 /// 1.3.0's idea of a peer "name[address]:port": its full name (one with a dot), else its address, else "unknown". What
 /// follows after a blank (smtpd's statistics) does not count.
 pub fn peer(client: &[u8]) -> &[u8] {
-    let end = client.iter().position(|&byte| crate::log::line::is_space(byte)).unwrap_or(client.len());
+    let end = client.iter().position(|&byte| is_space(byte)).unwrap_or(client.len());
     let (name, address) = client_parts(&client[..end]).unwrap_or_default();
     if name.contains(&b'.') || name == b"localhost" {
         name
@@ -266,16 +287,18 @@ pub fn organisation(name: &[u8]) -> Cow<'_, [u8]> {
 }
 
 fn bracketed_ipv4(client: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (name, rest) = split_once(client, b"[")?;
-    let (address, _) = split_once(rest, b"]")?;
-    let mut parts = 0;
-    for part in address.split(|&byte| byte == b'.') {
-        parts += 1;
-        if !(1..=3).contains(&part.len()) || !part.iter().all(u8::is_ascii_digit) {
+    let open = position(client, b'[')?;
+    let (name, rest) = (&client[..open], &client[open + 1..]);
+    let mut end = 0;
+    for dot in [true, true, true, false] {
+        let length = digits(&rest[end..]);
+        end += length;
+        if !(1..=3).contains(&length) || *rest.get(end)? != if dot { b'.' } else { b']' } {
             return None;
         }
+        end += usize::from(dot);
     }
-    (parts == 4).then_some((name, address))
+    Some((name, &rest[..end]))
 }
 
 fn slashed(client: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -298,7 +321,8 @@ fn enclosed(client: &[u8]) -> Option<(&[u8], &[u8])> {
 /// Where "host.dom" begins in "mach.host.dom" (last label of three bytes), or "host.do.co" in "mach.host.do.co";
 /// None for names of another shape.
 pub fn registered_part(name: &[u8]) -> Option<usize> {
-    let dot = |end: usize| memrchr(b'.', &name[..end]);
+    // A name is short and its last dots are near its end.
+    let dot = |end: usize| name[..end].iter().rposition(|&byte| byte == b'.');
     let last = dot(name.len())?;
     let second = dot(last)?;
     let (last_length, second_length) = (name.len() - last - 1, last - second - 1);

@@ -5,6 +5,7 @@ use super::{Now, seconds};
 use crate::applet::pflogsumm::fact::{Date, Deferral, Fact, Level, Reason, Sink, Verdict};
 use crate::applet::pflogsumm::fields::{self, decimal, end_of_content, without_priority};
 use crate::applet::pflogsumm::input::Lines;
+use crate::applet::pflogsumm::map::Key;
 use crate::applet::pflogsumm::options::Options;
 use crate::applet::pflogsumm::range::Range;
 use crate::applet::pflogsumm::reject::{self, Style};
@@ -140,15 +141,17 @@ impl<'o> AccurateReader<'o> {
         let (hour, service, at) = (parts.stamp.hour, parts.service, parts.at);
         match Event::parse(parts.content) {
             Event::Pickup { queue_id: id, .. } => {
-                sink.take(Fact::Arrive { hour, id: &id, client: Some(b"pickup"), process: None });
+                sink.take(Fact::Arrive { hour, id: Key::of(&id), client: Some(b"pickup"), process: None });
             }
             Event::Client { queue_id: id, client } if service == b"smtpd" && !parts.again => {
                 let client = client.get(..memchr(b',', &client).unwrap_or(client.len())).unwrap_or_default();
                 let domain = client_organisation(client);
-                sink.take(Fact::Arrive { hour, id: &id, client: Some(&domain), process: parts.process });
+                let (id, process) = (Key::of(&id), parts.process);
+                sink.take(Fact::Arrive { hour, id, client: Some(&domain), process });
             }
             Event::QueueActive { queue_id: id, from, size, .. } => {
-                sink.take(Fact::Sender { id: &id, address: &self.sender(&from), size });
+                let address = self.sender(&from);
+                sink.take(Fact::Sender { id: Key::of(&id), address: Key::of(&address), size });
             }
             Event::MessageId { queue_id, .. } => sink.take(Fact::Open(&queue_id)),
             Event::Delivery(delivery) => self.delivery(parts, &delivery, sink),
@@ -215,10 +218,11 @@ impl<'o> AccurateReader<'o> {
         };
         match found.status {
             b"sent" if found.reason.starts_with(b"forwarded as ") => sink.take(Fact::Forwarded),
-            b"sent" => sink.take(Fact::Sent { hour, id, address: &address, delay }),
+            b"sent" => sink.take(Fact::Sent { hour, id: Key::of(id), address: Key::of(&address), delay }),
             b"deferred" => {
                 let reason = cut(65);
                 let why = Some(Deferral { service: parts.service, host: None, reason: text::without_code(&reason) });
+                let id = Key::of(id);
                 sink.take(Fact::Deferred { hour, id, why, relay: host(), address: &address, delay });
             }
             b"bounced" => {
@@ -277,7 +281,8 @@ impl<'o> AccurateReader<'o> {
             sink.take(Fact::Canceled(id));
         } else if let Some(rest) = said.strip_prefix(b"from=<") {
             if let Some((address, size)) = fields::sender_and_size(rest) {
-                sink.take(Fact::Sender { id, address: &self.sender(address), size });
+                let address = self.sender(address);
+                sink.take(Fact::Sender { id: Key::of(id), address: Key::of(&address), size });
             }
         } else if let Some(found) = said.strip_prefix(b"to=<").and_then(fields::Delivery::read_newer) {
             let reason = found.after.strip_prefix(b" (").unwrap_or(found.after);

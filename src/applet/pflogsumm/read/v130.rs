@@ -4,13 +4,14 @@
 /// smtpd and postscreen.
 mod server;
 
-use super::{Now, Reader, cleanup_verdict};
+use super::{Now, Reader, cleanup_verdict, was_forwarded};
 use crate::applet::pflogsumm::condense;
 use crate::applet::pflogsumm::fact::{Date, Deferral, Fact, Level, Sink, Verdict};
 use crate::applet::pflogsumm::fields::{
     Delivery, connect_failure, days_from_civil, decimal, is_queue_id, old_failure, sender_and_size, without_priority,
 };
 use crate::applet::pflogsumm::input::Lines;
+use crate::applet::pflogsumm::map::Key;
 use crate::applet::pflogsumm::options::{Newer, Options, Top};
 use crate::applet::pflogsumm::range::Range;
 use crate::applet::pflogsumm::text::{self, find};
@@ -78,15 +79,13 @@ impl<'o> NewerReader<'o> {
 
     /// Whether a rule knows the line.
     fn postfix(&mut self, stamp: Stamp, rest: &[u8], sink: &mut impl Sink) -> bool {
-        let Some(Postfix { service, word, content, .. }) = Postfix::parse(rest, &self.common.options.syslog_name)
-        else {
-            return false;
-        };
+        let Some(line) = Postfix::parse(rest, &self.common.options.syslog_name) else { return false };
+        let Postfix { service, word, content, .. } = line;
         self.common.follow_calendar(stamp, sink);
         if self.complaint(service, word, content, rest, sink) {
             return true;
         }
-        if service == b"cleanup" && self.cleanup(stamp, word, rest, sink) {
+        if service == b"cleanup" && self.cleanup(stamp, &line, rest, sink) {
             return true;
         }
         if let Some(verdict) = Verdict::of(word) {
@@ -125,13 +124,13 @@ impl<'o> NewerReader<'o> {
         true
     }
 
-    fn cleanup(&self, stamp: Stamp, id: &[u8], rest: &[u8], sink: &mut impl Sink) -> bool {
-        let Some((verdict, part, text)) = cleanup_verdict(rest) else { return false };
+    fn cleanup(&self, stamp: Stamp, line: &Postfix<'_>, rest: &[u8], sink: &mut impl Sink) -> bool {
+        let Some((verdict, part, text)) = cleanup_verdict(line, rest) else { return false };
         let room = self.newer.width.map_or(usize::MAX, |width| width.saturating_sub(16).max(4));
         self.common.cleanup_counted(stamp, verdict, part, text, room, sink);
         if verdict == Verdict::Reject {
             let by_milter = find(rest, b": milter-reject: ").is_some();
-            sink.take(if by_milter { Fact::Withdraw(id) } else { Fact::Unarrive(id) });
+            sink.take(if by_milter { Fact::Withdraw(line.word) } else { Fact::Unarrive(line.word) });
         }
         true
     }
@@ -148,7 +147,7 @@ impl<'o> NewerReader<'o> {
                 if let Some((address, size)) = sender_and_size(after) {
                     let unmunged = self.newer.srs.then(|| condense::without_srs(address)).flatten();
                     let address = self.common.sender(unmunged.as_deref().unwrap_or(address));
-                    sink.take(Fact::Sender { id, address: &address, size });
+                    sink.take(Fact::Sender { id: Key::of(id), address: Key::of(&address), size });
                     return true;
                 }
                 if let Some(end) = memchr(b'>', after)
@@ -180,7 +179,7 @@ impl<'o> NewerReader<'o> {
             return true;
         }
         if service == b"pickup" && (find(rest, b": uid=").is_some() || find(rest, b": sender=").is_some()) {
-            sink.take(Fact::Arrive { hour: stamp.hour, id, client: Some(b"pickup"), process: None });
+            sink.take(Fact::Arrive { hour: stamp.hour, id: Key::of(id), client: Some(b"pickup"), process: None });
             return true;
         }
         false
@@ -200,10 +199,15 @@ impl<'o> NewerReader<'o> {
         }
         let hour = stamp.hour;
         match found.status {
-            b"sent" if find(found.after, b"forwarded as ").is_some() => sink.take(Fact::Forwarded),
+            b"sent" if was_forwarded(found.after) => sink.take(Fact::Forwarded),
             b"sent" => {
                 let address = self.recipient(found);
-                sink.take(Fact::Sent { hour, id, address: &address, delay: decimal(found.delay) });
+                sink.take(Fact::Sent {
+                    hour,
+                    id: Key::of(id),
+                    address: Key::of(&address),
+                    delay: decimal(found.delay),
+                });
             }
             b"deferred" => self.deferred(hour, service, id, found, rest, sink),
             b"bounced" => self.bounced(hour, found, rest, sink),
@@ -235,7 +239,7 @@ impl<'o> NewerReader<'o> {
         let why = (options.deferrals != Top::None).then_some(why);
         let address = self.recipient(found);
         let (relay, delay) = (found.relay, decimal(found.delay));
-        sink.take(Fact::Deferred { hour, id, why, relay, address: &address, delay });
+        sink.take(Fact::Deferred { hour, id: Key::of(id), why, relay, address: &address, delay });
     }
 
     fn bounced(&self, hour: u8, found: &Delivery<'_>, rest: &[u8], sink: &mut impl Sink) {

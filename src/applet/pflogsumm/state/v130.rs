@@ -3,7 +3,7 @@
 
 use crate::applet::pflogsumm::condense;
 use crate::applet::pflogsumm::fact::Fact;
-use crate::applet::pflogsumm::map::{Digest, Map};
+use crate::applet::pflogsumm::map::{Digest, Key, Map};
 use crate::applet::pflogsumm::tallies::Tallies;
 use std::collections::{HashMap, VecDeque};
 use std::io::Write;
@@ -84,7 +84,7 @@ impl<'o> NewerMessages<'o> {
 
     /// A message of an earlier run.
     pub fn carry(&mut self, id: &[u8], size: u64, client: Option<&[u8]>) {
-        let arrived = client.filter(|_| size == 0).map(|client| self.clients.place(client).0);
+        let arrived = client.filter(|_| size == 0).map(|client| self.clients.place(Key::of(client)).0);
         self.messages.insert(Digest::of(id), Message { size, arrived, open: size == 0, ..Message::default() });
     }
 
@@ -108,20 +108,20 @@ impl<'o> NewerMessages<'o> {
         }
     }
 
-    pub fn arrive(&mut self, id: &[u8], client: &[u8], process: Option<u64>) {
-        let (place, _) = self.clients.place(client);
-        let digest = Digest::of(id);
+    pub fn arrive(&mut self, id: Key<'_>, client: &[u8], process: Option<u64>) {
+        let (place, _) = self.clients.place(Key::of(client));
+        let digest = id.digest;
         self.incoming(digest).arrived = Some(place);
-        self.note("received", id);
+        self.note("received", id.text);
         if let Some(process) = process {
             self.receiving.insert(process, digest);
         }
     }
 
     /// Sets the size of a message that has none yet and gives its client, once; None when it has one.
-    pub fn set_size(&mut self, id: &[u8], size: u64) -> Option<Option<&[u8]>> {
+    pub fn set_size(&mut self, id: Key<'_>, size: u64) -> Option<Option<&[u8]>> {
         // Borrowed apart from the clients.
-        let message = self.messages.entry(Digest::of(id)).or_default();
+        let message = self.messages.entry(id.digest).or_default();
         if message.leaving {
             *message = Message::default();
         }
@@ -133,13 +133,13 @@ impl<'o> NewerMessages<'o> {
         Some(message.arrived.take().and_then(|place| self.clients.key(place)))
     }
 
-    pub fn size(&self, id: &[u8]) -> u64 {
-        self.messages.get(&Digest::of(id)).map_or(0, |message| message.size)
+    pub fn size(&self, id: Key<'_>) -> u64 {
+        self.messages.get(&id.digest).map_or(0, |message| message.size)
     }
 
     /// True the first time.
-    pub fn first_deferral(&mut self, id: &[u8], relay: &[u8]) -> bool {
-        let message = self.messages.entry(Digest::of(id)).or_default();
+    pub fn first_deferral(&mut self, id: Key<'_>, relay: &[u8]) -> bool {
+        let message = self.messages.entry(id.digest).or_default();
         message.relay = Some(relay.into());
         !std::mem::replace(&mut message.deferred, true)
     }

@@ -3,6 +3,7 @@
 use super::NewerReader;
 use crate::applet::pflogsumm::fact::{Fact, Sink, Verdict};
 use crate::applet::pflogsumm::fields::is_queue_id;
+use crate::applet::pflogsumm::map::Key;
 use crate::applet::pflogsumm::options::Top;
 use crate::applet::pflogsumm::text::{client_organisation, find, is_address};
 use crate::log::line::{Stamp, digits};
@@ -26,7 +27,8 @@ impl NewerReader<'_> {
             }
             let end = memchr(b',', client).unwrap_or(client.len());
             let domain = client_organisation(client.get(..end).unwrap_or_default());
-            sink.take(Fact::Arrive { hour: stamp.hour, id, client: Some(&domain), process: process(rest) });
+            let (hour, id, process) = (stamp.hour, Key::of(id), process(rest));
+            sink.take(Fact::Arrive { hour, id, client: Some(&domain), process });
             return true;
         }
         let verdict = memchr(b':', said).and_then(|end| Verdict::of(said.get(..end).unwrap_or_default()));
