@@ -32,7 +32,17 @@ impl<'a> Line<'a> {
     /// Splits a line (without its newline); None when it has neither kind of stamp.
     #[inline]
     pub fn parse(line: &'a [u8]) -> Option<Line<'a>> {
-        let (stamp, after) = if line.get(4) == Some(&b'-') { rfc3339(line) } else { rfc3164(line) }?;
+        Line::read(line, true)
+    }
+
+    /// The same where an RFC 3339 stamp may lack its zone.
+    pub fn parse_zoneless(line: &'a [u8]) -> Option<Line<'a>> {
+        Line::read(line, false)
+    }
+
+    #[inline]
+    fn read(line: &'a [u8], zone: bool) -> Option<Line<'a>> {
+        let (stamp, after) = if line.get(4) == Some(&b'-') { rfc3339(line, zone) } else { rfc3164(line) }?;
         let host_end = after.iter().position(|&byte| is_space(byte))?;
         let (host, rest) = after.split_at(host_end);
         let rest = rest.strip_prefix(b" ")?;
@@ -266,8 +276,8 @@ fn month_number(name: [u8; 3]) -> i16 {
     }
 }
 
-/// "2026-11-24T12:00:00.123456+01:00 "; the zone is required, the fraction is not.
-fn rfc3339(line: &[u8]) -> Option<(Stamp, &[u8])> {
+/// "2026-11-24T12:00:00.123456+01:00 "; the fraction may be missing, and unless `zone`, the zone.
+fn rfc3339(line: &[u8], zone: bool) -> Option<(Stamp, &[u8])> {
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', rest @ ..] = line else { return None };
     let (century, year) = (pair(*y1, *y2)?, pair(*y3, *y4)?);
     let (month, day) = (pair(*m1, *m2)?, pair(*d1, *d2)?);
@@ -279,6 +289,7 @@ fn rfc3339(line: &[u8]) -> Option<(Stamp, &[u8])> {
     let rest = match rest {
         [b'Z', rest @ ..] => rest,
         [b'+' | b'-', h1, h2, b':', m1, m2, rest @ ..] if [h1, h2, m1, m2].iter().all(|b| b.is_ascii_digit()) => rest,
+        rest if !zone => rest,
         _ => return None,
     };
     let year = Some(u16::from(century) * 100 + u16::from(year));

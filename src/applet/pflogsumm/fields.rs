@@ -60,30 +60,42 @@ impl<'a> Delivery<'a> {
         (!status.is_empty()).then_some(Delivery { original_to: None, tls: None, to, relay, delay, status, after })
     }
 
-    /// As [`Delivery::read`], with the address that was asked for, and with "tls=" wherever it stands.
+    /// As [`Delivery::read`], by 1.3.0: with the address that was asked for, and with "tls=".
     pub fn read_newer(rest: &'a [u8]) -> Option<Delivery<'a>> {
-        let end = position(rest, b'>')?;
-        let (to, rest) = (rest.get(..end)?, rest.get(end..)?.strip_prefix(b">, ")?);
-        let (original_to, mut rest) = match rest.strip_prefix(b"orig_to=<") {
-            Some(original) => {
-                let end = memchr(b'>', original)?;
-                (original.get(..end), original.get(end..)?.strip_prefix(b">, ")?)
-            }
+        let (to, rest) = address(rest)?;
+        let (original_to, rest) = match rest.strip_prefix(b"orig_to=<").and_then(address) {
+            Some((original, rest)) => (Some(original), rest),
             None => (None, rest),
         };
-        const FIELDS: [&[u8]; 6] = [b"relay=", b"conn_use=", b"tls=", b"delay=", b"delays=", b"dsn="];
-        let mut values: [Option<&[u8]>; 6] = [None; 6];
-        while let Some((slot, (value, after))) =
-            FIELDS.iter().enumerate().find_map(|(slot, name)| Some((slot, field(rest, name)?)))
-        {
-            values[slot] = Some(value);
-            rest = after;
-        }
-        let [relay, _, tls, delay, ..] = values;
+        let (relay, rest) = spaced(rest, b"relay=")?;
+        let rest = spaced(rest, b"conn_use=").map_or(rest, |(_, rest)| rest);
+        let (delay, rest) = spaced(rest, b"delay=")?;
+        let rest = spaced(rest, b"delays=").map_or(rest, |(_, rest)| rest);
+        let (tls, rest) = spaced(rest, b"tls=").map_or((None, rest), |(tls, rest)| (Some(tls), rest));
+        let rest = spaced(rest, b"dsn=").map_or(rest, |(_, rest)| rest);
         let rest = rest.strip_prefix(b"status=")?;
         let (status, after) = rest.split_at(run(rest));
-        (!status.is_empty()).then_some(Delivery { original_to, tls, to, relay: relay?, delay: delay?, status, after })
+        (!status.is_empty()).then_some(Delivery { original_to, tls, to, relay, delay, status, after })
     }
+}
+
+/// "ADDRESS>, " with any white space.
+fn address(rest: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = position(rest, b'>')?;
+    Some((rest.get(..end)?, spaces(rest.get(end..)?.strip_prefix(b">,")?)?))
+}
+
+/// "name=value," and any white space.
+fn spaced<'a>(rest: &'a [u8], name: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let value = rest.strip_prefix(name)?;
+    let end = position(value, b',').filter(|&end| end > 0)?;
+    Some((value.get(..end)?, spaces(value.get(end + 1..)?)?))
+}
+
+/// What follows white space.
+fn spaces(text: &[u8]) -> Option<&[u8]> {
+    let length = text.iter().position(|&byte| !is_space(byte)).unwrap_or(text.len());
+    text.get(length..).filter(|_| length > 0)
 }
 
 /// "name=value, "
@@ -294,11 +306,11 @@ mod tests {
 
     #[test]
     fn newer_deliveries_have_more_fields() {
-        let line = b"a@b.c>, orig_to=<x>, relay=mx[1.2.3.4]:25, tls=verified, delay=1, status=sent (ok)";
+        let line = b"a@b.c>, orig_to=<x>, relay=mx[1.2.3.4]:25, delay=1,  tls=verified/a, dsn=2.0.0, status=sent (ok)";
         let found = Delivery::read_newer(line).unwrap();
         assert_eq!(
             (found.original_to, found.tls, found.status),
-            (Some(&b"x"[..]), Some(&b"verified"[..]), &b"sent"[..])
+            (Some(&b"x"[..]), Some(&b"verified/a"[..]), &b"sent"[..])
         );
     }
 

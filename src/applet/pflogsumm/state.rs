@@ -156,8 +156,11 @@ impl<'o> State<'o> {
         let Some(user) = tallies.senders.at(place) else { return };
         let domains = &mut tallies.sender_domains;
         let domain = match domain_of(address.text) {
+            _ if self.options.newer.is_some() => match address.text {
+                b"from=<>" => domains.place(Key::of(client)).0,
+                text => domains.place(Key::of(&organisation(text))).0,
+            },
             Some(_) if !new => user.domain,
-            Some(domain) if self.options.newer.is_some() => domains.place(Key::of(&organisation(domain))).0,
             Some(domain) => domains.place(Key::of(domain)).0,
             None if client == b"pickup" => domains.place(address).0,
             None => domains.place(Key::of(client)).0,
@@ -174,7 +177,7 @@ impl<'o> State<'o> {
     }
 
     fn sent(&mut self, hour: u8, id: Key<'_>, address: Key<'_>, delay: f64) {
-        let size = match &self.newer {
+        let size = match &mut self.newer {
             Some(newer) => newer.size(id),
             None => self.messages.size(key(id)),
         };
@@ -275,10 +278,9 @@ impl<'o> State<'o> {
 
 /// What a recipient's domain is listed under.
 fn domain<'a>(options: &Options, address: &'a [u8]) -> Cow<'a, [u8]> {
-    match domain_or_all(address) {
-        // Only the whole address is as long.
-        domain if options.newer.is_some() && domain.len() < address.len() => organisation(domain),
-        domain => Cow::Borrowed(domain),
+    match options.newer.is_some() {
+        true => organisation(address),
+        false => Cow::Borrowed(domain_or_all(address)),
     }
 }
 
@@ -364,7 +366,11 @@ impl Sink for State<'_> {
             Fact::Disconnect { hour, process, at, domain } => self.disconnect(hour, process, at, domain),
             Fact::Unreachable { why, host } => *self.tallies.smtp_failures.of(why).of(host) += 1,
             Fact::TlsError { what, host } => *self.tallies.newer.tls_errors.of(what).of(host) += 1,
-            Fact::TlsLevel { host, level } => *self.tallies.newer.tls_levels.of(host).of(level) += 1,
+            Fact::TlsLevel { host, level } => {
+                // 1.3.0 lists the hosts of a level, we the levels of a host.
+                let (first, second) = if self.options.newer.is_some() { (level, host) } else { (host, level) };
+                *self.tallies.newer.tls_levels.of(first).of(second) += 1;
+            }
             Fact::Span(date) => {
                 self.tallies.newer.span.get_or_insert([date; 2])[1] = date;
             }

@@ -237,53 +237,123 @@ pub fn client_parts(client: &[u8]) -> Option<(&[u8], &[u8])> {
     bracketed_ipv4(client).or_else(|| slashed(client)).or_else(|| enclosed(client))
 }
 
-/// 1.3.0's idea of a peer "name[address]:port": its full name (one with a dot), else its address, else "unknown". What
-/// follows after a blank (smtpd's statistics) does not count.
+/// 1.3.0's idea of a peer: its full name, else its address, else "unknown". It looks for "NAME[ADDRESS]" anywhere, then
+/// for "NAME/ADDRESS", then for an address in brackets.
 pub fn peer(client: &[u8]) -> &[u8] {
-    let end = client.iter().position(|&byte| is_space(byte)).unwrap_or(client.len());
-    let (name, address) = client_parts(&client[..end]).unwrap_or_default();
-    if name.contains(&b'.') || name == b"localhost" {
-        name
-    } else if is_address(address) {
-        address
-    } else {
-        b"unknown"
+    match named(client) {
+        Ok(name) => name,
+        Err(address) => address,
     }
 }
 
-/// Whether a text looks like an IP address.
+/// The name of a peer, or else its address.
+fn named(client: &[u8]) -> Result<&[u8], &[u8]> {
+    let brackets = || {
+        memchr_iter(b'[', client).filter_map(|open| {
+            let inner = client.get(open + 1..)?;
+            let address = inner.get(..memchr(b']', inner)?)?;
+            is_address(address).then_some((client.get(..open)?, address))
+        })
+    };
+    // Whether the address's end is that of a word, too.
+    let slashes = || {
+        memchr_iter(b'/', client).filter_map(|slash| {
+            let tail = client.get(slash + 1..)?;
+            let tail = tail.strip_prefix(b"[").unwrap_or(tail);
+            let end = tail.iter().position(|byte| !(byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':')));
+            let (address, after) = tail.split_at(end.unwrap_or(tail.len()));
+            let ends = after.first().is_none_or(|&byte| is_space(byte) || matches!(byte, b']' | b')' | b',' | b';'));
+            is_address(address).then_some((client.get(..slash)?, address, ends))
+        })
+    };
+    let bracketed = brackets().find_map(|(before, address)| Some((name_at_end(before)?, address)));
+    let named = bracketed.or_else(|| slashes().find_map(|(before, address, _)| Some((name_at_end(before)?, address))));
+    let (name, address) = named.unwrap_or_else(|| {
+        let alone = slashes().find(|(_, _, ends)| *ends).map(|(_, address, _)| address);
+        let address = brackets().next().map(|(_, address)| address).or(alone);
+        (b"unknown", address.unwrap_or(b"unknown"))
+    });
+    match name == b"unknown" || name.ends_with(b".in-addr.arpa") || name.ends_with(b".ip6.arpa") {
+        true => Err(address),
+        false => Ok(name),
+    }
+}
+
+/// The host name that a text ends with: "unknown", "localhost", or labels with dots between, and a dot behind or not.
+fn name_at_end(text: &[u8]) -> Option<&[u8]> {
+    let text = text.strip_suffix(b".").unwrap_or(text);
+    let inside = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    let name = text.get(text.iter().rposition(|byte| !inside(byte)).map_or(0, |at| at + 1)..)?;
+    if name.eq_ignore_ascii_case(b"unknown") || name.eq_ignore_ascii_case(b"localhost") {
+        return Some(name);
+    }
+    let labels = || name.split(|&byte| byte == b'.');
+    (labels().count() > 1 && labels().all(|label| !label.is_empty() && !label.contains(&b'_'))).then_some(name)
+}
+
+/// Whether a text is an IP address: four numbers, or hexadecimal ones with colons and perhaps four numbers behind them.
 pub fn is_address(text: &[u8]) -> bool {
-    text.iter().any(|byte| matches!(byte, b'.' | b':'))
-        && text.iter().all(|&byte| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':'))
+    let four = |text: &[u8]| {
+        text.split(|&byte| byte == b'.').count() == 4
+            && text
+                .split(|&byte| byte == b'.')
+                .all(|part| (1..=3).contains(&part.len()) && part.iter().all(u8::is_ascii_digit))
+    };
+    let six = |text: &[u8]| text.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b':');
+    match memrchr(b':', text) {
+        None => four(text),
+        Some(colon) => six(text) || colon > 0 && six(&text[..colon]) && four(&text[colon + 1..]),
+    }
 }
 
 /// 1.3.0's idea of [`client_domain`]: the [`peer`], its name by [`organisation`].
 pub fn client_organisation(client: &[u8]) -> Cow<'_, [u8]> {
-    match peer(client) {
-        address if is_address(address) => Cow::Borrowed(address),
-        name => organisation(name),
+    match named(client) {
+        Ok(name) => organisation(name),
+        Err(address) => Cow::Borrowed(address),
     }
 }
 
-/// A name without its machine, in lower case: two labels below the old generic domains, else one label less when
-/// there are more than three.
-pub fn organisation(name: &[u8]) -> Cow<'_, [u8]> {
+/// What 1.3.0 lists a name or an address under: the domain in lower case, without its machine: two labels below the old
+/// generic domains, else one label less when there are more than three.
+pub fn organisation(text: &[u8]) -> Cow<'_, [u8]> {
     const GENERIC: &[&[u8]] = &[b"com", b"net", b"org", b"gov", b"mil", b"edu"];
-    // "[192.0.2.1]" is no name.
-    if name.starts_with(b"[") {
-        return Cow::Borrowed(name);
-    }
-    let labels = memchr_iter(b'.', name).count() + 1;
-    let last = memrchr(b'.', name).map_or(name, |at| &name[at + 1..]);
-    let from = if GENERIC.iter().any(|known| last.eq_ignore_ascii_case(known)) {
-        memchr_iter(b'.', name).rev().nth(1)
-    } else if labels > 3 {
-        memchr(b'.', name)
-    } else {
-        None
+    let domain = bare_domain(text);
+    let whole = domain.is_none();
+    let name = domain.unwrap_or(text);
+    let name = name.strip_suffix(b".").unwrap_or(name);
+    // Empty labels at the end are none.
+    let labels = name.len() - name.iter().rev().take_while(|byte| **byte == b'.').count();
+    let labels = name.get(..labels).unwrap_or_default();
+    let count = memchr_iter(b'.', labels).count() + 1;
+    let last = memrchr(b'.', labels).map_or(labels, |at| labels.get(at + 1..).unwrap_or_default());
+    let lower = |text: &[u8]| if whole { text.to_vec() } else { text.to_ascii_lowercase() };
+    let generic = GENERIC.iter().any(|known| if whole { last == *known } else { last.eq_ignore_ascii_case(known) });
+    let from = match memchr(b'.', name) {
+        None => None,
+        Some(_) if generic => memchr_iter(b'.', labels).rev().nth(1),
+        Some(first) if count > 3 => Some(first),
+        Some(_) => None,
     };
-    let kept = from.map_or(name, |at| &name[at + 1..]);
-    if kept.iter().any(u8::is_ascii_uppercase) { Cow::Owned(kept.to_ascii_lowercase()) } else { Cow::Borrowed(kept) }
+    let kept = match from {
+        Some(at) => labels.get(at + 1..).unwrap_or_default(),
+        None => name,
+    };
+    if !whole && has_capital(kept) { Cow::Owned(lower(kept)) } else { Cow::Borrowed(kept) }
+}
+
+/// What follows the first "@" of an address, or the whole text when it has none, without "<>" and white space around it;
+/// None when white space or ">" is left inside.
+fn bare_domain(text: &[u8]) -> Option<&[u8]> {
+    let text = text.trim_ascii();
+    let text = text.strip_prefix(b"<").unwrap_or(text);
+    let domain = match memchr(b'@', text) {
+        Some(at) if at > 0 && at + 1 < text.len() => text.get(at + 1..)?,
+        _ => text,
+    };
+    let domain = domain.strip_suffix(b">").unwrap_or(domain);
+    let plain = !domain.is_empty() && !domain.iter().any(|&byte| is_space(byte) || byte == b'>');
+    plain.then_some(domain)
 }
 
 fn bracketed_ipv4(client: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -374,7 +444,14 @@ mod tests {
         ] {
             assert_eq!(String::from_utf8_lossy(&client_organisation(client.as_bytes())), want, "{client}");
         }
-        assert_eq!(&*organisation(b"[192.0.2.1]"), b"[192.0.2.1]");
+        for (address, want) in [
+            ("u@Mail.Sales.Example.com", "example.com"),
+            ("root", "root"),
+            ("u@host.example.co.uk.", "example.co.uk"),
+            ("u@[192.0.2.1]", "0.2.1]"),
+        ] {
+            assert_eq!(String::from_utf8_lossy(&organisation(address.as_bytes())), want, "{address}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::applet::pflogsumm::condense;
 use crate::applet::pflogsumm::fact::Fact;
 use crate::applet::pflogsumm::map::{Digest, Key, Map};
 use crate::applet::pflogsumm::tallies::Tallies;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::Write;
 
 /// The messages under way.
@@ -19,6 +19,10 @@ pub struct NewerMessages<'o> {
     debug: Option<Box<dyn Write + 'o>>,
     /// Only what came in can be taken back, and what is under way at the end of the log came in.
     careful: bool,
+    /// Whether any line named a size: a log without them tells nothing of what never got one.
+    sizes: bool,
+    /// What was ever put off (1.3.0 does not forget that).
+    put_off: HashSet<Digest>,
     /// Removed messages, the oldest first: what several processes log can stand a little out of order.
     leaving: VecDeque<Digest>,
 }
@@ -35,6 +39,8 @@ struct Message {
     arrived: Option<u32>,
     /// cleanup has seen it, and no size is known.
     open: bool,
+    /// The queue manager named its size, be it 0.
+    sized: bool,
     /// It was removed.
     leaving: bool,
     /// Where it could not be delivered.
@@ -50,6 +56,8 @@ impl<'o> NewerMessages<'o> {
             receiving: HashMap::new(),
             debug,
             careful,
+            sizes: false,
+            put_off: HashSet::new(),
             leaving: VecDeque::new(),
         }
     }
@@ -85,7 +93,8 @@ impl<'o> NewerMessages<'o> {
     /// A message of an earlier run.
     pub fn carry(&mut self, id: &[u8], size: u64, client: Option<&[u8]>) {
         let arrived = client.filter(|_| size == 0).map(|client| self.clients.place(Key::of(client)).0);
-        self.messages.insert(Digest::of(id), Message { size, arrived, open: size == 0, ..Message::default() });
+        let sized = size != 0;
+        self.messages.insert(Digest::of(id), Message { size, sized, arrived, open: size == 0, ..Message::default() });
     }
 
     /// What was taken in and never got a size was not received.
@@ -93,8 +102,9 @@ impl<'o> NewerMessages<'o> {
         if self.careful {
             return Ok(());
         }
-        let open = self.messages.values().filter(|message| message.open).count();
-        tallies.newer.withdrawn += open as u64;
+        if self.sizes {
+            tallies.newer.withdrawn += self.messages.values().filter(|message| !message.sized).count() as u64;
+        }
         match &mut self.debug {
             Some(debug) => debug.flush(),
             None => Ok(()),
@@ -113,7 +123,7 @@ impl<'o> NewerMessages<'o> {
         let digest = id.digest;
         self.incoming(digest).arrived = Some(place);
         self.note("received", id.text);
-        if let Some(process) = process {
+        if let Some(process) = process.filter(|_| self.careful) {
             self.receiving.insert(process, digest);
         }
     }
@@ -125,20 +135,33 @@ impl<'o> NewerMessages<'o> {
         if message.leaving {
             *message = Message::default();
         }
+        self.sizes = true;
         if message.size != 0 {
             return None;
         }
         message.size = size;
+        message.sized = true;
         message.open = false;
-        Some(message.arrived.take().and_then(|place| self.clients.key(place)))
+        let arrived = if self.careful { message.arrived.take() } else { message.arrived };
+        Some(arrived.and_then(|place| self.clients.key(place)))
     }
 
-    pub fn size(&self, id: Key<'_>) -> u64 {
-        self.messages.get(&id.digest).map_or(0, |message| message.size)
+    /// To 1.3.0 whatever was asked for is a message from then on, one without a size.
+    pub fn size(&mut self, id: Key<'_>) -> u64 {
+        match self.careful {
+            true => self.messages.get(&id.digest).map_or(0, |message| message.size),
+            false => self.messages.entry(id.digest).or_default().size,
+        }
     }
 
     /// True the first time.
     pub fn first_deferral(&mut self, id: Key<'_>, relay: &[u8]) -> bool {
+        if !self.careful {
+            if let Some(message) = self.messages.get_mut(&id.digest) {
+                message.relay = Some(relay.into());
+            }
+            return self.put_off.insert(id.digest);
+        }
         let message = self.messages.entry(id.digest).or_default();
         message.relay = Some(relay.into());
         !std::mem::replace(&mut message.deferred, true)
@@ -168,6 +191,9 @@ impl<'o> NewerMessages<'o> {
                 }
             }
             Fact::Expired(id) => {
+                if !self.careful {
+                    self.messages.entry(Digest::of(id)).or_default();
+                }
                 let message = self.messages.get(&Digest::of(id));
                 let relay = message.and_then(|message| message.relay.as_deref()).unwrap_or(b"unknown");
                 tallies.newer.expired += 1;
