@@ -192,6 +192,17 @@ pub enum Fact<'a> {
     Hour(i64),
     /// A line that is looked for (--trace).
     Line(&'a [u8]),
+    /// A content filter gives a message back, which is no new one (--accurate).
+    Returned(&'a [u8]),
+    /// Sent to a server on this machine that queued it as another: if that is one of ours, it was a filter
+    /// (--accurate).
+    Passed {
+        hour: u8,
+        id: Key<'a>,
+        next: &'a [u8],
+        address: Key<'a>,
+        delay: f64,
+    },
 }
 
 impl<'a> Fact<'a> {
@@ -249,6 +260,10 @@ impl<'a> Fact<'a> {
             Fact::TlsLevel { host, level } => to.tag(26).text(host).text(level),
             Fact::Hour(hour) => to.tag(27).signed(hour),
             Fact::Line(line) => to.tag(28).text(line),
+            Fact::Returned(id) => to.tag(29).text(id),
+            Fact::Passed { hour, id, next, address, delay } => {
+                to.tag(30).byte(hour).key(id).text(next).key(address).decimal(delay)
+            }
         };
     }
 
@@ -332,6 +347,14 @@ impl<'a> Fact<'a> {
             26 => Fact::TlsLevel { host: from.text()?, level: from.text()? },
             27 => Fact::Hour(from.signed()?),
             28 => Fact::Line(from.text()?),
+            29 => Fact::Returned(from.text()?),
+            30 => Fact::Passed {
+                hour: from.hour()?,
+                id: from.key()?,
+                next: from.text()?,
+                address: from.key()?,
+                delay: from.decimal()?,
+            },
             _ => return None,
         })
     }

@@ -33,6 +33,8 @@ pub struct Delivery<'a> {
     pub original_to: Option<&'a [u8]>,
     /// Postfix 3.11's "tls=", only read for 1.3.0.
     pub tls: Option<&'a [u8]>,
+    /// Only read for 1.3.0.
+    pub dsn: Option<&'a [u8]>,
     pub to: &'a [u8],
     pub relay: &'a [u8],
     pub delay: &'a [u8],
@@ -57,7 +59,8 @@ impl<'a> Delivery<'a> {
         let rest = field(rest, b"dsn=").map_or(rest, |(_, rest)| rest);
         let rest = rest.strip_prefix(b"status=")?;
         let (status, after) = rest.split_at(run(rest));
-        (!status.is_empty()).then_some(Delivery { original_to: None, tls: None, to, relay, delay, status, after })
+        let (original_to, tls, dsn) = (None, None, None);
+        (!status.is_empty()).then_some(Delivery { original_to, tls, dsn, to, relay, delay, status, after })
     }
 
     /// As [`Delivery::read`], by 1.3.0: with the address that was asked for, and with "tls=".
@@ -72,10 +75,38 @@ impl<'a> Delivery<'a> {
         let (delay, rest) = spaced(rest, b"delay=")?;
         let rest = spaced(rest, b"delays=").map_or(rest, |(_, rest)| rest);
         let (tls, rest) = spaced(rest, b"tls=").map_or((None, rest), |(tls, rest)| (Some(tls), rest));
-        let rest = spaced(rest, b"dsn=").map_or(rest, |(_, rest)| rest);
+        let (dsn, rest) = spaced(rest, b"dsn=").map_or((None, rest), |(dsn, rest)| (Some(dsn), rest));
         let rest = rest.strip_prefix(b"status=")?;
         let (status, after) = rest.split_at(run(rest));
-        (!status.is_empty()).then_some(Delivery { original_to, tls, to, relay, delay, status, after })
+        (!status.is_empty()).then_some(Delivery { original_to, tls, dsn, to, relay, delay, status, after })
+    }
+
+    /// The same with the fields in any order.
+    pub fn read_any(rest: &'a [u8]) -> Option<Delivery<'a>> {
+        let (to, rest) = address(rest)?;
+        let (original_to, mut rest) = match rest.strip_prefix(b"orig_to=<").and_then(address) {
+            Some((original, rest)) => (Some(original), rest),
+            None => (None, rest),
+        };
+        const FIELDS: [&[u8]; 6] = [b"relay=", b"conn_use=", b"tls=", b"delay=", b"delays=", b"dsn="];
+        let mut values: [Option<&[u8]>; 6] = [None; 6];
+        while let Some((slot, (value, after))) =
+            FIELDS.iter().enumerate().find_map(|(slot, name)| Some((slot, field(rest, name)?)))
+        {
+            values[slot] = Some(value);
+            rest = after;
+        }
+        let [relay, _, tls, delay, _, dsn] = values;
+        let (relay, delay) = (relay?, delay?);
+        let rest = rest.strip_prefix(b"status=")?;
+        let (status, after) = rest.split_at(run(rest));
+        (!status.is_empty()).then_some(Delivery { original_to, tls, dsn, to, relay, delay, status, after })
+    }
+
+    /// What stands in brackets behind the status.
+    pub fn reason(&self) -> &'a [u8] {
+        let reason = self.after.strip_prefix(b" (").unwrap_or(self.after);
+        reason.strip_suffix(b")").unwrap_or(reason)
     }
 }
 
@@ -144,20 +175,6 @@ pub fn old_failure(rest: &[u8]) -> Option<(&[u8], &[u8])> {
                 (!why.is_empty()).then_some((tail.get(..open)?, why))
             })
         })
-}
-
-/// Host and reason of "connect to HOST[ADDRESS]:PORT: WHY".
-pub fn connect_failure(rest: &[u8]) -> Option<(&[u8], &[u8])> {
-    let tail = rest.get(memmem::find(rest, b" connect to ")? + b" connect to ".len()..)?;
-    let open = memchr(b'[', tail).filter(|&open| open > 0)?;
-    let close = memchr(b']', tail.get(open..)?)? + open;
-    let (host, after) = (tail.get(..open)?, tail.get(close + 1..)?);
-    if host.iter().any(|&byte| is_space(byte)) {
-        return None;
-    }
-    let port = after.strip_prefix(b":").map_or(0, |port| digits(port) + 1);
-    let why = after.get(port..)?.strip_prefix(b": ")?;
-    Some((host, why))
 }
 
 /// Hexadecimal, or in the alphabet of Postfix's long ids, which has no vowels.
