@@ -312,7 +312,7 @@ mod tests {
             (
                 "delivery temporarily suspended: lost connection with mx.a.example[192.0.2.1] while sending RCPT TO",
                 "unknown",
-                "delivery temporarily suspended: lost connection with mx.a.exam...",
+                "delivery temporarily suspended: lost connection with mx.a.examp...",
             ),
             (
                 "conversation with mx.a.example[192.0.2.1] timed out while sending MAIL FROM",
