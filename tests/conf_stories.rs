@@ -29,7 +29,7 @@ fn workplace() -> tempfile::TempDir {
     fs::create_dir(place.path().join("c")).unwrap();
     fs::create_dir(place.path().join(".bin")).unwrap();
     if !on_reference() {
-        for name in ["postmap", "postalias", "postconf"] {
+        for name in ["postmap", "postalias", "postconf", "postfix"] {
             symlink(env!("CARGO_BIN_EXE_pillarbox"), place.path().join(".bin").join(name)).unwrap();
         }
     }
@@ -208,4 +208,13 @@ fn notices() {
 #[test]
 fn cdb() {
     tell("cdb");
+}
+
+#[test]
+fn newer() {
+    if on_reference() {
+        eprintln!("skipped: newer: the reference is 3.7");
+        return;
+    }
+    tell("newer");
 }

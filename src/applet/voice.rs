@@ -72,6 +72,7 @@ impl Voice {
         self.allowed(option, status)?;
         let read = MainCf::read(&main_cf::directory(option)).and_then(|cf| {
             self.adopt(&cf);
+            crate::table::process::adopt(&cf, None);
             common::verify(&cf).map(|()| cf)
         });
         read.map_err(|error| match error {

@@ -43,7 +43,7 @@ impl Scope {
     /// Without administrator-made names: what `postconf -d` knows.
     pub fn defaults(services: &[Entry]) -> Scope {
         let mut scope = Scope::default();
-        for row in PARAMS {
+        for row in PARAMS.iter().filter(|row| !row.newer) {
             // These rows exist because the agent's own code reads them; postconf knows them from the service, which
             // takes over the two that it knows anyway.
             if row.name.starts_with("local_destination_")
@@ -79,6 +79,9 @@ impl Scope {
     /// With the administrator's own names.
     pub fn new(cf: &MainCf, services: &[Entry]) -> Scope {
         let mut scope = Scope::defaults(services);
+        for row in PARAMS.iter().filter(|row| row.newer && cf.settings().contains_key(row.name)) {
+            scope.names.insert(row.name.to_owned(), (Class::Builtin, row.default.to_owned()));
+        }
         let mut made: BTreeSet<String> = BTreeSet::new();
         let classes = cf.text("smtpd_restriction_classes").unwrap_or_default();
         made.extend(MainCf::list(&classes));

@@ -107,6 +107,7 @@ fn prepare(role: &'static Role, args: &[OsString]) -> Result<Context, String> {
         cf.set(name, value);
     }
     let log = Arc::new(Log::open(&cf.syslog_name(), role.command, &cf.syslog_facility(), &cf.maillog_file()));
+    crate::table::process::adopt(&cf, Some(log.clone()));
     let fail = |text: String| {
         log.fatal(&text);
         text

@@ -1,7 +1,7 @@
 //! Showing main.cf: all parameters, those that are set, or those that are named.
 
 use super::options::Options;
-use super::{line, macro_failure, read_main, read_services};
+use super::{line, object, macro_failure, read_main, read_services};
 use crate::conf::MainCf;
 use crate::conf::expand::ExpandError;
 use crate::conf::main_cf::DEFAULT_DIRECTORY;
@@ -119,6 +119,9 @@ fn parameters(
         } else {
             raw
         };
+        if options.json {
+            return Ok(writeln!(out, "{}", object(&[(name, &line(None, &value, false))]))?);
+        }
         let name = (!options.hide_name).then_some(name);
         Ok(writeln!(out, "{}", line(name, &value, options.fold))?)
     };
