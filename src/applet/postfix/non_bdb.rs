@@ -63,7 +63,9 @@ fn reindex(instance: &Instance, targets: &[String; 2]) -> Result<(), Failure> {
     let services = master_text::read(cf.directory(), &mut |text| instance.log.warning(text))
         .map_err(|error| instance.fatal(error.to_string()))?;
     let mut values: Vec<(&str, String)> = Vec::new();
-    for name in cf.settings().keys() {
+    // The aliases' tables are there also when main.cf says nothing of them.
+    let by_default = ["alias_maps", "alias_database"].into_iter().filter(|name| !cf.settings().contains_key(*name));
+    for name in cf.settings().keys().map(String::as_str).chain(by_default) {
         values.push((name, cf.text(name).map_err(|error| instance.fatal(error.to_string()))?));
     }
     for service in &services {

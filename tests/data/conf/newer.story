@@ -6,14 +6,14 @@ o '' postmap -q a debug:
 o '' postmap -q a debug:missing_colon
 o '' postmap -s 'debug:inline:{a=b, c=d}'
 o '' postmap lmdb:f; o '' postmap -js lmdb:f
-o '' postmap -jq x1 'inline:{x1=say "hi"}'
+o '' postmap -jq x1 'inline:{{x1=say "hi" }}'
 o '' sh -c 'printf "a\nb\n" | postmap -j -q - inline:{a=1,b=2}'
 o '' postmap -j lmdb:f
 o '' postalias -j lmdb:al
 o '' postalias lmdb:al; o '' postalias -js lmdb:al | grep -v YP_
 o 'a=$b\nb="x"' postconf -j a b mail_owner
 o '' postconf -nj
-o '' sh -c 'printf "%s\n" "$S -o x=y {a b}" >c/master.cf; postconf -jM; postconf -jF; postconf -jP'
+export S; o '' sh -c 'printf "%s -o x=y {a b}\n" "$S" >c/master.cf; postconf -jM; postconf -jF; postconf -jP'
 o '' postconf -jh mail_owner
 o '' postconf -je a=b
 o '' postconf -h default_cache_db_type
@@ -21,7 +21,3 @@ o 'default_cache_db_type = cdb\nnon_bdb_migration_level = enable-redirect\ndefau
 o 'non_bdb_migration_level = enable-redirect\ndefault_database_type = cdb' postmap hash:m; ls m.*; rm -f m.*
 o 'non_bdb_migration_level = enable-redirect\ndefault_database_type = cdb' sh -c 'postmap btree:m && ls m.* && postmap -s btree:m | sort | head -n 2'; rm -f m.*
 o 'non_bdb_migration_level = enable-redirect' sh -c 'postmap hash:m && ls m.*'; rm -f m.*
-n='postfix non-bdb'; o 'default_database_type=lmdb\nvirtual_alias_maps=hash:$PWD/m' sh -c "$n status; $n enable-redirect; $n status; postconf -n non_bdb_migration_level; $n disable; $n status"
-n='postfix non-bdb'; o "default_database_type=lmdb\nvirtual_alias_maps=hash:$PWD/m\nalias_maps=btree:$PWD/al" sh -c "$n enable-reindex; ls m.* al.*; postmap -s hash:m | wc -l; postalias -q root btree:al"; rm -f m.* al.*
-o '' postfix non-bdb enable-redirect
-o '' postfix non-bdb

@@ -91,7 +91,6 @@ postmap -q a cidr:/none
 postmap -q a nocolon
 postmap -q a 'fail:a:b'
 postmap -s 'fail:a:b'
-postmap -q a 'debug:hash:x'
 postmap -q a 'regexp:{/x/ y}'
 postmap -q x 'regexp:{{/x/ y}}'
 postmap -q 127.0.0.1 'cidr:{{127.0.0.1 y}}'
