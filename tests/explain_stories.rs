@@ -132,7 +132,10 @@ fn who_logs_in_may_relay_and_uses_his_own_address() {
     };
     let (status, said) = ask("toto@srv.example.org", &[]);
     assert_eq!(status, 1, "{said}");
-    holds(&said, &["permit_sasl_authenticated", "= dunno", "refused: 554 5.7.1 <x@elsewhere.example>: Relay access denied"]);
+    holds(
+        &said,
+        &["permit_sasl_authenticated", "= dunno", "refused: 554 5.7.1 <x@elsewhere.example>: Relay access denied"],
+    );
     let (status, said) = ask("toto@srv.example.org", &["--sasl", "Toto"]);
     assert_eq!(status, 0, "{said}");
     holds(&said, &["permit_sasl_authenticated", "= permit", "accepted"]);

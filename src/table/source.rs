@@ -86,14 +86,29 @@ impl<R: BufRead> Lines<R> {
         Ok(self.read_line(options, &mut line)?.then_some(line))
     }
 
-    /// The next logical line into `line`, which keeps its room from call to call; false at the end of the source. A first
-    /// line that begins with a blank continues nothing: `options` hears of it and it is dropped.
+    /// Whether a logical line begins with a blank, which only the first one can: it continues nothing, `options` hears of it
+    /// and it is dropped.
+    fn continues_nothing(&self, options: &Options, line: &mut Line) -> bool {
+        if !line.text.first().is_some_and(u8::is_ascii_whitespace) {
+            return false;
+        }
+        let shown = String::from_utf8_lossy(line.text.get(..30).unwrap_or(&line.text)).into_owned();
+        let dots = if line.text.len() > 30 { "..." } else { "" };
+        options.warn(format_args!("{}: logical line must not start with whitespace: \"{shown}{dots}\"", self.name));
+        line.text.clear();
+        true
+    }
+
+    /// The next logical line into `line`, which keeps its room from call to call; false at the end of the source.
     pub fn read_line(&mut self, options: &Options, line: &mut Line) -> std::io::Result<bool> {
         line.text.clear();
         let mut begun = false;
         while let Some(byte) = self.peek()? {
             if begun && !byte.is_ascii_whitespace() && byte != b'#' {
-                break;
+                if !self.continues_nothing(options, line) {
+                    break;
+                }
+                begun = false;
             }
             let start = line.text.len();
             self.read_physical(&mut line.text)?;
@@ -101,14 +116,6 @@ impl<R: BufRead> Lines<R> {
             let text = line.text.get(start..).unwrap_or_default();
             let content = text.trim_ascii_start();
             if content.is_empty() || content[0] == b'#' {
-                line.text.truncate(start);
-            } else if !begun && content.len() < text.len() {
-                let shown = String::from_utf8_lossy(&text[..text.len().min(30)]).into_owned();
-                let dots = if text.len() > 30 { "..." } else { "" };
-                options.warn(format_args!(
-                    "{}: logical line must not start with whitespace: \"{shown}{dots}\"",
-                    self.name
-                ));
                 line.text.truncate(start);
             } else {
                 line.last = self.number;
@@ -118,6 +125,7 @@ impl<R: BufRead> Lines<R> {
                 begun = true;
             }
         }
+        begun = begun && !self.continues_nothing(options, line);
         // A text ends at a NUL byte, as in C; the lines that continue it too.
         let end = memchr::memchr(0, &line.text).unwrap_or(line.text.len());
         line.text.truncate(end);

@@ -61,7 +61,8 @@ const LETTERS: &str = "aAbc:C:deEfFhHjlmMno:pPqtT:vxX#";
 /// The options that must agree, in the order in which messages name them.
 const NAMED: &str = "aAbCdefFhHjlmMnopPtTxX#";
 /// Of each set at most one.
-const EXCLUSIVE: &[&str] = &["aAbFlmMpPtT", "denX#", "efX#", "eX#x", "ehX#", "eHX#", "hH", "ej", "fj", "hj", "Hj", "jX", "j#"];
+const EXCLUSIVE: &[&str] =
+    &["aAbFlmMpPtT", "denX#", "efX#", "eX#x", "ehX#", "eHX#", "hH", "ej", "fj", "hj", "Hj", "jX", "j#"];
 /// What goes with each subject.
 const COMPATIBLE: &[(char, &str)] = &[
     ('a', ""),

@@ -47,11 +47,9 @@ pub fn lint(directory: &Path, words: &[String]) -> Result<Exit, Failure> {
 pub fn explain(directory: &Path, words: &[String]) -> Result<Exit, Failure> {
     use crate::explain::{Question, Verdict};
     use crate::message::envelope;
-    const USAGE: &str =
-        "postfix [-c config_dir] explain --from SENDER --to RECIPIENT [--client IP [--helo NAME] [--sasl USER]] [--json]";
+    const USAGE: &str = "postfix [-c config_dir] explain --from SENDER --to RECIPIENT [--client IP [--helo NAME] [--sasl USER]] [--json]";
     let usage = || Failure::fatal(format!("usage: {USAGE}"));
-    let (mut question, mut json, mut to) =
-        (Question::default(), false, false);
+    let (mut question, mut json, mut to) = (Question::default(), false, false);
     let mut words = words.iter();
     while let Some(word) = words.next() {
         if word.as_str() == "--json" {

@@ -45,10 +45,8 @@ fn set(instance: &Instance, action: Action, level: &str) -> Result<(), Failure> 
 /// What hash: and btree: will stand for.
 fn targets(instance: &Instance) -> Result<[String; 2], Failure> {
     let cf = &instance.cf;
-    let named = [
-        ("default_database_type", cf.default_database_type()),
-        ("default_cache_db_type", cf.default_cache_db_type()),
-    ];
+    let named =
+        [("default_database_type", cf.default_database_type()), ("default_cache_db_type", cf.default_cache_db_type())];
     for (name, kind) in &named {
         if BERKELEY.contains(&kind.as_str()) {
             return Err(instance.fatal(format!("parameter {name} specifies a Berkeley DB type: '{kind}'")));

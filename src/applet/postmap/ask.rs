@@ -125,10 +125,7 @@ fn shown<'a>(job: &Job, spec: &str, key: &[u8], value: Cow<'a, [u8]>) -> Result<
 }
 
 /// Calls `each` with every line, without its end.
-pub fn each_line(
-    input: &mut impl BufRead,
-    each: &mut dyn FnMut(&[u8]) -> Result<(), End>,
-) -> Result<(), End> {
+pub fn each_line(input: &mut impl BufRead, each: &mut dyn FnMut(&[u8]) -> Result<(), End>) -> Result<(), End> {
     // A line of which a part was read before.
     let mut begun: Vec<u8> = Vec::new();
     loop {

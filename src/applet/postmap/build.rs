@@ -56,4 +56,3 @@ fn read<R: BufRead>(job: &Job, table: &mut Rebuild, lines: &mut Lines<R>) -> Res
         Program::Postalias => Ok(table.read_aliases(lines)?),
     }
 }
-

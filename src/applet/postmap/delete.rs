@@ -45,4 +45,3 @@ pub fn delete(job: &Job, tables: &[(String, String)], key: &[u8]) -> Result<Exit
     }
     Ok(if any { Exit::OK } else { Exit::FAIL })
 }
-

@@ -22,9 +22,9 @@ pub use file::{Db, Fault, Kind};
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::table::entries::Entries;
     use crate::table::indexed::Keyed;
     use crate::table::many::Keys;
-    use crate::table::entries::Entries;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
     use std::fs::File;
