@@ -991,11 +991,17 @@ fn killed_at_any_system_call_the_mailbox_is_old_or_new() {
 }
 
 /// Sessions recorded from the reference (`expected`), with our own outcome where it differs on purpose (`ours`).
-/// RECORD=1 writes what the program under test does into the file.
+/// RECORD=1, or RECORD=FILE for one of the files, writes what the program under test does into it.
 #[test]
 fn recorded_sessions() {
     recorded_file("recorded.json");
     recorded_file("sessions.json");
+}
+
+/// The same on wider ground: headlines, lists, words, variables, letters, answers, files.
+#[test]
+fn more_recorded_sessions() {
+    recorded_file("wider.json");
 }
 
 /// The same at a terminal of the simplest kind.
@@ -1004,10 +1010,16 @@ fn recorded_sessions_at_a_terminal() {
     recorded_file("terminal.json");
 }
 
+/// Escapes one by one, in letters and in answers.
+#[test]
+fn recorded_escapes_at_a_terminal() {
+    recorded_file("escapes.json");
+}
+
 fn recorded_file(name: &str) {
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/mail").join(name);
     let mut cases: Vec<serde_json::Value> = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
-    let record = std::env::var_os("RECORD").is_some();
+    let record = std::env::var("RECORD").is_ok_and(|value| value == "1" || value == name);
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
     let found = outcomes(&cases);
     let mut wrong = Vec::new();

@@ -1,8 +1,9 @@
 //! One mbox: open it, read messages, see what arrived meanwhile. Opening takes a shared lock for the time of the scan
 //! and writes nothing, with one exception: an interrupted change in place is brought to its end first (`journal`).
 
+use super::briefs::Briefs;
 use super::marks::UidBase;
-use super::scan::{Message, scan};
+use super::scan::Message;
 use super::{index, journal, rewrite};
 use crate::sys::lock::{self, Kind, Patience};
 use std::fs::File;
@@ -38,6 +39,7 @@ pub struct Mbox {
     pub(super) journal_dir: Option<PathBuf>,
     messages: Vec<Message>,
     base: Option<UidBase>,
+    briefs: Option<Briefs>,
     seen: Stamp,
     end: u64,
 }
@@ -87,6 +89,7 @@ impl Mbox {
             journal_dir: journal_dir.map(Path::to_owned),
             messages: Vec::new(),
             base: None,
+            briefs: None,
             end: 0,
         };
         mbox.rescan()?;
@@ -116,21 +119,15 @@ impl Mbox {
         let locked = lock::fcntl(&self.file, Kind::Shared, PATIENCE).unwrap_or(false);
         let data = self.file.metadata()?;
         self.seen = Stamp::of(&data);
-        let indexed = self.journal_dir.as_deref().and_then(|dir| index::load(&self.path, dir, &data));
-        let is_indexed = indexed.is_some();
-        let found = indexed.map_or_else(|| scan(&self.file, 0), Ok);
-        // Programs that take no lock may have written meanwhile.
-        let same = self.file.metadata().is_ok_and(|now| Stamp::of(&now) == self.seen);
+        let scanned = index::scan(&self.path, self.journal_dir.as_deref(), &self.file);
         if locked {
             let _ = lock::unlock(&self.file);
         }
-        let found = found?;
+        let (found, briefs) = scanned?;
         if found.foreign {
             return Err(MboxError::NotMbox);
         }
-        if let Some(dir) = self.journal_dir.as_deref().filter(|_| same && !is_indexed) {
-            index::store(&self.path, dir, &data, &found);
-        }
+        self.briefs = briefs;
         self.messages = found.messages;
         self.base = found.base;
         self.end = found.end;
@@ -160,9 +157,22 @@ impl Mbox {
         }
     }
 
+    /// What summaries show of the messages, where the index holds it.
+    pub fn briefs(&self) -> Option<&Briefs> {
+        self.briefs.as_ref()
+    }
+
     /// The header block of a message as it stands, with the empty line at its end, at most `limit` bytes.
     pub fn header(&self, message: &Message, limit: usize) -> io::Result<Vec<u8>> {
         self.bytes(message.header_at(), message.header, limit)
+    }
+
+    /// From_ line and header, at most `limit` bytes of it.
+    pub(super) fn start(&self, message: &Message, limit: usize, into: &mut Vec<u8>) -> io::Result<()> {
+        let length = u64::from(message.from_line) + message.header.min(limit as u64);
+        into.reserve(usize::try_from(length).unwrap_or(0));
+        Section { file: &self.file, at: message.offset, end: message.offset + length }.read_to_end(into)?;
+        Ok(())
     }
 
     /// The From_ line with its newline.
@@ -225,6 +235,9 @@ impl<'f> Section<'f> {
 impl Read for Section<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let wanted = buffer.len().min(usize::try_from(self.end - self.at).unwrap_or(usize::MAX));
+        if wanted == 0 {
+            return Ok(0);
+        }
         let count = self.file.read_at(&mut buffer[..wanted], self.at)?;
         self.at += count as u64;
         Ok(count)

@@ -2,6 +2,8 @@
 
 /// Adding one message to the end of an mbox.
 pub mod append;
+/// What a summary shows of each message.
+pub mod briefs;
 /// Putting a message in, for delivery agents.
 pub mod deliver;
 /// What a scan found, for the next program.
@@ -14,9 +16,15 @@ pub mod maildir;
 pub mod marks;
 /// One mbox: open, read, see what arrived.
 pub mod mbox;
+/// What begins a message, for summaries.
+pub mod outline;
+/// A large mbox on all cores.
+mod pieces;
 /// Deleting messages and changing their marks.
 pub mod rewrite;
 /// Where messages begin and end in an mbox.
 pub mod scan;
 /// A mailbox of whatever kind.
 pub mod store;
+/// A piece of a file in memory.
+mod window;

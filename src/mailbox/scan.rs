@@ -6,10 +6,11 @@
 //! unquoting writer does not tear a message. CRLF, a missing last newline, an endless line are all taken as they come.
 
 use super::marks::{Flags, UidBase, is_mark, value_of};
+use super::pieces::{self, NoBriefs, Piece};
+use super::window::Window;
 use memchr::memmem::Finder;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
 /// One message's place and marks. Lengths are in bytes as the file has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,82 +82,152 @@ pub struct Scan {
 
 /// Reads the file from `from`, the start of a message, to its end.
 pub fn scan(file: &File, from: u64) -> io::Result<Scan> {
-    let mut window = Window::new(file, from);
-    let mut found = Scan { end: from, ..Scan::default() };
-    let mut at = from;
-    while let Some(line) = window.line(at)? {
-        if !is_blank(line) {
-            found.foreign = !line.starts_with(b"From ");
-            break;
-        }
-        at += line.len() as u64;
-    }
-    if found.foreign {
-        return Ok(found);
-    }
-    let finder = Finder::new(b"\nFrom ");
-    while let Some(message) = one(&mut window, &finder, at, &mut found.base)? {
-        at = message.end();
-        found.messages.push(message);
-    }
-    found.end = at;
-    Ok(found)
+    pieces::scan(file, from, false, &mut NoBriefs)
 }
 
-/// The message that begins at `start`; None at the end of the file.
-fn one(window: &mut Window, finder: &Finder, start: u64, base: &mut Option<UidBase>) -> io::Result<Option<Message>> {
-    let Some(line) = window.line(start)? else { return Ok(None) };
-    let mut message = Message {
-        offset: start,
-        length: 0,
-        header: 0,
-        identity: HASH_START,
-        lines: 0,
-        uid: 0,
-        from_line: u32::try_from(line.len()).unwrap_or(u32::MAX),
-        separator: 0,
-        flags: Flags::NONE,
-        quoted: 0,
-    };
-    let mut at = message.header_at();
-    // A From_ line longer than a piece: the rest of it belongs to it.
-    let mut whole = line.ends_with(b"\n");
-    while !whole && let Some(more) = window.line(at)? {
-        whole = more.ends_with(b"\n");
-        message.from_line = message.from_line.saturating_add(u32::try_from(more.len()).unwrap_or(u32::MAX));
-        at += more.len() as u64;
+/// The fields that are in a brief.
+pub const BRIEF_FIELDS: [&str; 2] = ["From", "Subject"];
+
+/// A brief longer than this is none: the message's header is read when it is wanted.
+const BRIEF: usize = 4096;
+
+/// Finds messages, one after the other.
+pub(super) struct Scanner<'f> {
+    window: Window<'f>,
+    finder: Finder<'static>,
+    /// Whether briefs are wanted: of each message the From_ line and the fields that summaries show.
+    brief: bool,
+}
+
+impl<'f> Scanner<'f> {
+    pub fn new(file: &'f File, from: u64, brief: bool) -> Scanner<'f> {
+        Scanner { window: Window::new(file, from), finder: Finder::new(b"\nFrom "), brief }
     }
-    let (mut starts_line, mut marked) = (true, false);
-    while let Some(line) = window.line(at)? {
-        if starts_line {
-            if is_blank(line) {
-                message.lines += 1;
-                at += line.len() as u64;
+
+    /// What stands before the first message: `end` is where that one begins.
+    pub fn head(&mut self, from: u64) -> io::Result<Scan> {
+        let mut head = Scan { end: from, ..Scan::default() };
+        while let Some(line) = self.window.line(head.end)? {
+            if !is_blank(line) {
+                head.foreign = !line.starts_with(b"From ");
                 break;
             }
-            let folded = line[0] == b' ' || line[0] == b'\t';
-            if !folded && !is_field(line) {
-                break;
-            }
-            marked = if folded { marked } else { is_mark(line) };
-            if marked && !folded {
-                note(&mut message, line, base);
-            }
+            head.end += line.len() as u64;
         }
-        if !marked {
-            message.identity = hash(message.identity, line);
-        }
-        starts_line = line.ends_with(b"\n");
-        message.lines = message.lines.saturating_add(u32::from(starts_line));
-        at += line.len() as u64;
+        Ok(head)
     }
-    message.header = at - message.header_at();
-    let (end, newlines) = body_end(window, finder, at, &mut message.quoted)?;
-    message.separator = separator(window, at, end);
-    message.length = end - start;
-    message.lines = message.lines.saturating_add(newlines).saturating_sub(u32::from(message.separator > 0));
-    message.identity = hash(message.identity, &message.body_length().to_le_bytes());
-    Ok(Some(message))
+
+    /// The start of the first message that begins between `from` and `to`, where `from` is not the start of the file.
+    pub fn message_from(&mut self, from: u64, to: u64) -> io::Result<Option<u64>> {
+        self.window.jump(from.saturating_sub(Window::CONTEXT));
+        let mut search = from.saturating_sub(1);
+        while search + 1 < to {
+            let rest = self.window.rest(search);
+            match self.finder.find(rest) {
+                Some(index) => {
+                    let newline = search + index as u64;
+                    if newline + 1 >= to {
+                        break;
+                    }
+                    if self.window.empty_line_before(newline) && self.window.separator_line(newline + 1)? {
+                        return Ok(Some(newline + 1));
+                    }
+                    search = newline + 1;
+                }
+                None => {
+                    // All but what may be the beginning of a match.
+                    search += rest.len().saturating_sub(5) as u64;
+                    if !self.window.more(search.saturating_sub(Window::CONTEXT))? {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The messages that begin from `start`, where one does, to before `to`.
+    pub fn piece(&mut self, start: u64, to: u64) -> io::Result<Piece> {
+        let mut piece = Piece { scan: Scan { end: start, ..Scan::default() }, ..Piece::default() };
+        while piece.scan.end < to && self.one(&mut piece)? {}
+        Ok(piece)
+    }
+
+    /// The message that begins at the piece's end; false at the end of the file.
+    fn one(&mut self, piece: &mut Piece) -> io::Result<bool> {
+        let Scanner { window, finder, brief } = self;
+        let start = piece.scan.end;
+        let Some(line) = window.line(start)? else { return Ok(false) };
+        let mut message = Message {
+            offset: start,
+            length: 0,
+            header: 0,
+            identity: HASH_START,
+            lines: 0,
+            uid: 0,
+            from_line: u32::try_from(line.len()).unwrap_or(u32::MAX),
+            separator: 0,
+            flags: Flags::NONE,
+            quoted: 0,
+        };
+        let brief_at = piece.briefs.len();
+        if *brief {
+            piece.briefs.extend_from_slice(line);
+        }
+        let mut at = message.header_at();
+        // A From_ line longer than a piece: the rest of it belongs to it.
+        let mut whole = line.ends_with(b"\n");
+        while !whole && let Some(more) = window.line(at)? {
+            whole = more.ends_with(b"\n");
+            message.from_line = message.from_line.saturating_add(u32::try_from(more.len()).unwrap_or(u32::MAX));
+            at += more.len() as u64;
+        }
+        let (mut starts_line, mut marked, mut shown) = (true, false, false);
+        while let Some(line) = window.line(at)? {
+            if starts_line {
+                if is_blank(line) {
+                    message.lines += 1;
+                    at += line.len() as u64;
+                    break;
+                }
+                let folded = line[0] == b' ' || line[0] == b'\t';
+                if !folded {
+                    if !is_field(line) {
+                        break;
+                    }
+                    marked = is_mark(line);
+                    shown = *brief && is_shown(line);
+                    if marked {
+                        note(&mut message, line, &mut piece.scan.base);
+                    }
+                }
+            }
+            if !marked {
+                message.identity = hash(message.identity, line);
+            }
+            if shown && piece.briefs.len() - brief_at <= BRIEF {
+                piece.briefs.extend_from_slice(line);
+            }
+            starts_line = line.ends_with(b"\n");
+            message.lines = message.lines.saturating_add(u32::from(starts_line));
+            at += line.len() as u64;
+        }
+        message.header = at - message.header_at();
+        let (end, newlines) = body_end(window, finder, at, &mut message.quoted)?;
+        message.separator = separator(window, at, end);
+        message.length = end - start;
+        message.lines = message.lines.saturating_add(newlines).saturating_sub(u32::from(message.separator > 0));
+        message.identity = hash(message.identity, &message.body_length().to_le_bytes());
+        if *brief {
+            let length = piece.briefs.len() - brief_at;
+            let length = if whole && length <= BRIEF { length } else { 0 };
+            piece.briefs.truncate(brief_at + length);
+            piece.lengths.push(u16::try_from(length).unwrap_or(0));
+        }
+        piece.scan.messages.push(message);
+        piece.scan.end = end;
+        Ok(true)
+    }
 }
 
 /// Where the message whose body begins at `body` ends, and how many newlines the body has with its separator.
@@ -213,6 +284,15 @@ fn is_blank(line: &[u8]) -> bool {
     line == b"\n" || line == b"\r\n"
 }
 
+/// Whether the field is one that summaries show.
+fn is_shown(line: &[u8]) -> bool {
+    BRIEF_FIELDS.iter().any(|name| {
+        line.split_at_checked(name.len()).is_some_and(|(head, rest)| {
+            head.eq_ignore_ascii_case(name.as_bytes()) && rest.trim_ascii_start().starts_with(b":")
+        })
+    })
+}
+
 /// "Name: ..." with a name as RFC 5322 has it; sendmail's ">From " lines stand in headers too.
 fn is_field(line: &[u8]) -> bool {
     let name = line.iter().position(|byte| !(33..=126).contains(byte) || *byte == b':').unwrap_or(line.len());
@@ -237,7 +317,7 @@ fn note(message: &mut Message, line: &[u8], base: &mut Option<UidBase>) {
 }
 
 /// "From ADDRESS Tue Nov 24 10:05:15 2026" in all its spellings: a time of day and a year after it.
-fn is_from_line(line: &[u8]) -> bool {
+pub(super) fn is_from_line(line: &[u8]) -> bool {
     let mut words = line.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty()).skip(1);
     let is_time = |word: &[u8]| {
         matches!(
@@ -254,127 +334,9 @@ const HASH_START: u64 = 0xcbf2_9ce4_8422_2325;
 /// FNV-1a by words of eight bytes: this tells messages apart, it keeps nobody out.
 pub(super) fn hash(start: u64, bytes: &[u8]) -> u64 {
     let step = |state: u64, word: u64| (state ^ word).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
-    let mut chunks = bytes.chunks_exact(8);
-    let mut state = start;
-    for chunk in &mut chunks {
-        state = step(state, chunk.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)));
-    }
-    let rest = chunks.remainder().iter().fold(1, |word, &byte| word << 8 | u64::from(byte));
-    step(state, rest)
-}
-
-/// A piece of the file in memory that moves on.
-struct Window<'f> {
-    file: &'f File,
-    buffer: Vec<u8>,
-    /// The file offset of the buffer's first byte.
-    at: u64,
-    used: usize,
-}
-
-impl<'f> Window<'f> {
-    const STEP: usize = 256 * 1024;
-    /// Lines are handed out in pieces of at most this.
-    const LINE: usize = 64 * 1024;
-    /// Bytes before a place that are needed to judge it.
-    const CONTEXT: u64 = 8;
-
-    fn new(file: &'f File, at: u64) -> Window<'f> {
-        Window { file, buffer: vec![0; 2 * Self::STEP], at, used: 0 }
-    }
-
-    fn end(&self) -> u64 {
-        self.at + self.used as u64
-    }
-
-    /// The bytes in memory from `from` to `to`, as far as they are there.
-    fn range(&self, from: u64, to: u64) -> &[u8] {
-        let index = |offset: u64| usize::try_from(offset.saturating_sub(self.at)).unwrap_or(usize::MAX).min(self.used);
-        &self.buffer[index(from)..index(to).max(index(from))]
-    }
-
-    fn rest(&self, from: u64) -> &[u8] {
-        self.range(from, self.end())
-    }
-
-    /// Lines that begin between `from` and `to` with ">From ", ">>From " and so on. One byte is what is found fastest.
-    fn quoted_lines(&self, from: u64, to: u64) -> u16 {
-        let mut count = 0u16;
-        let mut at = from;
-        while let Some(index) = memchr::memchr(b'>', self.range(at, to)) {
-            let place = at + index as u64;
-            at = place + 1;
-            let starts = place == 0 || self.range(place - 1, place) == b"\n";
-            let line = self.rest(place);
-            let marks = line.iter().take_while(|byte| **byte == b'>').count();
-            count = count.saturating_add(u16::from(starts && line[marks..].starts_with(b"From ")));
-        }
-        count
-    }
-
-    /// Lets go of what is before `keep` and reads on; false at the end of the file.
-    fn more(&mut self, keep: u64) -> io::Result<bool> {
-        let drop = usize::try_from(keep.saturating_sub(self.at)).unwrap_or(usize::MAX).min(self.used);
-        self.buffer.copy_within(drop..self.used, 0);
-        self.used -= drop;
-        self.at += drop as u64;
-        if self.buffer.len() - self.used < Self::STEP / 2 {
-            self.buffer.resize(self.used + Self::STEP, 0);
-        }
-        loop {
-            match self.file.read_at(&mut self.buffer[self.used..], self.at + self.used as u64) {
-                Ok(count) => {
-                    self.used += count;
-                    return Ok(count > 0);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// The line at `at` with its newline, or its first piece; None at the end of the file.
-    fn line(&mut self, at: u64) -> io::Result<Option<&[u8]>> {
-        let mut looked = 0;
-        loop {
-            let rest = self.rest(at);
-            if let Some(index) = memchr::memchr(b'\n', rest.get(looked..).unwrap_or_default()) {
-                return Ok(Some(self.range(at, at + (looked + index + 1) as u64)));
-            }
-            looked = rest.len();
-            if looked >= Self::LINE || !self.more(at.saturating_sub(Self::CONTEXT))? {
-                let rest = self.rest(at);
-                return Ok((!rest.is_empty()).then_some(rest));
-            }
-        }
-    }
-
-    /// Whether the line that ends with the newline at `newline` is empty.
-    fn empty_line_before(&self, newline: u64) -> bool {
-        matches!(self.range(newline.saturating_sub(2), newline), [.., b'\n'] | [b'\n', b'\r'])
-    }
-
-    /// Whether the line at `at` separates messages.
-    fn separator_line(&mut self, at: u64) -> io::Result<bool> {
-        Ok(self.line_kept(at)?.is_some_and(is_from_line))
-    }
-
-    /// [`Window::line`], but what was read before stays in memory up to the context.
-    fn line_kept(&mut self, at: u64) -> io::Result<Option<&[u8]>> {
-        // A From_ line is short: when its newline is not in memory yet, a read that keeps all is cheap.
-        let in_memory = memchr::memchr(b'\n', self.rest(at)).is_some();
-        if !in_memory {
-            let keep = self.at;
-            while memchr::memchr(b'\n', self.rest(at)).is_none() && self.rest(at).len() < Self::LINE {
-                if !self.more(keep)? {
-                    break;
-                }
-            }
-        }
-        let rest = self.rest(at);
-        let length = memchr::memchr(b'\n', rest).map_or(rest.len().min(Self::LINE), |index| index + 1);
-        Ok((length > 0).then(|| &rest[..length]))
-    }
+    let (chunks, rest) = bytes.as_chunks::<8>();
+    let state = chunks.iter().fold(start, |state, chunk| step(state, u64::from_be_bytes(*chunk)));
+    step(state, rest.iter().fold(1, |word, &byte| word << 8 | u64::from(byte)))
 }
 
 #[cfg(test)]

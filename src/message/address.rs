@@ -40,6 +40,40 @@ impl std::fmt::Display for Address {
 #[error("Malformed email address")]
 pub struct Malformed;
 
+/// `Name Surname <local@domain>` or `local@domain` in plain ASCII, as most senders are written: (name, mailbox), as
+/// [`parse`] would find them. None: [`parse`] must look.
+pub fn plain(value: &str) -> Option<(&str, &str)> {
+    let (name, mailbox) = match value.strip_suffix('>') {
+        Some(inside) => {
+            let (name, mailbox) = inside.split_once('<')?;
+            (name.trim_end_matches(' '), mailbox)
+        }
+        None => ("", value),
+    };
+    let (local, domain) = mailbox.split_once('@')?;
+    let is_mailbox = !local.is_empty()
+        && !domain.is_empty()
+        && local.bytes().chain(domain.bytes()).all(|byte| PLAIN[usize::from(byte)] == 2);
+    let is_name =
+        !name.starts_with(' ') && !name.contains("  ") && name.bytes().all(|byte| PLAIN[usize::from(byte)] > 0);
+    (is_mailbox && is_name).then_some((name, mailbox))
+}
+
+/// For [`plain`]: 2 may stand in a mailbox and in a name, 1 in a name only.
+const PLAIN: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = b' ';
+    while byte <= b'~' {
+        table[byte as usize] = match byte {
+            b'"' | b'(' | b')' | b',' | b':' | b';' | b'<' | b'>' => 0,
+            b' ' | b'@' | b'[' | b'\\' | b']' => 1,
+            _ => 2,
+        };
+        byte += 1;
+    }
+    table
+};
+
 /// More than this in one list is not a list that a person wrote.
 const LIMIT: usize = 100_000;
 
@@ -69,6 +103,8 @@ struct Piece {
     /// Words outside "<>", with quoted ones unquoted.
     words: String,
     quoted: bool,
+    /// Where the last quoted string stands in the words.
+    quote: Option<(usize, usize)>,
     route: Option<String>,
     comment: String,
 }
@@ -84,7 +120,9 @@ fn pieces(list: &str) -> Result<Vec<Piece>, Malformed> {
                 if piece.route.is_none() && piece.words.ends_with(|c: char| c != ' ' && c != '.') {
                     piece.words.push(' ');
                 }
+                let start = piece.words.len();
                 quoted(&mut characters, &mut piece.words)?;
+                piece.quote = Some((start, piece.words.len()));
             }
             '(' => comment(&mut characters, &mut piece.comment)?,
             '<' if piece.route.is_none() => {
@@ -103,11 +141,54 @@ fn pieces(list: &str) -> Result<Vec<Piece>, Malformed> {
             ':' if piece.route.is_none() => piece = Piece::default(),
             '\r' | '\n' | '\t' => piece.words.push(' '),
             other if other.is_control() => return Err(Malformed),
-            other => piece.words.push(other),
+            other => {
+                if let Some((start, end)) = piece.quote
+                    && other == '@'
+                    && end == piece.words.len()
+                {
+                    quote_again(&mut piece.words, start);
+                }
+                // A comment before the address, or inside it, is nobody's name.
+                if other != ' ' && piece.route.is_none() {
+                    piece.comment.clear();
+                }
+                piece.words.push(other);
+            }
         }
     }
     all.push(piece);
     Ok(all)
+}
+
+/// `"a b"@c` keeps its quotes, `"a"@c` needs none.
+fn quote_again(words: &mut String, start: usize) {
+    let local = words.split_off(start);
+    if local.is_empty() || local.contains(|c: char| !(c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c))) {
+        let escaped = local.replace('\\', "\\\\").replace('"', "\\\"");
+        words.push_str(&format!("\"{escaped}\""));
+    } else {
+        words.push_str(&local);
+    }
+}
+
+/// Without the blanks that may stand around "@" and dots.
+fn squeezed(mailbox: &str) -> String {
+    let mut out = String::with_capacity(mailbox.len());
+    let mut blank = false;
+    let mut inside = false;
+    for character in mailbox.chars() {
+        inside ^= character == '"';
+        if !inside && character.is_whitespace() {
+            blank = true;
+            continue;
+        }
+        if blank && !(['@', '.'].contains(&character) || out.ends_with(['@', '.'])) {
+            out.push(' ');
+        }
+        blank = false;
+        out.push(character);
+    }
+    out
 }
 
 fn quoted(characters: &mut std::str::Chars, into: &mut String) -> Result<(), Malformed> {
@@ -139,22 +220,22 @@ fn one(piece: &Piece) -> Result<Option<Address>, Malformed> {
     let (name, mailbox) = match &piece.route {
         Some(route) => {
             // A source route ("@a,@b:c@d") is of no use to anyone now.
-            let route = route.rsplit_once(':').map_or(route.as_str(), |(_, last)| last).trim();
+            let route = squeezed(route.rsplit_once(':').map_or(route.as_str(), |(_, last)| last).trim());
             let name = words.split_whitespace().collect::<Vec<_>>().join(" ");
             ((!name.is_empty()).then_some(name), route)
         }
         None if words.is_empty() => return if piece.quoted { Err(Malformed) } else { Ok(None) },
-        None => ((!piece.comment.is_empty()).then(|| piece.comment.trim().to_owned()), words),
+        None => ((!piece.comment.is_empty()).then(|| piece.comment.trim().to_owned()), squeezed(words)),
     };
     let bad = |c: char| c.is_whitespace() || c.is_control() || "<>,;\"".contains(c);
-    let local_is_quoted = piece.route.is_none() && piece.quoted || mailbox.starts_with('"');
+    let local_is_quoted = mailbox.starts_with('"');
     if mailbox.is_empty() || (mailbox.contains(bad) && !local_is_quoted) || mailbox.contains(char::is_control) {
         return Err(Malformed);
     }
     if mailbox.starts_with('@') || mailbox.ends_with('@') {
         return Err(Malformed);
     }
-    Ok(Some(Address { name, mailbox: mailbox.to_owned() }))
+    Ok(Some(Address { name, mailbox }))
 }
 
 #[cfg(test)]
@@ -167,7 +248,21 @@ mod tests {
         assert_eq!(text("toto, A B <a@b.c>,"), Ok("<toto>,\"A B\" <a@b.c>".into()));
         assert_eq!(text("\"Doe, John\" <j@x> , k@y (Kay)"), Ok("\"Doe, John\" <j@x>,\"Kay\" <k@y>".into()));
         assert_eq!(text("team: a@b, c@d;"), Ok("<a@b>,<c@d>".into()));
+        assert_eq!(text("a @b, c . d@ e, (x) f@g (y)"), Ok("<a@b>,<c.d@e>,\"y\" <f@g>".into()));
+        assert_eq!(text("\"a b\"@c, \"a\"@c, (x) d@e, d (x)@e"), Ok("<\"a b\"@c>,<a@c>,<d@e>,<d@e>".into()));
         assert_eq!(text(""), Ok(String::new()));
+        for list in
+            ["A B <a@b.c>", "a@b", "<a@b>", "A  B <a@b>", "A,B <a@b>", "a b@c", "A <a@b> ", "a@b@c", "A <a>", "@b"]
+        {
+            if let Some((name, mailbox)) = plain(list) {
+                let one = Address {
+                    name: Some(name.to_owned()).filter(|name| !name.is_empty()),
+                    mailbox: mailbox.to_owned(),
+                };
+                assert_eq!(parse(list), Ok(vec![one]), "{list}");
+            }
+        }
+        assert_eq!(plain("A B <a@b.c>"), Some(("A B", "a@b.c")));
         for bad in ["bad <<", "a b", "<a", "x@", "@x", "\"open", "(open", "a\u{7}b"] {
             assert_eq!(text(bad), Err(Malformed), "{bad}");
         }

@@ -6,6 +6,8 @@ use super::mime::{base64, quoted_printable};
 /// Text of bytes in the labelled character set; without a usable label UTF-8, and Latin-1 (as the Web has it) for
 /// bytes that are no UTF-8.
 pub fn decode(bytes: &[u8], label: Option<&str>) -> String {
+    // What nearly all is labelled needs no list of labels.
+    let label = label.filter(|label| !label.eq_ignore_ascii_case("utf-8"));
     let named = label.and_then(|label| encoding_rs::Encoding::for_label(label.trim().as_bytes()));
     match named {
         Some(encoding) if encoding != encoding_rs::UTF_8 => encoding.decode_without_bom_handling(bytes).0.into_owned(),
@@ -18,7 +20,10 @@ pub fn decode(bytes: &[u8], label: Option<&str>) -> String {
 
 /// A header value with its encoded words decoded.
 pub fn decode_words(value: &[u8]) -> String {
-    let mut out = String::new();
+    if !memchr::memchr_iter(b'=', value).any(|at| value.get(at + 1) == Some(&b'?')) {
+        return decode(value, None);
+    }
+    let mut out = String::with_capacity(value.len());
     // Bytes of neighbouring words of one character set are joined before they are decoded: a writer may have cut a
     // character in two.
     let mut open: Option<(String, Vec<u8>)> = None;
@@ -67,7 +72,7 @@ fn encoded_word(text: &[u8]) -> Option<(String, Vec<u8>, usize)> {
     let limit = inner.len().min(1000);
     let mut parts = inner[..limit].splitn(3, |&byte| byte == b'?');
     let (charset, encoding, rest) = (parts.next()?, parts.next()?, parts.next()?);
-    let end = memchr::memmem::find(rest, b"?=")?;
+    let end = memchr::memchr_iter(b'?', rest).find(|&at| rest.get(at + 1) == Some(&b'='))?;
     let data = &rest[..end];
     let bytes = match encoding {
         b"B" | b"b" => base64::decode(data),

@@ -4,10 +4,14 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 
-const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+pub const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+pub const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// The time of a From_ line ("From a@b  Tue Nov 24 10:05:15 2026"), as it stands there.
 pub fn of_from_line(line: &[u8]) -> Option<DateTime> {
+    if let Some(time) = of_asctime(line) {
+        return Some(time);
+    }
     let text = String::from_utf8_lossy(line);
     let words: Vec<&str> = text.split_whitespace().skip(1).collect();
     // The address may hold blanks: the last month name that a day and a time follow counts.
@@ -18,6 +22,24 @@ pub fn of_from_line(line: &[u8]) -> Option<DateTime> {
         let year = words[index + 3..].iter().take(3).find_map(|word| year(word))?;
         DateTime::new(year, month, day, hour, minute, second, 0).ok()
     })
+}
+
+/// The time at the end of a line where it is written as asctime(3) has it, and as nearly all programs do.
+fn of_asctime(line: &[u8]) -> Option<DateTime> {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let (_, tail) = line.split_last_chunk::<24>()?;
+    let number = |range: std::ops::Range<usize>| {
+        tail[range].iter().try_fold(0i16, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + i16::from(byte - b'0')))
+    };
+    let blanks = [3, 7, 10, 19].iter().all(|&at| tail[at] == b' ');
+    if !blanks || tail[13] != b':' || tail[16] != b':' {
+        return None;
+    }
+    let month = MONTHS.iter().position(|name| name.as_bytes() == &tail[4..7])?;
+    let day = if tail[8] == b' ' { number(9..10)? } else { number(8..10)? };
+    let small = |number: i16| i8::try_from(number).ok();
+    let (hour, minute, second) = (small(number(11..13)?)?, small(number(14..16)?)?, small(number(17..19)?)?);
+    DateTime::new(number(20..24)?, small(i16::try_from(month).ok()? + 1)?, small(day)?, hour, minute, second, 0).ok()
 }
 
 /// The address of a From_ line: what stands between "From " and the date.
@@ -133,6 +155,14 @@ mod tests {
     fn dates_in_all_their_spellings() {
         let text = |line: &str| of_from_line(line.as_bytes()).map(|time| time.to_string());
         assert_eq!(text("From a@b  Tue Nov 24 10:05:15 2026\n").as_deref(), Some("2026-11-24T10:05:15"));
+        for line in [
+            "From a@b Tue Nov 24 10:05:15 2026",
+            "From a Mon Nov  2 09:00:00 2026",
+            "From a Mon Nov 02 09:00:00 2026\n",
+        ] {
+            assert_eq!(of_asctime(line.as_bytes()).map(|time| time.to_string()), text(&line.replace("Nov", "nov")));
+        }
+        assert_eq!(of_asctime(b"From a Mon Nov 32 09:00:00 2026"), None);
         assert_eq!(text("From May B <a@b> Mon Nov  2 9:00 UTC 2026").as_deref(), Some("2026-11-02T09:00:00"));
         assert_eq!(text("From a"), None);
         assert_eq!(from_line_sender(b"From May B <a@b>  Mon Nov  2 9:00 2026\n"), "May B <a@b>");

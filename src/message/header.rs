@@ -1,5 +1,7 @@
 //! Header blocks: fields in their order, byte for byte, and unfolded values.
 
+use std::borrow::Cow;
+
 /// One field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field<'h> {
@@ -49,6 +51,14 @@ fn line_end(bytes: &[u8], from: usize) -> usize {
 /// The first field of this name, unfolded.
 pub fn find(block: &[u8], name: &str) -> Option<Vec<u8>> {
     fields(block).find(|field| field.is(name)).map(|field| unfold(field.value))
+}
+
+/// [`unfold`]; a value in one line is not copied.
+pub fn in_one_line(value: &[u8]) -> Cow<'_, [u8]> {
+    match memchr::memchr2(b'\n', b'\r', value) {
+        None => Cow::Borrowed(value),
+        Some(_) => Cow::Owned(unfold(value)),
+    }
 }
 
 /// The value without its line breaks; the blanks that folding put after them stay, one of each.

@@ -13,6 +13,9 @@ const PARTS: usize = 1000;
 pub mod base64 {
     /// Decodes; bytes outside the alphabet are passed over, as RFC 2045 says.
     pub fn decode(text: &[u8]) -> Vec<u8> {
+        if let Ok(bytes) = data_encoding::BASE64.decode(text) {
+            return bytes;
+        }
         let mut out = Vec::with_capacity(text.len() / 4 * 3);
         let (mut bits, mut count) = (0u32, 0);
         for &byte in text {
@@ -55,6 +58,9 @@ pub mod base64 {
 pub mod quoted_printable {
     /// A body.
     pub fn decode(text: &[u8]) -> Vec<u8> {
+        if let Ok(bytes) = data_encoding::BASE64.decode(text) {
+            return bytes;
+        }
         let mut out = Vec::with_capacity(text.len());
         let mut rest = text;
         while let Some((&byte, after)) = rest.split_first() {

@@ -186,12 +186,16 @@ fn one(session: &mut Session, line: &str) -> Done {
         let words = vec![line.to_owned()];
         return reading::print(session, &Line { name: "print", typed: "print", words, rest: line });
     }
+    let words =
+        words::split(rest).map_err(|words::Unclosed| Trouble::Say(format!("\"{line}\": missing closing quote")))?;
     let Some(command) = find(word) else {
         return Err(session.trouble("Unknown command: {}", &[word]));
     };
-    let words =
-        words::split(rest).map_err(|words::Unclosed| Trouble::Say(format!("\"{line}\": missing closing quote")))?;
     session.last_command = line.to_owned();
+    let height = super::summary::height(session);
+    if let Some(open) = &mut session.open {
+        open.page.resize(height, &open.states);
+    }
     (command.run)(session, &Line { name: command.name, typed: word, words, rest: rest.trim() })
 }
 

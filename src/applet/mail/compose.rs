@@ -201,7 +201,19 @@ fn finish(session: &mut Session, mut letter: Letter, manner: Manner) -> Result<O
             let say = session.texts.say("Variable sendmail not set: no mailer", &[]);
             session.complain(&say);
         }
+        // What kind of failure it is comes first, as the original has it.
+        let about = match reason.as_str() {
+            "Malformed or unsupported mailer URL" => Some("Cannot create mailer: {}"),
+            "Cannot execute" => Some("Sending data to {} failed: {}"),
+            _ => None,
+        };
         let reason = session.texts.say(&reason, &[]);
+        if let Some(about) = about {
+            let arguments =
+                if about.starts_with("Sending") { vec![program.as_str(), &reason] } else { vec![reason.as_str()] };
+            let say = session.texts.say(about, &arguments);
+            session.complain(&say);
+        }
         let say = session.texts.say("cannot send message: {}", &[&reason]);
         session.complain(&say);
         for (name, value) in &last {
@@ -284,7 +296,9 @@ pub fn joined(session: &Session, lists: &[String]) -> Result<String, Trouble> {
         let written = recipients(session, list)?;
         all.extend(address::parse(&written).unwrap_or_default());
     }
+    let mut seen = std::collections::HashSet::new();
     let all: Vec<Address> = all.into_iter().map(|one| one.qualified(&session.host)).collect();
+    let all: Vec<Address> = all.into_iter().filter(|one| seen.insert(one.mailbox.to_ascii_lowercase())).collect();
     Ok(address::join(&all))
 }
 

@@ -71,6 +71,9 @@ fn one(session: &mut Session, letter: &mut Letter, manner: Manner, text: &str) -
         return Err(session.trouble("Unfinished escape", &[]));
     };
     // A blank instead of a letter: not a word about it.
+    if text.trim().is_empty() {
+        return Err(session.trouble("Unfinished escape", &[]));
+    }
     if name == ' ' {
         return Ok(After::Go);
     }
@@ -81,7 +84,7 @@ fn one(session: &mut Session, letter: &mut Letter, manner: Manner, text: &str) -
     }
     let rest = rest.trim();
     let words: Vec<String> = rest.split_whitespace().map(str::to_owned).collect();
-    if "rws".contains(name) && words.is_empty() {
+    if "rwsi".contains(name) && words.is_empty() {
         return Err(session.trouble("~{} requires at least {} argument", &[&name.to_string(), "1"]));
     }
     match name {
@@ -133,8 +136,11 @@ fn one(session: &mut Session, letter: &mut Letter, manner: Manner, text: &str) -
             let output = filter(rest, &letter.body)?;
             let (before, after) = (letter.body.len(), output.len());
             let name = words.first().map_or("", String::as_str);
-            session.screen.line(&format!("\"|{name}\" in: {before} out: {after}"))?;
-            if !output.is_empty() {
+            if output.is_empty() {
+                let say = session.texts.say("\"|{}\" in: {} no lines out", &[name, &before.to_string()]);
+                session.screen.line(&say)?;
+            } else {
+                session.screen.line(&format!("\"|{name}\" in: {before} out: {after}"))?;
                 letter.body = output;
             }
         }

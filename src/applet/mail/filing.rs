@@ -25,6 +25,9 @@ fn change(
             there.push(index);
         }
     }
+    if let Some(open) = &mut session.open {
+        open.page.settle(&open.states);
+    }
     Ok(there)
 }
 
@@ -42,10 +45,7 @@ fn print_current(session: &mut Session) -> Result<(), Trouble> {
     if open.states[index].deleted {
         return Err(session.trouble("No applicable messages", &[]));
     }
-    let cursor = open.cursor;
-    show::print(session, &[Chosen { index, part: Vec::new() }], Manner::Chosen)?;
-    session.opened()?.cursor = cursor;
-    Ok(())
+    show::print(session, &[Chosen { index, part: Vec::new() }], Manner::Chosen)
 }
 
 pub fn delete_print(session: &mut Session, line: &Line) -> Done {
@@ -92,7 +92,7 @@ pub fn touch(session: &mut Session, line: &Line) -> Done {
 
 fn set_cursor(session: &mut Session, chosen: &[usize]) {
     if let (Some(open), Some(&last)) = (&mut session.open, chosen.last()) {
-        open.cursor = last;
+        open.go(last);
     }
 }
 
@@ -148,6 +148,15 @@ pub fn write_by_sender(session: &mut Session, line: &Line) -> Done {
 /// `save [[list] file]`: the last word is the file, mbox without one.
 fn to_file(session: &mut Session, line: &Line, what: What, marks: bool) -> Done {
     let (list, target) = match line.words.split_last() {
+        // A text goes into a file, whatever its name would mean for a mailbox.
+        Some((file, list)) if what == What::Text && ["&", "#"].contains(&file.as_str()) => {
+            (list.to_vec(), Some(PathBuf::from(file)))
+        }
+        // No command is run, and no file is called like one.
+        Some((file, _)) if file.starts_with('|') => {
+            let reason = session.texts.say("No such file or directory", &[]);
+            return Err(session.trouble("Cannot open mailbox {}: {}", &[file, &reason]));
+        }
         Some((file, list)) => (list.to_vec(), Some(folder::path_of(session, file)?)),
         None => (Vec::new(), None),
     };
@@ -165,7 +174,9 @@ fn by_sender(session: &mut Session, line: &Line, what: What, marks: bool) -> Don
     let scope = if what == What::Text { Scope::Parts } else { Scope::Living };
     let chosen = msglist::choose_parts(session, line.typed, &line.words, scope)?;
     let (block, _) = show::read(session, chosen[0].index)?;
-    let name = folder::file_by_sender(session, &block);
+    let sender = super::writing::senders(session, chosen[0].index, &block).into_iter().next();
+    let sender = sender.map(|one| one.qualified(&session.host));
+    let name = folder::file_by_address(session, sender.as_ref());
     let target = match folder::folder_directory(session) {
         Ok(dir) if session.variables.is_set("outfolder") => dir.join(name),
         _ => PathBuf::from(name),
@@ -183,7 +194,7 @@ fn name_for_text(chosen: &Chosen) -> String {
 }
 
 fn store(session: &mut Session, chosen: &[Chosen], target: &Path, what: What, marks: bool) -> Done {
-    let target = std::path::absolute(target)?;
+    let target = std::env::current_dir()?.join(target);
     let (lines, bytes) = match what {
         What::Message => {
             // A number that is none ends the list.
@@ -212,9 +223,8 @@ fn write_texts(session: &mut Session, chosen: &[Chosen], target: &Path) -> Resul
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let texts = session.texts;
-    let fails = |error: std::io::Error| {
-        Trouble::Say(texts.say("can't open {}: {}", &[&target.to_string_lossy(), &texts.reason(&error)]))
-    };
+    let fails =
+        |error: std::io::Error| Trouble::Say(format!("can't open {}: {}", target.display(), texts.reason(&error)));
     let mut all = Vec::new();
     for one in chosen {
         if session.open.as_ref().is_none_or(|open| one.index >= open.count()) {
@@ -270,7 +280,7 @@ pub fn file(session: &mut Session, line: &Line) -> Done {
     let path = folder::path_of(session, name)?;
     let mut next = folder::open(session, &path)?;
     if !session.variables.is_set("header") {
-        next.cursor = 0;
+        next.go(0);
     }
     if let Some(open) = &session.open {
         let name = open.name.clone();

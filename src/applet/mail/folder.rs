@@ -63,8 +63,9 @@ pub fn system_mailbox(session: &Session, user: Option<&str>) -> PathBuf {
 }
 
 pub fn mbox_path(session: &Session) -> PathBuf {
-    let path = PathBuf::from(session.setting("MBOX"));
-    path.strip_prefix("~").map(|rest| session.home().join(rest)).unwrap_or(path)
+    let path = PathBuf::from(session.environment("MBOX").unwrap_or_default());
+    let path = path.strip_prefix("~").map(|rest| session.home().join(rest)).unwrap_or(path);
+    std::env::current_dir().unwrap_or_default().join(path)
 }
 
 pub fn folder_directory(session: &Session) -> Result<PathBuf, Trouble> {
@@ -84,9 +85,9 @@ pub fn open(session: &mut Session, path: &Path) -> Result<OpenBox, Trouble> {
     let name = path.to_string_lossy().into_owned();
     match Store::open(&path, Some(&session.journal_dir())) {
         Ok(mbox) => {
-            let mut open = OpenBox::new(mbox, system, name);
+            let mut open = OpenBox::new(mbox, system, name, super::summary::height(session));
             let first = (0..open.count()).find(|&index| !open.is_read(index));
-            open.cursor = first.unwrap_or(0);
+            open.go(first.unwrap_or(0));
             Ok(open)
         }
         Err(MboxError::Io(error)) if error.kind() != std::io::ErrorKind::IsADirectory => {
@@ -125,8 +126,9 @@ pub fn look_for_news(session: &mut Session) -> Result<bool, Trouble> {
                     at += found + 1;
                 }
             }
+            let current = open.current();
             open.states = states;
-            open.cursor = open.cursor.min(open.count().saturating_sub(1));
+            open.go(current.min(open.count().saturating_sub(1)));
             if open.count() > count {
                 let say = session.texts.say("New mail has arrived.", &[]);
                 session.screen.line(&say)?;
@@ -149,9 +151,10 @@ pub fn quit(session: &mut Session) -> Result<(), Trouble> {
     for (index, state) in open.states.iter().enumerate() {
         let message = &open.mbox.messages()[index];
         let looked_at = state.shown || state.touched;
-        let ripe = if state.saved { keep_saved || state.touched } else { looked_at };
-        let moves = !state.deleted && (state.mboxed || (open.system && !hold && !state.preserved && ripe));
-        let goes = state.deleted || moves || (open.system && state.saved && !keep_saved && !hold && !state.preserved);
+        let ripe = looked_at || state.saved && keep_saved;
+        let stays = !open.system || state.preserved;
+        let moves = !state.deleted && (state.mboxed || (!stays && !hold && ripe));
+        let goes = state.deleted || moves || (!stays && state.saved && !keep_saved && !looked_at);
         if moves {
             moving.push(index);
         }
@@ -239,9 +242,9 @@ pub fn as_mbox_message(session: &Session, index: usize, mark: bool) -> Result<Ve
     // One blank after the sender, as mailutils writes it and all programs read it.
     let mut out = format!("From {} {}\n", date::from_line_sender(&line), date::from_line_rest(&line)).into_bytes();
     let block = open.mbox.header(message, usize::MAX)?;
-    let read = mark && open.states.get(index).is_some_and(|state| state.shown);
-    if read {
-        let flags = Some(message.flags | Flags::READ);
+    if mark {
+        let read = open.states.get(index).is_some_and(|state| state.shown);
+        let flags = Some(if read { message.flags | Flags::READ } else { message.flags });
         out.extend(marks::set(&block, &Marks { flags, ..Marks::default() }));
     } else {
         out.extend(block);
@@ -270,12 +273,6 @@ pub fn letter_as_mbox_message(sender: &str, message: &[u8]) -> Vec<u8> {
 }
 
 /// The file that Save names after the sender: by `outfilename`.
-pub fn file_by_sender(session: &Session, block: &[u8]) -> String {
-    let from = header::find(block, "From").unwrap_or_default();
-    let all = address::parse(&String::from_utf8_lossy(&from)).unwrap_or_default();
-    file_by_address(session, all.first())
-}
-
 pub fn file_by_address(session: &Session, address: Option<&address::Address>) -> String {
     let name = match address {
         None => "UNKNOWN".to_owned(),

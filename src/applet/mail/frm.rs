@@ -1,15 +1,16 @@
 //! frm(1) and from(1): who wrote about what, one line a message. They look and never write. frm's statuses: 0 when
 //! messages of the status asked for are there, 1 when there are other ones (or none was asked for), 2 when there are none.
 
-use super::screen::Screen;
 use super::session::{Session, Trouble};
-use super::{folder, summary};
-use crate::applet::cli::{Opt, getopt};
+use super::texts::Texts;
+use super::{folder, headline};
+use crate::applet::cli::{Opt, OptError, getopt};
 use crate::applet::{Applet, Invocation, Purpose};
 use crate::exit::{Exit, Failure};
 use crate::mailbox::marks::Flags;
+use crate::mailbox::outline::Outlines;
 use crate::mailbox::scan::Message;
-use crate::message::{charset, header};
+use crate::message::{address, charset, header};
 use std::ffi::OsString;
 
 pub const FRM: Applet = Applet {
@@ -72,7 +73,20 @@ fn options(call: &Invocation, letters: &str, longs: &[(&str, char)]) -> Result<(
             }
         })
         .collect();
-    let parsed = getopt(letters, &args).map_err(|error| Failure::new(Exit(3), error.to_string()))?;
+    let texts = Texts::from_environment();
+    let parsed = getopt(letters, &args).map_err(|error| {
+        let say = match error {
+            // A long name that none has is said whole.
+            OptError::Invalid('-') => {
+                let long = args.iter().find(|arg| arg.as_encoded_bytes().starts_with(b"--"));
+                let name = long.map_or_else(|| "--".into(), |arg| arg.to_string_lossy());
+                texts.say("unrecognized option '{}'", &[&name])
+            }
+            OptError::Invalid(letter) => texts.say("unrecognized option '{}'", &[&format!("-{letter}")]),
+            OptError::NoArgument(letter) => texts.say("option '{}' requires an argument", &[&format!("-{letter}")]),
+        };
+        Failure::new(Exit::USAGE, say)
+    })?;
     Ok((parsed.options, parsed.operands))
 }
 
@@ -97,14 +111,18 @@ fn frm(call: &Invocation) -> Result<Exit, Failure> {
         ("align", 't'),
     ];
     let (options, operands) = options(call, "df:lnQqSs:t", &longs)?;
+    let mut session = Session::new(&call.program);
     let status = match value(&options, 's') {
         None => None,
         Some(word) if !word.is_empty() && "new".starts_with(&word) => Some('n'),
         Some(word) if !word.is_empty() && ("unread".starts_with(&word) || "old".starts_with(&word)) => Some('o'),
         Some(word) if !word.is_empty() && "read".starts_with(&word) => Some('r'),
-        Some(word) => return Err(Failure::new(Exit(3), format!("{word}: unknown attribute"))),
+        Some(word) => {
+            let say = session.texts.say("{}: unknown attribute", &[&word]);
+            session.complain(&say);
+            None
+        }
     };
-    let mut session = Session::new(&call.program);
     let mut paths = Vec::new();
     for operand in &operands {
         let path = folder::path_of(&session, &operand.to_string_lossy());
@@ -144,7 +162,7 @@ fn one_mailbox(
     } else {
         session.open = None;
     }
-    let Some(open) = &session.open else { return told_empty(&mut session.screen, options) };
+    let Some(open) = &session.open else { return told_empty(session, options) };
     let new = |message: &Message| !message.flags.has(Flags::OLD) && !message.flags.has(Flags::READ);
     let fits = |message: &Message| match status {
         Some('n') => new(message),
@@ -153,37 +171,36 @@ fn one_mailbox(
     };
     let messages = open.mbox.messages();
     if messages.is_empty() {
-        return told_empty(&mut session.screen, options);
+        return told_empty(session, options);
     }
     let (quiet, field) = (has(options, 'Q') || has(options, 'q'), value(options, 'f'));
     let mut matched = false;
-    for (index, message) in messages.iter().enumerate().filter(|(_, message)| fits(message)) {
+    let mut outlines = Outlines::new(&open.mbox, field.is_some() || has(options, 'l'));
+    for (index, _) in messages.iter().enumerate().filter(|(_, message)| fits(message)) {
         matched = true;
         if quiet {
             break;
         }
-        let block = open.mbox.header(message, 64 * 1024)?;
-        let text = |name: &str| header::find(&block, name).unwrap_or_default();
+        let block = outlines.of(index)?.block;
+        let text = |name: &str| header::find(block, name).unwrap_or_default();
         let mut line = String::new();
         if has(options, 'n') {
             line.push_str(&format!("{:4}:\t", index + 1));
         }
         if has(options, 'l') {
-            line.push_str(&format!("({})\t", summary::short_name(&text("To"))));
+            let to = all_names(&text("To"));
+            line.push_str(&format!("({})\t", if to.is_empty() { "none" } else { &to }));
         }
         match &field {
             Some(name) => line.push_str(&charset::decode_words(&text(name))),
-            None => {
-                let sender = summary::short_name(&text("From"));
-                let sender = if has(options, 't') { format!("{sender:<20}") } else { sender };
-                line.push_str(&format!("{sender}\t{}", charset::decode_words(&text("Subject"))));
-            }
+            None => line.push_str(&sender_and_subject(block, has(options, 't') && session.screen.terminal)),
         }
         line.push('\n');
         session.screen.message(line.as_bytes())?;
     }
-    if has(options, 'q') {
-        session.screen.line("There are messages in that folder.")?;
+    if has(options, 'q') && !has(options, 'S') {
+        let say = session.texts.say("There are messages in that folder.", &[]);
+        session.screen.line(&say)?;
     }
     if has(options, 'S') {
         let counts = [
@@ -191,23 +208,26 @@ fn one_mailbox(
             (messages.iter().filter(|m| !new(m) && !m.flags.has(Flags::READ)).count(), "unread"),
             (messages.iter().filter(|m| m.flags.has(Flags::READ)).count(), "read"),
         ];
-        let plural = |count: usize| if count == 1 { "message" } else { "messages" };
+        let texts = session.texts;
         let parts: Vec<String> = counts
             .iter()
             .filter(|(count, _)| *count > 0)
-            .map(|(count, word)| format!("{count} {word} {}", plural(*count)))
+            .map(|(count, word)| {
+                let (one, many) = (format!("{{}} {word} message"), format!("{{}} {word} messages"));
+                texts.count(*count, &one, &many, &[&count.to_string()])
+            })
             .collect();
-        session.screen.line(&format!("Folder contains {}.", parts.join(", ")))?;
+        let say = texts.say("Folder contains {}.", &[&parts.join(", ")]);
+        session.screen.line(&say)?;
     }
     Ok((true, matched))
 }
 
-fn told_empty(screen: &mut Screen, options: &[Opt]) -> Result<(bool, bool), Trouble> {
-    if has(options, 'q') {
-        screen.line("No messages in that folder!")?;
-    }
-    if has(options, 'S') {
-        screen.line("Folder contains no messages.")?;
+fn told_empty(session: &mut Session, options: &[Opt]) -> Result<(bool, bool), Trouble> {
+    let said = [('S', "Folder contains no messages."), ('q', "No messages in that folder!")];
+    if let Some((_, sentence)) = said.iter().find(|(letter, _)| has(options, *letter)) {
+        let say = session.texts.say(sentence, &[]);
+        session.screen.line(&say)?;
     }
     Ok((false, false))
 }
@@ -226,29 +246,55 @@ fn from(call: &Invocation) -> Result<Exit, Failure> {
     }
     let messages = session.open.as_ref().map_or(&[] as &[Message], |open| open.mbox.messages());
     if has(&options, 'c') {
-        let text = if messages.len() == 1 {
-            "There is 1 message in your incoming mailbox.".to_owned()
-        } else {
-            format!("There are {} messages in your incoming mailbox.", messages.len())
-        };
+        let text = session.texts.count(
+            messages.len(),
+            "There is {} message in your incoming mailbox.",
+            "There are {} messages in your incoming mailbox.",
+            &[&messages.len().to_string()],
+        );
         session.screen.line(&text)?;
         session.screen.flush()?;
         return Ok(Exit::OK);
     }
-    let wanted = value(&options, 's').map(|text| text.to_lowercase());
+    let wanted = value(&options, 's');
     if let Some(open) = &session.open {
-        for message in messages {
-            let block = open.mbox.header(message, 64 * 1024)?;
-            let sender = header::find(&block, "From").unwrap_or_default();
-            if wanted.as_ref().is_some_and(|wanted| !String::from_utf8_lossy(&sender).to_lowercase().contains(wanted)) {
+        let mut outlines = Outlines::new(&open.mbox, false);
+        for index in 0..messages.len() {
+            let block = outlines.of(index)?.block;
+            let sender = header::find(block, "From").unwrap_or_default();
+            if wanted.as_ref().is_some_and(|wanted| !String::from_utf8_lossy(&sender).contains(wanted)) {
                 continue;
             }
-            let subject = charset::decode_words(&header::find(&block, "Subject").unwrap_or_default());
-            session.screen.message(format!("{}\t{subject}\n", summary::short_name(&sender)).as_bytes())?;
+            let line = sender_and_subject(block, false);
+            session.screen.message(line.as_bytes())?;
+            session.screen.message(b"\n")?;
         }
     }
     session.screen.flush()?;
     Ok(Exit::OK)
+}
+
+/// A message's line; nothing where there is neither. `aligned`: subjects under each other.
+fn sender_and_subject(block: &[u8], aligned: bool) -> String {
+    let (sender, subject) = (header::find(block, "From"), header::find(block, "Subject"));
+    if sender.is_none() && subject.is_none() {
+        return String::new();
+    }
+    let sender = all_names(&sender.unwrap_or_default());
+    let subject = charset::decode_words(&subject.unwrap_or_default());
+    if aligned { format!("{sender:<20}{subject}") } else { format!("{sender}\t{subject}") }
+}
+
+/// Of each address its name, or itself.
+fn all_names(value: &[u8]) -> String {
+    match address::parse(&String::from_utf8_lossy(value)) {
+        Ok(all) if all.len() > 1 => {
+            let names =
+                all.into_iter().map(|one| one.name.map_or(one.mailbox, |name| charset::decode_words(name.as_bytes())));
+            names.collect::<Vec<_>>().join(", ")
+        }
+        _ => headline::short_name(value),
+    }
 }
 
 fn said(session: &mut Session, trouble: Trouble) -> Failure {

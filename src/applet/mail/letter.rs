@@ -100,7 +100,7 @@ impl Letter {
             || (!self.body.is_ascii() && !has("MIME-Version") && !has("Content-Type"));
         let text = self.text_part();
         // A text that is empty is left out where empty attachments are: the only part left is the letter.
-        let drops = self.body.is_empty() && (skips || self.drop_empty_text);
+        let drops = self.body.is_empty() && (skips || self.drop_empty_text || self.alternative);
         let lonely = attachments.first().filter(|_| drops && attachments.len() == 1);
         if mime {
             put_line(&mut out, "MIME-Version", "1.0");

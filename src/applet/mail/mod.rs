@@ -7,6 +7,8 @@ mod about;
 mod command;
 /// Writing a letter.
 mod compose;
+/// Dates in the user's language.
+mod dates;
 /// `~` escapes.
 mod escapes;
 /// Deleting, saving, leaving.
@@ -15,6 +17,8 @@ mod filing;
 mod folder;
 /// frm(1) and from(1).
 mod frm;
+/// One line of a summary.
+mod headline;
 /// Lines from a person or a file.
 mod input;
 /// A letter on its way out.
@@ -23,6 +27,8 @@ mod letter;
 mod msglist;
 /// The command line.
 mod options;
+/// The screenful.
+mod page;
 /// Entrances for tests with any bytes.
 pub mod probe;
 /// Commands that show.
@@ -41,7 +47,7 @@ mod settings;
 mod show;
 /// Start-up files, and how reading begins.
 mod start;
-/// Summary lines.
+/// Summaries.
 mod summary;
 /// Lines at a simple terminal.
 mod teletype;
@@ -95,6 +101,7 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
         return Ok(Exit::OK);
     }
     let mut session = Session::new(&call.program);
+    session.complete_environment();
     if ["bsd-mailx", "Mail"].contains(&call.program.as_str()) {
         session.variables.set("prompt", Value::Text("& ".into()));
     }

@@ -2,10 +2,12 @@
 //! `:/body/`, `:n` and its kind, and senders, in any number, between blanks or commas, in `{ }` together and after `!`
 //! turned around; with parts as `4[2[1]]` for the commands that take parts.
 
+use super::headline;
 use super::session::{OpenBox, Session, Trouble};
-use super::summary;
 use super::texts::Texts;
 use super::token::{Token, Tokens};
+use crate::mailbox::outline::Outlines;
+use crate::mailbox::scan::BRIEF_FIELDS;
 use crate::message::{charset, header};
 use crate::sys::regex::{Flags, Regex};
 use std::collections::HashSet;
@@ -336,7 +338,8 @@ impl Reader<'_, '_> {
     fn by_header(&self, name: &str, pattern: &str, spelled: &str) -> Result<Vec<Chosen>, Trouble> {
         // A field named in small letters is searched whatever the case; "/text/" alone, and "From:/text/", are not.
         let pattern = Pattern::new(pattern, self.regex, name.starts_with(|c: char| c.is_ascii_lowercase()));
-        self.by(spelled, |block| {
+        let whole = !BRIEF_FIELDS.iter().any(|field| field.eq_ignore_ascii_case(name));
+        self.by(spelled, whole, |block| {
             header::find(block, name).is_some_and(|value| pattern.matches(&charset::decode_words(&value)))
         })
     }
@@ -357,13 +360,17 @@ impl Reader<'_, '_> {
 
     /// The sender as the summary shows it.
     fn by_sender(&self, sender: &str) -> Result<Vec<Chosen>, Trouble> {
-        self.by(sender, |block| summary::short_name(&header::find(block, "From").unwrap_or_default()) == *sender)
+        self.by(sender, false, |block| {
+            headline::short_name(&header::find(block, "From").unwrap_or_default()) == *sender
+        })
     }
 
-    fn by(&self, spelled: &str, wanted: impl Fn(&[u8]) -> bool) -> Result<Vec<Chosen>, Trouble> {
+    /// `whole`: fields are looked at that are not in a brief.
+    fn by(&self, spelled: &str, whole: bool, wanted: impl Fn(&[u8]) -> bool) -> Result<Vec<Chosen>, Trouble> {
         let mut found = Vec::new();
-        for (index, message) in self.open.mbox.messages().iter().enumerate() {
-            if wanted(&self.open.mbox.header(message, 1 << 20)?) {
+        let mut outlines = Outlines::new(&self.open.mbox, whole);
+        for index in 0..self.open.count() {
+            if wanted(outlines.of(index)?.block) {
                 found.push(plain(index));
             }
         }

@@ -1,10 +1,10 @@
 //! Entrances for tests that throw any bytes at what mail reads: message lists, command lines, start-up files. Nothing
 //! is run and nothing is written here.
 
+use super::headline::Format;
 use super::session::OpenBox;
-use super::summary::Format;
 use super::texts::Texts;
-use super::variables::{Value, Variables};
+use super::variables::Variables;
 use super::{command, msglist, words};
 use crate::mailbox::store::Store;
 use std::path::Path;
@@ -18,7 +18,7 @@ impl Lists {
     /// None when it is no mailbox.
     pub fn open(path: &Path) -> Option<Lists> {
         let store = Store::open(path, None).ok()?;
-        Some(Lists { open: OpenBox::new(store, false, path.to_string_lossy().into_owned()) })
+        Some(Lists { open: OpenBox::new(store, false, path.to_string_lossy().into_owned(), 22) })
     }
 
     /// The messages of a list, from 1, or how many bytes the sentence has that says why there are none.
@@ -41,7 +41,7 @@ impl Lists {
 pub fn start_up_file(text: &str) -> usize {
     let mut variables = Variables::new(80, 24);
     let mut commands = 0;
-    for line in text.replace("\\\n", " ").lines() {
+    for line in text.replace("\\\n", "").lines() {
         let (name, rest) = command::split_name(line.trim());
         let (Some(command), Ok(words)) = (command::find(name), words::split(rest)) else { continue };
         commands += 1;
@@ -49,9 +49,7 @@ pub fn start_up_file(text: &str) -> usize {
         for word in words.iter().filter(|_| command.name == "set") {
             let _ = variables.assign(word);
         }
-        if let Some(Value::Text(headline)) = variables.value("headline") {
-            let _ = Format::parse(headline);
-        }
+        let _ = Format::parse(variables.headline());
     }
     let _ = variables.listing();
     commands

@@ -20,12 +20,7 @@ pub fn print_full(session: &mut Session, line: &Line) -> Done {
 
 fn print_as(session: &mut Session, line: &Line, manner: Manner) -> Done {
     let chosen = msglist::choose_parts(session, line.typed, &line.words, Scope::Living)?;
-    let cursor = session.opened()?.cursor;
     show::print(session, &chosen, manner)?;
-    if line.words.is_empty() {
-        // The message after a deleted one was shown; one that is taken back is current again.
-        session.opened()?.cursor = cursor;
-    }
     Ok(Next::Go)
 }
 
@@ -94,39 +89,26 @@ pub fn scroll(session: &mut Session, line: &Line) -> Done {
         session.texts.say("On first screenful of messages", &[]),
         session.texts.say("On last screenful of messages", &[]),
     );
-    let listed = summary::listed(session)?;
-    // The window is where the current message is.
-    summary::screenful(session)?;
-    let open = session.opened()?;
-    let (current, taken_away) = (open.current(), open.current() != open.cursor);
-    let at = listed.iter().position(|&index| index == current).unwrap_or(0);
     let lines = times.saturating_mul(height);
-    let target = match sign {
-        '+' if open.top.saturating_add(lines) >= listed.len() => {
-            session.screen.line(&last)?;
-            return Ok(Next::Go);
+    let threads = session.variables.is_set("threads");
+    let listed = if threads { summary::listed(session)? } else { Vec::new() };
+    let open = session.opened()?;
+    let moved = match sign {
+        '.' => true,
+        '+' if lines == 0 => false,
+        // By threads the screenful follows the current message.
+        _ if threads => {
+            let at = listed.iter().position(|&index| index == open.current()).unwrap_or(0);
+            let target = if sign == '+' { at.checked_add(lines) } else { at.checked_sub(lines) };
+            let target = target.and_then(|target| listed.get(target));
+            target.map(|&target| open.go(target)).is_some()
         }
-        '+' => {
-            open.top = (open.top + lines).min(listed.len().saturating_sub(height));
-            (at + lines).min(listed.len().saturating_sub(1))
-        }
-        '-' if open.top == 0 && !taken_away => {
-            session.screen.line(&first)?;
-            return Ok(Next::Go);
-        }
-        // As far as the window goes, so far goes the current message.
-        '-' => {
-            let top = open.top.saturating_sub(lines);
-            let target = at.saturating_sub(open.top - top);
-            open.top = top;
-            target
-        }
-        _ => at,
+        '+' => open.page.forward(lines, &open.states),
+        _ => open.page.back(lines, &open.states),
     };
-    if target != at
-        && let Some(&index) = listed.get(target)
-    {
-        open.cursor = index;
+    if !moved {
+        session.screen.line(if sign == '+' { &last } else { &first })?;
+        return Ok(Next::Go);
     }
     headers(session, &Line { name: "headers", typed: "h", words: Vec::new(), rest: "" })
 }
@@ -139,7 +121,7 @@ pub fn number(session: &mut Session, line: &Line) -> Done {
     }
     if !line.words.is_empty() {
         let chosen = msglist::choose(session, line.typed, &line.words, Scope::Living)?;
-        session.opened()?.cursor = chosen[0];
+        session.opened()?.go(chosen[0]);
     }
     let open = session.opened()?;
     let current = open.current();
@@ -175,7 +157,7 @@ pub fn size(session: &mut Session, line: &Line) -> Done {
 pub fn top(session: &mut Session, line: &Line) -> Done {
     let lines = session.variables.number("toplines");
     let lines = lines.ok_or_else(|| session.trouble("No value set for \"{}\"", &["toplines"]))?;
-    let count = usize::try_from(lines).unwrap_or(5);
+    let count = usize::try_from(lines).unwrap_or(0);
     for index in msglist::choose(session, line.typed, &line.words, Scope::Living)? {
         if !session.there(index)? {
             continue;
@@ -261,7 +243,8 @@ fn decode_part(session: &Session, part: &Part, name: &str, out: &mut Vec<u8>) {
     let encoding = if part.encoding.is_empty() { "7bit" } else { &part.encoding };
     let kind = crate::message::header::find(part.header, "Content-Type")
         .map_or_else(|| "text/plain".to_owned(), |value| String::from_utf8_lossy(&value).into_owned());
-    out.extend_from_slice(format!("{rule}| Message={name}\n| Type={kind}\n| Encoding={encoding}\n{rule}").as_bytes());
+    let encoding = session.texts.say("Encoding={}", &[encoding]);
+    out.extend_from_slice(format!("{rule}| Message={name}\n| Type={kind}\n| {encoding}\n{rule}").as_bytes());
     out.extend(show::plain_header(session, part.header));
     out.push(b'\n');
     let text = part.content_type.kind.starts_with("text/");
@@ -284,7 +267,7 @@ pub fn pipe(session: &mut Session, line: &Line) -> Done {
     let chosen = msglist::choose(session, line.typed, list, Scope::Living)?;
     session.screen.flush()?;
     // What needs no shell gets none, and a program that is not there reads nothing.
-    let plain = command.chars().all(|c| c.is_alphanumeric() || c == ' ' || "/._-+=:,@%".contains(c));
+    let plain = command.chars().all(|c| c.is_alphanumeric() || c == ' ' || "/._-+=:,@%*?".contains(c));
     let mut process = Command::new("/bin/sh");
     if plain && let Some((program, arguments)) = words_of(&command).split_first() {
         process = Command::new(program);

@@ -12,10 +12,19 @@ pub fn send(session: &mut Session, mut letter: Letter, operands: &[String], wish
     if wishes.to {
         let mut text = session.input.rest()?;
         if session.variables.is_set("dot") {
-            compose::cut_at_dot(&mut text);
+            // A dot is the end of a text, not of a header.
+            let mut body = text.split_off(header::split(&text).0.len());
+            compose::cut_at_dot(&mut body);
+            text.append(&mut body);
         }
-        let start = text.iter().position(|&byte| byte != b'\n').unwrap_or(text.len());
-        text.drain(..start);
+        // What cannot begin a header does not.
+        let mut start = 0;
+        let mut at = 0;
+        while at < text.len() && [b'\n', b' ', b'\t'].contains(&text[at]) {
+            at = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |end| at + end + 1);
+            start += 1;
+        }
+        text.drain(..at);
         from_text(session, &mut letter, &text, start)?;
         let manner = Manner { skip_empty: wishes.skip_empty, for_nobody: true, ..Manner::default() };
         return finish(session, letter, manner, true);
@@ -23,14 +32,36 @@ pub fn send(session: &mut Session, mut letter: Letter, operands: &[String], wish
     for (name, value) in session.send_headers.clone() {
         letter.put(&name, &value);
     }
+    match addressed(session, &mut letter, operands) {
+        Ok(true) => {}
+        // Named, and called nothing: that is no letter, and no failure.
+        Ok(false) => return Ok(Exit::OK),
+        Err(trouble @ Trouble::Address(_)) => {
+            session.tell(trouble)?;
+            // The text is read to its end: whoever writes it into a pipe has done nothing wrong.
+            let text = session.input.rest()?;
+            let say = session.setting("nullbodymsg");
+            if !session.interactive() && text.is_empty() && !say.is_empty() {
+                let say = session.texts.say(&say, &[]);
+                session.complain(&say);
+            }
+            return Ok(Exit::OK);
+        }
+        Err(other) => return Err(other),
+    }
+    let manner = Manner { ask: true, whole_input: true, skip_empty: wishes.skip_empty, ..Manner::default() };
+    finish(session, letter, manner, false)
+}
+
+/// Puts the recipients into the header; false when they are called nothing.
+fn addressed(session: &mut Session, letter: &mut Letter, operands: &[String]) -> Result<bool, Trouble> {
     if !operands.is_empty() {
         let mut lists = operands.to_vec();
         lists.splice(0..0, letter.header("To").map(str::to_owned));
         let to = compose::joined(session, &lists)?;
         letter.put("To", &to);
-        // Named, and called nothing: that is no letter, and no failure.
         if to.trim().is_empty() {
-            return Ok(Exit::OK);
+            return Ok(false);
         }
     }
     if letter.header("To").is_none()
@@ -46,8 +77,7 @@ pub fn send(session: &mut Session, mut letter: Letter, operands: &[String], wish
             compose::recipients(session, &value)?;
         }
     }
-    let manner = Manner { ask: true, whole_input: true, skip_empty: wishes.skip_empty, ..Manner::default() };
-    finish(session, letter, manner, false)
+    Ok(true)
 }
 
 fn finish(session: &mut Session, letter: Letter, manner: Manner, complete: bool) -> Result<Exit, Trouble> {

@@ -1,6 +1,7 @@
 //! One run of mail: who, which mailbox, which variables, where to talk. Commands work on this.
 
 use super::input::Input;
+use super::page::Page;
 use super::screen::Screen;
 use super::texts::Texts;
 use super::variables::Variables;
@@ -18,16 +19,20 @@ pub enum Trouble {
     Say(String),
     /// An address that is none: nothing is sent, and it is no failure either, as the original has it.
     Address(String),
-    /// Two sentences, each a line of its own.
-    Both(String, String),
+    /// Several sentences, each a line of its own.
+    Many(Vec<String>),
     Io(io::Error),
 }
 
 impl Trouble {
-    /// With a second sentence.
+    /// With another sentence.
     pub fn and(self, more: &str) -> Trouble {
         match self {
-            Trouble::Say(first) => Trouble::Both(first, more.to_owned()),
+            Trouble::Say(first) => Trouble::Many(vec![first, more.to_owned()]),
+            Trouble::Many(mut all) => {
+                all.push(more.to_owned());
+                Trouble::Many(all)
+            }
             other => other,
         }
     }
@@ -73,10 +78,8 @@ pub struct State {
 pub struct OpenBox {
     pub mbox: Store,
     pub states: Vec<State>,
-    /// The current message, from 0.
-    pub cursor: usize,
-    /// Where the screenful begins that was shown last, as a place in the summary.
-    pub top: usize,
+    /// The screenful, and in it the current message.
+    pub page: Page,
     /// The user's own incoming mailbox: what was read moves to mbox at the end.
     pub system: bool,
     /// As it is called in sentences.
@@ -84,9 +87,10 @@ pub struct OpenBox {
 }
 
 impl OpenBox {
-    pub fn new(mbox: Store, system: bool, name: String) -> OpenBox {
+    /// `height`: lines of the screen.
+    pub fn new(mbox: Store, system: bool, name: String, height: usize) -> OpenBox {
         let states = vec![State::default(); mbox.messages().len()];
-        OpenBox { mbox, states, cursor: 0, top: 0, system, name }
+        OpenBox { mbox, states, page: Page::new(height), system, name }
     }
 
     pub fn is_read(&self, index: usize) -> bool {
@@ -104,14 +108,14 @@ impl OpenBox {
         !self.is_new(index) && !self.is_read(index)
     }
 
-    /// The current message: when it was deleted, the next one that is there, or the one before. The cursor itself stays,
-    /// for the case that the message is taken back.
+    /// The current message; a deleted one where none is left.
     pub fn current(&self) -> usize {
-        if self.states.get(self.cursor).is_some_and(|state| state.deleted) {
-            let there = self.next_from(self.cursor).or_else(|| self.previous_from(self.cursor));
-            return there.unwrap_or(self.cursor);
-        }
-        self.cursor
+        self.page.current(&self.states)
+    }
+
+    /// Makes a message the current one.
+    pub fn go(&mut self, index: usize) {
+        self.page.go(index, &self.states);
     }
 
     pub fn count(&self) -> usize {
@@ -216,10 +220,7 @@ impl Session {
     pub fn tell(&mut self, trouble: Trouble) -> io::Result<()> {
         match trouble {
             Trouble::Say(sentence) | Trouble::Address(sentence) => self.complain(&sentence),
-            Trouble::Both(first, second) => {
-                self.complain(&first);
-                self.complain(&second);
-            }
+            Trouble::Many(sentences) => sentences.iter().for_each(|sentence| self.complain(sentence)),
             Trouble::Io(error) => return Err(error),
         }
         Ok(())
@@ -252,10 +253,14 @@ impl Session {
         format!("{}@{}", self.account.name.to_string_lossy(), self.host)
     }
 
+    /// What whoever runs this is called in letters: the name, with the host, and the `alternates`.
+    pub fn own_addresses(&self) -> Vec<String> {
+        let own = [self.account.name.to_string_lossy().into_owned(), self.own_address()];
+        own.into_iter().chain(self.alternates.iter().cloned()).collect()
+    }
+
     pub fn is_own(&self, address: &Address) -> bool {
-        let own = self.account.name.to_string_lossy();
-        let same = |other: &str| address.mailbox.eq_ignore_ascii_case(other);
-        same(&own) || same(&self.own_address()) || self.alternates.iter().any(|other| same(other))
+        self.own_addresses().iter().any(|own| address.mailbox.eq_ignore_ascii_case(own))
     }
 
     pub fn home(&self) -> PathBuf {
@@ -267,6 +272,15 @@ impl Session {
     /// Where the journal of changes in place may lie.
     pub fn journal_dir(&self) -> PathBuf {
         self.home().join(".cache/pillarbox")
+    }
+
+    /// What the programs that mail starts find in their environment too.
+    pub fn complete_environment(&self) {
+        for name in ["DEAD", "EDITOR", "LISTER", "MAILRC", "MBOX", "PAGER", "SHELL", "VISUAL"] {
+            if std::env::var_os(name).is_none() {
+                crate::sys::host::set_environment(name, self.environment(name).as_deref());
+            }
+        }
     }
 
     /// A variable or one of the environment.
@@ -286,7 +300,7 @@ impl Session {
                 "VISUAL" => "vi".into(),
                 "PAGER" => "more".into(),
                 "LISTER" => "ls".into(),
-                "SHELL" => "/bin/sh".into(),
+                "SHELL" => "sh".into(),
                 _ => return None,
             })
         })

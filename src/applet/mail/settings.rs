@@ -15,6 +15,11 @@ pub fn set(session: &mut Session, line: &Line) -> Done {
         session.show(text.as_bytes())?;
     }
     for word in &line.words {
+        if session.variables.is_strange(word) {
+            let name = word.split_once('=').map_or(word.as_str(), |(name, _)| name);
+            let say = session.texts.say("setting unknown variable {}", &[name.strip_prefix("no").unwrap_or(name)]);
+            session.complain(&say);
+        }
         if let Err((english, name)) = session.variables.assign(word) {
             let say = session.texts.say(english, &[&name]);
             session.complain(&say);
@@ -52,15 +57,13 @@ pub fn variable(session: &mut Session, line: &Line) -> Done {
             Some(Value::Number(number)) => number.to_string(),
             Some(Value::Text(text)) => text.clone(),
             None if session.variables.was_taken_back(known.names[0]) => "no".to_owned(),
-            None => "[not set]".to_owned(),
+            None => session.texts.say("[not set]", &[]),
         };
-        let fixed = if known.read_only { " [read-only]" } else { "" };
-        text.push_str(&format!(
-            "{}\nType: {}\nCurrent value: {value}{fixed}\n{}\n\n",
-            known.names.join(", "),
-            known.kind,
-            known.about
-        ));
+        let kinds: Vec<String> = known.kind.split(" or ").map(|kind| session.texts.say(kind, &[])).collect();
+        let kind = session.texts.say("Type: {}", &[&kinds.join(&session.texts.say(" or ", &[]))]);
+        let value = session.texts.say("Current value: {}", &[&value]);
+        let fixed = if known.read_only { session.texts.say(" [read-only]", &[]) } else { String::new() };
+        text.push_str(&format!("{}\n{kind}\n{value}{fixed}\n{}\n\n", known.names.join(", "), known.about));
     }
     session.show(text.as_bytes())?;
     Ok(Next::Go)
@@ -186,7 +189,7 @@ pub fn send_header(session: &mut Session, line: &Line) -> Done {
     if name.is_empty() || !name.bytes().all(|byte| (33..=126).contains(&byte)) {
         return Err(session.trouble("Invalid header: {}", &[&text]));
     }
-    if value.is_empty() {
+    if value.is_empty() && !text.contains(':') {
         for (known, value) in session.send_headers.clone() {
             if known.eq_ignore_ascii_case(&name) {
                 session.screen.message(format!("{known}: {value}\n").as_bytes())?;
@@ -230,6 +233,9 @@ pub fn echo(session: &mut Session, line: &Line) -> Done {
 }
 
 pub fn change_directory(session: &mut Session, line: &Line) -> Done {
+    if line.words.len() > 1 {
+        return Ok(Next::Go);
+    }
     let path = match line.words.first() {
         Some(name) => std::path::absolute(folder::path_of(session, name)?)?,
         None => session.home(),
@@ -270,7 +276,7 @@ pub fn read_file(session: &mut Session, path: &std::path::Path) -> Done {
         return Ok(Next::Go);
     }
     let conditions = session.conditions.len();
-    let text = String::from_utf8_lossy(&bytes).replace("\\\n", " ");
+    let text = String::from_utf8_lossy(&bytes).replace("\\\n", "");
     let mut next = Next::Go;
     for line in text.lines() {
         match command::run_line(session, line) {
@@ -287,17 +293,17 @@ pub fn read_file(session: &mut Session, path: &std::path::Path) -> Done {
 }
 
 pub fn condition(session: &mut Session, line: &Line) -> Done {
-    let skipping = session.conditions.contains(&false);
-    let holds = match line.words.first().and_then(|word| word.chars().next()) {
-        _ if skipping => true,
-        _ if line.words.len() > 1 => return Err(session.trouble("if requires an argument: s | r | t", &[])),
-        None => return Err(session.trouble("if requires an argument: s | r | t", &[])),
-        Some('s' | 'S') => session.sending,
-        Some('r' | 'R') => !session.sending,
-        Some('t' | 'T') => session.interactive(),
-        Some(_) => return Err(session.trouble("Valid if arguments are: s | r | t", &[])),
+    let [word] = line.words.as_slice() else {
+        return Err(session.trouble("if requires an argument: s | r | t", &[]));
     };
-    session.conditions.push(holds);
+    let holds = match word.as_str() {
+        "s" => session.sending,
+        "r" => !session.sending,
+        "t" => session.interactive(),
+        _ => return Err(session.trouble("Valid if arguments are: s | r | t", &[])),
+    };
+    let skipping = session.conditions.contains(&false);
+    session.conditions.push(skipping || holds);
     Ok(Next::Go)
 }
 
@@ -374,7 +380,8 @@ pub fn version(session: &mut Session, _: &Line) -> Done {
 }
 
 pub fn version_line() -> String {
-    format!("mail (pillarbox {})", env!("CARGO_PKG_VERSION"))
+    // Scripts that choose their options by the name find the one whose options these are.
+    format!("mail (pillarbox {}, as GNU Mailutils 3.15)", env!("CARGO_PKG_VERSION"))
 }
 
 pub fn warranty(session: &mut Session, _: &Line) -> Done {

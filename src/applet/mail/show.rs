@@ -40,7 +40,7 @@ pub fn mark_shown(session: &mut Session, index: usize) {
         state.unread = false;
         // Looked at again after it was saved: it goes the way of what was read.
         state.touched |= state.saved;
-        open.cursor = index;
+        open.go(index);
     }
 }
 
@@ -78,13 +78,16 @@ pub fn render_header(session: &Session, block: &[u8], manner: Manner) -> Vec<u8>
         let unfolds = folded && session.unfolded.iter().any(|known| known.eq_ignore_ascii_case(&name));
         if manner == Manner::Full || !(encoded || unfolds) {
             out.extend(field.raw.iter().copied().filter(|byte| *byte != b'\r'));
+            if out.ends_with(b":\n") && field.value.is_empty() {
+                out.splice(out.len() - 1.., *b" \n");
+            }
             if !out.ends_with(b"\n") {
                 out.push(b'\n');
             }
         } else {
             out.extend_from_slice(field.name);
             out.extend_from_slice(b": ");
-            let mut text = super::summary::plain(session, charset::decode_words(&header::unfold(field.value)));
+            let mut text = super::headline::plain(session.texts, charset::decode_words(&header::unfold(field.value)));
             if unfolds {
                 text = text.split_whitespace().collect::<Vec<_>>().join(" ");
             }

@@ -54,7 +54,7 @@ pub fn read(session: &mut Session, operands: &[String], wishes: &Wishes) -> Resu
         Ok(mut open) => {
             // The first summary begins with what is new; without one the mailbox begins at its beginning.
             if !session.variables.is_set("header") {
-                open.cursor = 0;
+                open.go(0);
             }
             session.open = Some(open);
         }
@@ -85,7 +85,7 @@ pub fn read(session: &mut Session, operands: &[String], wishes: &Wishes) -> Resu
         Mode::Exist => return Ok(Exit::OK),
         Mode::Headers => {
             if let Some(open) = &mut session.open {
-                open.cursor = 0;
+                open.go(0);
             }
             let all: Vec<usize> = (0..count).collect();
             list(session, &all, wishes.json)?;

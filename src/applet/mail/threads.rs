@@ -2,12 +2,10 @@
 //! they are; only the order of the summary changes, and the answers' subjects are set in.
 
 use super::session::OpenBox;
+use crate::mailbox::outline::Outlines;
 use crate::message::header;
 use std::collections::HashMap;
 use std::io;
-
-/// So much of a header is looked at.
-const HEADER_LIMIT: usize = 64 * 1024;
 
 /// A message's place in its thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,15 +20,18 @@ pub struct Place {
 pub fn order(open: &OpenBox, indices: &[usize]) -> io::Result<Vec<Place>> {
     let mut known: HashMap<Vec<u8>, usize> = HashMap::new();
     let mut named: Vec<Vec<Vec<u8>>> = Vec::with_capacity(indices.len());
+    let mut outlines = Outlines::new(&open.mbox, true);
     for (place, &index) in indices.iter().enumerate() {
-        let Some(message) = open.mbox.messages().get(index) else { continue };
-        let block = open.mbox.header(message, HEADER_LIMIT)?;
-        if let Some(id) = ids(&header::find(&block, "Message-Id").unwrap_or_default()).pop() {
+        if index >= open.count() {
+            continue;
+        }
+        let block = outlines.of(index)?.block;
+        if let Some(id) = ids(&header::find(block, "Message-Id").unwrap_or_default()).pop() {
             known.entry(id).or_insert(place);
         }
-        let mut before = ids(&header::find(&block, "In-Reply-To").unwrap_or_default());
+        let mut before = ids(&header::find(block, "In-Reply-To").unwrap_or_default());
         before.truncate(1);
-        before.extend(ids(&header::find(&block, "References").unwrap_or_default()));
+        before.extend(ids(&header::find(block, "References").unwrap_or_default()));
         named.push(before);
     }
     let parents: Vec<Option<usize>> = named

@@ -96,10 +96,13 @@ pub const KNOWN: &[Known] = &[
     fixed(&["PID"], "string", "number of this process"),
 ];
 
+const DEFAULT_HEADLINE: &str = "%>%a%4m %18f %16d %3L/%-5o %s";
+
 /// The values.
 pub struct Variables {
     values: BTreeMap<String, Value>,
     taken_back: BTreeSet<String>,
+    headline: String,
 }
 
 impl Variables {
@@ -108,7 +111,10 @@ impl Variables {
         let mut values = BTreeMap::new();
         for name in [
             "append",
+            "ask",
+            "askcc",
             "autoinc",
+            "crt",
             "fromfield",
             "fullnames",
             "header",
@@ -126,7 +132,7 @@ impl Variables {
         for (name, text) in [
             ("charset", "auto"),
             ("escape", "~"),
-            ("headline", "%>%a%4m %18f %16d %3L/%-5o %s"),
+            ("headline", DEFAULT_HEADLINE),
             ("indentprefix", "\t"),
             ("mode", "read"),
             ("nullbodymsg", "Null message body; hope that's ok"),
@@ -141,7 +147,8 @@ impl Variables {
         for (name, number) in [("columns", columns), ("screen", screen), ("toplines", 5)] {
             values.insert(name.to_owned(), Value::Number(number));
         }
-        Variables { values, taken_back: BTreeSet::new() }
+        let headline = DEFAULT_HEADLINE.to_owned();
+        Variables { values, taken_back: BTreeSet::new(), headline }
     }
 
     pub fn is_set(&self, name: &str) -> bool {
@@ -152,9 +159,16 @@ impl Variables {
     pub fn text(&self, name: &str) -> Option<String> {
         match self.values.get(real_name(name))? {
             Value::Yes => Some(String::new()),
+            // Nothing, where a text is wanted.
+            Value::Number(0) if known_as(name).is_some_and(|known| known.kind == "string") => Some(String::new()),
             Value::Number(number) => Some(number.to_string()),
             Value::Text(text) => Some(text.clone()),
         }
+    }
+
+    /// The last format of summaries that was one.
+    pub fn headline(&self) -> &str {
+        &self.headline
     }
 
     pub fn number(&self, name: &str) -> Option<i64> {
@@ -175,7 +189,7 @@ impl Variables {
 
     pub fn unset(&mut self, name: &str) {
         // A summary without lines helps nobody.
-        if name == "headline" {
+        if ["headline", "outfilename"].contains(&name) {
             return;
         }
         self.values.remove(real_name(name));
@@ -192,18 +206,34 @@ impl Variables {
             return Ok(());
         }
         let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
-        let known = known_as(name);
-        // An empty value of a name that nobody knows is a number to the original.
-        let number =
-            value.and_then(|value| if value.is_empty() && known.is_none() { Some(0) } else { value.parse().ok() });
+        // What looks like a number is one, whatever the variable is for; so is nothing.
+        let number = value.and_then(|value| if value.is_empty() { Some(0) } else { value.parse().ok() });
         let value = match (value, number) {
             (None, _) => Value::Yes,
-            (Some(_), Some(number)) if known.is_none_or(|known| known.kind != "string") => Value::Number(number),
+            (Some(_), Some(number)) => Value::Number(number),
             (Some(text), _) => Value::Text(text.to_owned()),
         };
         self.check(name, Some(&value))?;
-        let no_headline = name == "headline" && value == Value::Text(String::new());
-        if !(name.is_empty() || no_headline) {
+        let text = match &value {
+            Value::Text(text) => Some(text.as_str()),
+            _ => None,
+        };
+        match (name, text) {
+            ("escape", Some(text)) if text.chars().count() > 1 => {
+                return Err(("escape value must be a single character", String::new()));
+            }
+            ("outfilename", Some(text)) if !["local", "domain", "email"].contains(&text) => {
+                return Err(("unsupported value for {}", name.to_owned()));
+            }
+            ("decode-fallback", Some(text)) if !["none", "copy-pass", "copy-octal"].contains(&text) => {
+                return Err(("Incorrect value for decode-fallback", String::new()));
+            }
+            // Summaries go on as they were.
+            ("headline", Some(text)) => self.headline = text.to_owned(),
+            ("columns", _) if !matches!(value, Value::Number(_)) => return Ok(()),
+            _ => {}
+        }
+        if !name.is_empty() {
             self.taken_back.remove(real_name(name));
             self.set(name, value);
         }
@@ -215,14 +245,21 @@ impl Variables {
         if !self.is_set("variable-strict") {
             return Ok(());
         }
-        let Some(known) = known_as(name) else { return Err(("setting unknown variable {}", name.to_owned())) };
+        let Some(known) = known_as(name) else { return Ok(()) };
         let fits = match value {
             None => true,
             Some(Value::Yes) => known.kind.contains("boolean"),
-            Some(Value::Number(_)) => known.kind.contains("numeric") || known.kind.contains("string"),
+            Some(Value::Number(_)) => known.kind.contains("numeric"),
             Some(Value::Text(_)) => known.kind.contains("string"),
         };
         if fits { Ok(()) } else { Err(("Wrong type for {}", name.to_owned())) }
+    }
+
+    /// Whether `variable-strict` has a word to say about this name.
+    pub fn is_strange(&self, word: &str) -> bool {
+        let name = word.split_once('=').map_or(word, |(name, _)| name);
+        let name = if known_as(name).is_none() { name.strip_prefix("no").unwrap_or(name) } else { name };
+        self.is_set("variable-strict") && known_as(name).is_none()
     }
 
     /// Whether `set noNAME` said so.

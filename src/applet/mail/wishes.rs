@@ -74,7 +74,8 @@ pub fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Resu
                 }
                 let content = escapes::read_limited(Path::new(&path)).map_err(|error| match error.kind() {
                     std::io::ErrorKind::NotFound if descriptor => {
-                        Trouble::Say(format!("cannot attach fd {value}: Bad file descriptor"))
+                        let reason = session.texts.say("Bad file descriptor", &[]);
+                        session.trouble("cannot attach {}: {}", &[&format!("fd {value}"), &reason])
                     }
                     std::io::ErrorKind::NotFound => session.trouble("{}: file does not exist", &[value]),
                     _ => Trouble::Say(format!("{value}: {}", session.texts.reason(&error))),
@@ -156,7 +157,7 @@ pub fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Resu
             return Err(session.trouble("unsupported encoding: {}", &[&name]));
         }
         let reason = session.texts.say("Requested item not found", &[]);
-        return Err(Trouble::Say(format!("cannot attach (body): {reason}")));
+        return Err(session.trouble("cannot attach {}: {}", &["(body)", &reason]));
     }
     letter.content_type = kind;
     letter.encoding = encoding;

@@ -14,15 +14,18 @@ pub fn split(line: &str) -> Result<Vec<String>, Unclosed> {
     let mut word: Option<String> = None;
     let mut characters = line.chars().peekable();
     let mut quote: Option<char> = None;
+    let mut literal = false;
     while let Some(character) = characters.next() {
         match (quote, character) {
             (None, c) if c.is_whitespace() => words.extend(word.take()),
             (None, '"' | '\'') => {
+                // Only at the start of a word do single quotes keep backslashes: the original's way.
+                literal = character == '\'' && word.is_none();
                 quote = Some(character);
                 word.get_or_insert_default();
             }
             (Some(open), c) if c == open => quote = None,
-            (Some('\''), c) => word.get_or_insert_default().push(c),
+            (Some('\''), c) if literal => word.get_or_insert_default().push(c),
             (_, '\\') => word.get_or_insert_default().push(escaped(&mut characters)),
             (_, c) => word.get_or_insert_default().push(c),
         }
@@ -69,10 +72,10 @@ pub fn expand(text: &str, value: &dyn Fn(&str) -> Option<String>) -> Result<Stri
             (None, '"' | '\'') => quote = Some(character),
             (Some(open), c) if c == open => quote = None,
             (Some('\''), c) => out.push(c),
-            (_, '\\') => {
-                out.push('\\');
-                out.extend(characters.next());
-            }
+            (_, '\\') => match characters.next() {
+                Some('\\') | None => out.push('\\'),
+                Some(next) => out.extend(['\\', next]),
+            },
             (_, '$') => match characters.peek() {
                 Some('(') => return Err("unbalanced parenthesis"),
                 Some(c) if c.is_ascii_alphabetic() || *c == '_' || *c == '{' => {
@@ -108,7 +111,7 @@ mod tests {
         let words = |line: &str| split(line).unwrap();
         assert_eq!(words("a  b \"c d\" 'e $HOME' f\\ g \"\" $"), ["a", "b", "c d", "e $HOME", "f g", "", "$"]);
         assert_eq!(words("set headline=\"%>%a\" x=\"a\\tb\""), ["set", "headline=%>%a", "x=a\tb"]);
-        assert_eq!(words("a\\101 '\\t' \\q \\x41"), ["aA", "\\t", "q", "A"]);
+        assert_eq!(words("a\\101 '\\t' x='\\t' \\q \\x41"), ["aA", "\\t", "x=\t", "q", "A"]);
         assert_eq!(split("a 'b"), Err(Unclosed));
     }
 

@@ -69,6 +69,7 @@ fn to_senders(session: &mut Session, line: &Line) -> Done {
         }
         let block = header_block(session, index)?;
         to.extend(senders(session, index, &block));
+        show::mark_shown(session, index);
     }
     answer(session, chosen[0], &first, to, Vec::new())
 }
@@ -98,7 +99,7 @@ fn recorded(session: &mut Session, line: &Line, with: fn(&mut Session, &Line) ->
 }
 
 /// Whom an answer goes to: the first of the `sender` fields that is there.
-fn senders(session: &Session, index: usize, block: &[u8]) -> Vec<Address> {
+pub fn senders(session: &Session, index: usize, block: &[u8]) -> Vec<Address> {
     let named = session.sender_fields.iter().find_map(|name| field(block, name));
     match named.and_then(|value| address::parse(&value).ok()) {
         Some(all) => all,
@@ -158,9 +159,15 @@ pub fn forward(session: &mut Session, line: &Line) -> Done {
 }
 
 fn answer(session: &mut Session, index: usize, block: &[u8], to: Vec<Address>, cc: Vec<Address>) -> Done {
-    let mut seen: Vec<String> = Vec::new();
     let names = session.variables.is_set("fullnames");
-    let mut list = |all: Vec<Address>, host: &str| {
+    let list = |all: Vec<Address>, host: &str| {
+        // A name alone is what this machine calls somebody.
+        if let [Address { name: None, mailbox }] = all.as_slice()
+            && !mailbox.contains('@')
+        {
+            return mailbox.clone();
+        }
+        let mut seen: Vec<String> = Vec::new();
         let fresh: Vec<Address> = all
             .into_iter()
             .map(|one| one.qualified(host))
@@ -181,12 +188,13 @@ fn answer(session: &mut Session, index: usize, block: &[u8], to: Vec<Address>, c
     let mut letter = Letter::default();
     letter.put("To", &to);
     letter.put("Cc", &cc);
-    let old = field(block, "Subject").unwrap_or_default();
+    let old = subject_as_written(block);
     let had_subject = header::find(block, "Subject").is_some();
     let prefix = session.variables.text("replyprefix").unwrap_or_default();
     let already = old.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("re:"));
     if had_subject {
-        letter.put("Subject", &if already { old } else { format!("{prefix}{old}") });
+        letter.put("Subject", "");
+        letter.add_folded("Subject", &if already { old } else { format!("{prefix}{old}") });
     }
     for (name, value) in letter.headers().to_vec() {
         // A person reads it; a program gets what will be sent.
@@ -220,6 +228,16 @@ fn answer(session: &mut Session, index: usize, block: &[u8], to: Vec<Address>, c
         state.answered = true;
     }
     Ok(Next::Go)
+}
+
+/// With its folds and its last blanks; decoded, and then in one line, where it has encoded words.
+fn subject_as_written(block: &[u8]) -> String {
+    let Some(subject) = header::fields(block).find(|field| field.is("Subject")) else { return String::new() };
+    if !subject.value.is_ascii() || memchr::memmem::find(subject.value, b"=?").is_some() {
+        return field(block, "Subject").unwrap_or_default();
+    }
+    let text = String::from_utf8_lossy(subject.raw).replace('\r', "");
+    text.split_once(':').map_or("", |(_, value)| value).trim_start_matches(' ').trim_end_matches('\n').to_owned()
 }
 
 impl From<&str> for Trouble {

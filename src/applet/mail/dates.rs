@@ -1,0 +1,132 @@
+//! strftime(3) in English and in French: what depends on the language comes from here, the rest from jiff.
+
+use super::texts::{FRENCH_DAYS, FRENCH_MONTHS, Texts};
+use crate::message::date::{DAYS, MONTHS};
+use jiff::civil::DateTime;
+
+/// Without a format "Tue Nov 24 10:05".
+pub fn format(texts: Texts, time: &DateTime, format: Option<&str>) -> String {
+    let names = Names::of(texts, time);
+    let Some(format) = format else {
+        let two = |number: i8| [b'0' + number.unsigned_abs() / 10 % 10, b'0' + number.unsigned_abs() % 10];
+        let mut out = String::with_capacity(24);
+        for part in [names.day, " ", names.month, " "] {
+            out.push_str(part);
+        }
+        let [ten, one] = two(time.day()).map(char::from);
+        out.extend([if ten == '0' { ' ' } else { ten }, one, ' ']);
+        out.extend(two(time.hour()).map(char::from));
+        out.push(':');
+        out.extend(two(time.minute()).map(char::from));
+        return out;
+    };
+    let mut out = String::new();
+    let mut characters = format.chars();
+    while let Some(character) = characters.next() {
+        if character != '%' {
+            out.push(character);
+            continue;
+        }
+        let mut specifier = String::from('%');
+        for next in characters.by_ref() {
+            // E and O ask for other numerals, which neither language has.
+            if !['E', 'O'].contains(&next) {
+                specifier.push(next);
+            }
+            if !(next.is_ascii_digit() || "EO_-^#0".contains(next)) {
+                break;
+            }
+        }
+        match specifier.chars().last() {
+            Some('a') => out.push_str(names.day),
+            Some('A') => out.push_str(names.whole_day),
+            Some('b' | 'h') => out.push_str(names.month),
+            Some('B') => out.push_str(names.whole_month),
+            Some('p' | 'P') if names.french => {}
+            Some('c') => out.push_str(&self::format(texts, time, Some(names.date_and_time))),
+            Some('x') => out.push_str(&self::format(texts, time, Some(names.date))),
+            Some('X') => out.push_str(&self::format(texts, time, Some("%H:%M:%S"))),
+            Some('r') => out.push_str(&self::format(texts, time, Some("%I:%M:%S %p"))),
+            Some('n') => out.push('\n'),
+            Some('t') => out.push('\t'),
+            // A From_ line tells no zone.
+            Some('Z' | 'z') => {}
+            Some('s') => {
+                let instant = time.to_zoned(jiff::tz::TimeZone::system());
+                out.push_str(&instant.map(|time| time.timestamp().as_second().to_string()).unwrap_or_default());
+            }
+            Some('%') => out.push('%'),
+            _ => out.push_str(&jiff::fmt::strtime::format(&specifier, *time).unwrap_or(specifier)),
+        }
+    }
+    out
+}
+
+/// What a day is called, and how a language writes it.
+struct Names {
+    french: bool,
+    day: &'static str,
+    whole_day: &'static str,
+    month: &'static str,
+    whole_month: &'static str,
+    date_and_time: &'static str,
+    date: &'static str,
+}
+
+const WHOLE_DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+const WHOLE_MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+const WHOLE_FRENCH_DAYS: [&str; 7] = ["lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"];
+const WHOLE_FRENCH_MONTHS: [&str; 12] = [
+    "janvier",
+    "février",
+    "mars",
+    "avril",
+    "mai",
+    "juin",
+    "juillet",
+    "août",
+    "septembre",
+    "octobre",
+    "novembre",
+    "décembre",
+];
+
+impl Names {
+    fn of(texts: Texts, time: &DateTime) -> Names {
+        let day = usize::try_from(time.weekday().to_monday_zero_offset()).unwrap_or(0) % 7;
+        let month = usize::try_from(time.month() - 1).unwrap_or(0) % 12;
+        if texts.has_french_dates() {
+            return Names {
+                french: true,
+                day: FRENCH_DAYS[day],
+                whole_day: WHOLE_FRENCH_DAYS[day],
+                month: FRENCH_MONTHS[month],
+                whole_month: WHOLE_FRENCH_MONTHS[month],
+                date_and_time: "%a %d %b %Y %H:%M:%S",
+                date: "%d/%m/%Y",
+            };
+        }
+        Names {
+            french: false,
+            day: DAYS[day],
+            whole_day: WHOLE_DAYS[day],
+            month: MONTHS[month],
+            whole_month: WHOLE_MONTHS[month],
+            date_and_time: "%a %b %e %H:%M:%S %Y",
+            date: "%m/%d/%y",
+        }
+    }
+}
