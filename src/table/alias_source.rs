@@ -34,8 +34,11 @@ pub fn read<R: BufRead>(
     Ok(())
 }
 
+/// A name and its value.
+pub type Pair<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
+
 /// Splits "name: value" at the first colon outside quotes and comments.
-pub fn pair(line: &[u8], utf8: bool) -> Result<(Cow<'_, [u8]>, Cow<'_, [u8]>), AliasError> {
+pub fn pair(line: &[u8], utf8: bool) -> Result<Pair<'_>, AliasError> {
     if utf8 && !line.is_ascii() && std::str::from_utf8(line).is_err() {
         return Err(AliasError::NotUtf8(String::from_utf8_lossy(line).into_owned()));
     }
