@@ -123,6 +123,11 @@ impl MainCf {
         self.settings.insert(name.to_owned(), Setting { raw: value.to_owned(), line: 0 });
     }
 
+    /// Whether messages show text beyond ASCII as it is. Asked before values are verified: a wrong one shows it.
+    pub fn shows_utf8(&self) -> bool {
+        self.text("smtputf8_enable").is_ok_and(|value| value != "no")
+    }
+
     /// What is odd about the file, in its order.
     pub fn notes(&self) -> &[Note] {
         &self.notes

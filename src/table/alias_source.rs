@@ -1,7 +1,7 @@
 //! The aliases file (aliases(5)) as a source: "name: value, value" lines, where the left side may be quoted and the
 //! right side is kept as an address list in one line.
 
-use super::open::Options;
+use super::open::{Options, questioned};
 use super::source::{Line, Lines};
 use crate::message::tokens::{Token, is_operator, print, scan};
 use std::borrow::Cow;
@@ -40,7 +40,7 @@ pub type Pair<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
 /// Splits "name: value" at the first colon outside quotes and comments.
 pub fn pair(line: &[u8], utf8: bool) -> Result<Pair<'_>, AliasError> {
     if utf8 && !line.is_ascii() && std::str::from_utf8(line).is_err() {
-        return Err(AliasError::NotUtf8(String::from_utf8_lossy(line).into_owned()));
+        return Err(AliasError::NotUtf8(questioned(line)));
     }
     if let Some((name, value)) = plain(line) {
         return Ok((Cow::Borrowed(name), Cow::Borrowed(value)));

@@ -314,8 +314,8 @@ pub(super) fn bad_key(table: &str, key: &[u8]) -> String {
     format!("{table}: non-UTF-8 key \"{}\": {MALFORMED}", questioned(key))
 }
 
-/// With a question mark for each byte that is not UTF-8.
-fn questioned(bytes: &[u8]) -> String {
+/// Text for messages, with a question mark for each byte that is not UTF-8.
+pub fn questioned(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());

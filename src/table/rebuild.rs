@@ -145,7 +145,7 @@ impl Rebuild {
         if self.entries.insert(stored_key, stored_value, duplicates == Duplicates::Replace) {
             return Ok(());
         }
-        let shown = String::from_utf8_lossy(key).into_owned();
+        let shown = super::open::questioned(key);
         let text = format!("{}: duplicate entry: \"{shown}\"", self.duplicate_name());
         match duplicates {
             Duplicates::Warn => self.options.warn(text),

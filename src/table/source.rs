@@ -2,7 +2,7 @@
 //! blank continues the one above and comments and empty lines end nothing; and "key whitespace value" in them. A line
 //! or a file beyond the limits is an error, never an allocation without end.
 
-use super::open::{Options, TableError};
+use super::open::{Options, TableError, questioned};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 
@@ -92,7 +92,7 @@ impl<R: BufRead> Lines<R> {
         if !line.text.first().is_some_and(u8::is_ascii_whitespace) {
             return false;
         }
-        let shown = String::from_utf8_lossy(line.text.get(..30).unwrap_or(&line.text)).into_owned();
+        let shown = questioned(line.text.get(..30).unwrap_or(&line.text));
         let dots = if line.text.len() > 30 { "..." } else { "" };
         options.warn(format_args!("{}: logical line must not start with whitespace: \"{shown}{dots}\"", self.name));
         line.text.clear();
@@ -146,7 +146,7 @@ pub enum EntryError {
 
 /// Splits a logical line at its first blank outside double quotes; the quotes stay in the key.
 pub fn entry(text: &[u8], utf8: bool) -> Result<(&[u8], &[u8]), EntryError> {
-    let shown = || String::from_utf8_lossy(text).into_owned();
+    let shown = || questioned(text);
     if utf8 && !text.is_ascii() && std::str::from_utf8(text).is_err() {
         return Err(EntryError::NotUtf8(shown()));
     }

@@ -97,6 +97,7 @@ pub fn run(call: &Invocation, program: Program) -> Result<Exit, Failure> {
     let text = |name: &str| cf.text(name).map_err(|error| macro_warning(&call.program, &error));
     let log = Arc::new(
         Log::open(&text("syslog_name")?, &call.name, &text("syslog_facility")?, &text("maillog_file")?)
+            .with_utf8(cf.shows_utf8())
             .with_stderr(&call.program),
     );
     cf.notes().iter().for_each(|note| log.warning(note.to_string()));

@@ -3,6 +3,7 @@
 use super::job::{End, Job, pair};
 use crate::exit::Exit;
 use crate::table::files_as_values;
+use crate::table::open::questioned;
 use std::io::{BufWriter, Write};
 
 /// Lists the first table; the reference, too, stops after it.
@@ -19,7 +20,7 @@ pub fn list(job: &Job, tables: &[(String, String)]) -> Result<Exit, End> {
         if key.is_empty() {
             job.options.warn(format_args!("table {spec}: empty lookup key value is not allowed"));
         } else if value.is_empty() {
-            let key = String::from_utf8_lossy(key);
+            let key = questioned(key);
             job.options.warn(format_args!("table {spec}: key {key}: empty string value is not allowed"));
         }
         let value = match job.options.values_are_files.then(|| files_as_values::decoded(value)) {
