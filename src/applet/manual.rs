@@ -68,36 +68,6 @@ const SECTIONS: &[Section] = &[
         text: "Summarises mail logs: who sent and received how much, what was deferred, bounced and rejected, when, and what was warned about. Logs that gzip, bzip2, xz or zstd have compressed are read as they lie there.",
     },
     Section {
-        applet: "pflogsumm",
-        title: "VERSIONS",
-        text: "The report and the options above are those of pflogsumm 1.1.5. --compat 1.3, or PFLOGSUMM_COMPAT=1.3 in the environment, gives those of 1.3.0: also --colwidth N (0 for no limit), --config FILE, --dump-config, -d and --date-range with today, yesterday, this or last week or month, a month, a day, or two of these (\"2026-10-01 to 2026-10-15\"), --dow0mon, --expired-detail N, --pscrn-stats, --pscrn-detail N, --rej-add-to, --srs-mung, --ssl-tls-stats, --suppress \"host/domain per-hour rdns-warnings size-detail\" (or help), --unprocd-file FILE, --use-orig-to, --warning-detail N, -x FILE, and the long names --extended-detail, --host-cnt, --user-cnt and --quiet.",
-    },
-    Section {
-        applet: "pflogsumm",
-        title: "INPUT",
-        text: "Logs are read in the order of the command line; --in-order puts a rotated set (/var/log/mail.log*) in the order of the times that the files begin at. What `journalctl -o export`, `-o json` and `-o short-iso` write is read as a log; --journal runs journalctl. --from, --to and --last leave out the lines of other times, by the clock that the log shows. Large logs are read on all cores (--threads N); the report does not depend on their number. A line counts up to its first 64 KiB.",
-    },
-    Section {
-        applet: "pflogsumm",
-        title: "ACCURATE NUMBERS",
-        text: "The report above miscounts what pflogsumm 1.1.5 miscounts. --accurate, and every output named here, counts right: a year in the log is believed; days are counted by their dates; a queue id that is used again is another message; services under any name (postfix/submissions/smtpd, postfix-out/smtp) are read, and a numbered one (postfix/10025/smtpd), which takes messages back from a filter, does not receive them again; milter-reject and proxy-reject count, and what was rejected late, canceled or lost was not received; hosts with IPv6 addresses have their names; deliveries with tls= are read; messages that expired and hosts that could not be reached are counted. --explain-differences shows both totals and the lines that make the difference. The accurate text report ends with hints: a destination that takes nothing, a sender far above its habit, a reject reason that rises, each with its figures; --chart adds histograms.",
-    },
-    Section {
-        applet: "pflogsumm",
-        title: "OUTPUTS",
-        text: "--html FILE writes one page with charts and sortable tables that needs no network; --prometheus writes totals and delays for node_exporter's textfile collector; --ndjson writes each Postfix line as an object with time, host, service, pid, event and the event's fields.\n\n--json writes one object: schema (\"pillarbox-pflogsumm\"), version (1), made, period (first, last), totals (received, delivered, forwarded, deferred, deferrals, bounced, expired, canceled, rejected, reject_warnings, held, discarded, bytes_received, bytes_delivered, senders, sender_domains, recipients, recipient_domains), delays in seconds (count, p50, p90, p95, p99, max), days (date), hours (hour), series (time), each of them with received, delivered, deferred, bounced and rejected; hints (kind, about, text, count, usual); and lists, objects of total and entries: senders and recipients (address, messages, bytes), sender_domains (domain, messages, bytes), recipient_domains (also deferrals, mean_delay, p95_delay, max_delay), rejects, reject_warnings, holds and discards (kind, reason, about, count), and with of, text and count: deferrals (of: program), deferrals_by_destination (domain), bounces (relay), unreachable (reason; text: host), tls (relay), warnings, fatals and panics (program). -h, -u and the --*-detail options limit the entries, not the totals. Names may be added to version 1; a change of meaning makes version 2.",
-    },
-    Section {
-        applet: "pflogsumm",
-        title: "TRACES",
-        text: "--trace ID tells the life of the messages that a queue id, a message id or an address leads to, line by line with the time since each came in, across forwards, requeues and notices, and ends with what became of each recipient. The logs must be files: they are searched again for what the first search found. The status is 1 when nothing is found.\n\n--follow shows what happens now, on 80 columns and 24 lines, from one log that grows and is rotated, or with --journal from the journal: totals, what came in the last minute, the busiest senders and destinations, and the last troubles. q ends it.",
-    },
-    Section {
-        applet: "pflogsumm",
-        title: "SHARDS AND ROTATIONS",
-        text: "--state FILE keeps the messages that are under way at the end of a log for the run that reads the next one, so that none is without size or sender because a rotation cut it in two. --partial FILE writes what the logs of one machine or day say, and --merge FILE... gives of several such files, in their order, the exact report that all the logs together would give; the options that lines are read with (-i, -m, --verp-mung, --rej-add-from, --smtpd-stats, --syslog-name, --verbose-msg-detail, --accurate) must be the same in both.",
-    },
-    Section {
         applet: "postconf",
         title: "DESCRIPTION",
         text: "Shows main.cf and master.cf as the mail system reads them, and changes them: name=value pairs are written in place, by a temporary file and a rename, comments and order kept.",
@@ -172,20 +142,19 @@ fn page(applet: &Applet) -> String {
     let _ = man.render_name_section(&mut text);
     let _ = man.render_synopsis_section(&mut text);
     let mut text = String::from_utf8_lossy(&text).into_owned();
-    let mut written = |title: &str| {
-        for section in SECTIONS.iter().filter(|section| section.applet == applet.name && section.title == title) {
-            text.push_str(&format!(".SH \"{}\"\n{}\n", section.title, roff(section.text)));
-        }
-    };
-    written("DESCRIPTION");
+    for section in SECTIONS.iter().filter(|section| section.applet == applet.name && section.title == "DESCRIPTION") {
+        text.push_str(&format!(".SH \"{}\"\n{}\n", section.title, roff(section.text)));
+    }
     let mut options = Vec::new();
     let _ = man.render_options_section(&mut options);
     let options = String::from_utf8_lossy(&options).into_owned();
     let mut tail = String::new();
-    for title in ["LINT", "VERSIONS", "EXIT STATUS", "ENVIRONMENT", "FILES"] {
-        for section in SECTIONS.iter().filter(|section| section.applet == applet.name && section.title == title) {
-            tail.push_str(&format!(".SH \"{}\"\n{}\n", section.title, roff(section.text)));
-        }
+    let own = SECTIONS.iter().filter(|section| section.applet == applet.name && section.title != "DESCRIPTION");
+    for section in own {
+        tail.push_str(&format!(".SH \"{}\"\n{}\n", section.title, roff(section.text)));
+    }
+    if applet.name == "pflogsumm" {
+        tail.push_str(&super::pflogsumm::manual::sections());
     }
     let others: Vec<String> = APPLETS
         .iter()
@@ -215,7 +184,7 @@ fn overview() -> String {
 }
 
 /// Text as roff: hyphens are hyphens, and no line begins with a control character.
-fn roff(text: &str) -> String {
+pub fn roff(text: &str) -> String {
     text.replace('\\', "\\e")
         .replace('-', "\\-")
         .lines()

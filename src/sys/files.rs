@@ -12,6 +12,12 @@ pub fn fsync_dir(dir: &Path) -> io::Result<()> {
     File::open(if dir.as_os_str().is_empty() { Path::new(".") } else { dir })?.sync_all()
 }
 
+/// Puts `one` where `other` is and the other way round, in one step; both are there.
+pub fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+    Ok(renameat2(AT_FDCWD, one, AT_FDCWD, other, RenameFlags::RENAME_EXCHANGE)?)
+}
+
 /// A file that takes the place of `path` when it is committed and leaves nothing when it is dropped before.
 pub struct Replacement {
     path: PathBuf,

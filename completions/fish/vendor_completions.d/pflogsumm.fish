@@ -10,6 +10,7 @@ complete -c pflogsumm -l syslog-name -d 'read the lines of this syslog_name besi
 complete -c pflogsumm -s u -d 'show N senders and recipients' -r
 complete -c pflogsumm -l verp-mung -d 'replace numbers in list senders\' addresses; 2 removes the member, too' -r
 complete -c pflogsumm -l compat -d 'whose report: 1.1.5 or 1.3' -r
+complete -c pflogsumm -l parquet -d 'write each event as a row of Parquet files in DIR/date=DATE/host=HOST' -r
 complete -c pflogsumm -l html -d 'write a page with charts and tables, which needs no network; - is standard output' -r
 complete -c pflogsumm -l trace -d 'tell the life of a message: a queue id, a message id or an address' -r
 complete -c pflogsumm -l from -d 'leave out what is older: 2026-11-24, "2026-11-24 12:00", 12:00, today, yesterday' -r
@@ -36,6 +37,7 @@ complete -c pflogsumm -l accurate -d 'count right what the reference miscounts'
 complete -c pflogsumm -l explain-differences -d 'show the lines that --accurate counts differently'
 complete -c pflogsumm -l json -d 'write the accurate numbers as JSON'
 complete -c pflogsumm -l ndjson -d 'write each event as a line of JSON'
+complete -c pflogsumm -l overwrite -d 'let --parquet replace the days and hosts that are there already'
 complete -c pflogsumm -l prometheus -d 'write the accurate numbers for a Prometheus textfile collector'
 complete -c pflogsumm -l chart -d 'end the accurate report with histograms of hours and days'
 complete -c pflogsumm -l follow -d 'watch a growing log, or the journal with --journal; q ends'

@@ -48,8 +48,16 @@ impl Carried {
             || Failure::new(Exit::DATAERR, format!("fatal: {}: not a file of pflogsumm --state", path.display()));
         let mut lines = BufReader::new(file.take(LARGEST)).split(b'\n');
         let head = lines.next().transpose().map_err(|error| cannot("read", path, &error))?;
-        if head.as_deref() != Some(HEAD.as_bytes()) {
-            return Err(damaged());
+        match head.as_deref() {
+            Some(head) if head == HEAD.as_bytes() => {}
+            Some(head) if head.starts_with(b"pflogsumm state ") => {
+                let text = format!(
+                    "fatal: {} was written by another version of pflogsumm; without it the run begins anew",
+                    path.display()
+                );
+                return Err(Failure::new(Exit::DATAERR, text));
+            }
+            _ => return Err(damaged()),
         }
         for line in lines {
             let line = line.map_err(|error| cannot("read", path, &error))?;

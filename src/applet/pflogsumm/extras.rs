@@ -39,6 +39,32 @@ impl Extras {
         }
     }
 
+    /// The hour of the newest line.
+    pub fn this_hour(&self) -> Option<i64> {
+        self.hour
+    }
+
+    pub fn uncount(&mut self, hour: Option<i64>, column: Column) {
+        if let Some(count) = hour.and_then(|hour| self.series.get_mut(&hour)?.get_mut(column as usize)) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    pub fn unsender(&mut self, sender: u32, day: usize) {
+        if let Some(count) = self.sender_days.get_mut(&(sender, day)) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    /// The senders' new places, by their old ones.
+    pub fn senders_moved(&mut self, places: &[Option<u32>]) {
+        let old = std::mem::take(&mut self.sender_days);
+        self.sender_days = old
+            .into_iter()
+            .filter_map(|((place, day), count)| Some(((places.get(place as usize).copied()??, day), count)))
+            .collect();
+    }
+
     pub fn delay(&mut self, domain: u32, delay: f64) {
         self.delays.add(delay);
         self.domain_delays.entry(domain).or_default().add(delay);
@@ -68,16 +94,24 @@ pub struct Spread {
 impl Spread {
     pub fn add(&mut self, seconds: f64) {
         let seconds = if seconds.is_finite() { seconds.max(0.0) } else { 0.0 };
-        let milliseconds = seconds * 1000.0;
-        // Below a millisecond is step 0; u16 holds any other.
-        let step = if milliseconds < 1.0 { 0 } else { (milliseconds.log2() * 16.0) as u16 + 1 };
-        *self.steps.entry(step).or_default() += 1;
+        *self.steps.entry(Spread::step(seconds)).or_default() += 1;
         self.count += 1;
         self.longest = self.longest.max(seconds);
     }
 
+    fn step(seconds: f64) -> u16 {
+        let milliseconds = seconds * 1000.0;
+        // Below a millisecond is step 0; u16 holds any other.
+        if milliseconds < 1.0 { 0 } else { (milliseconds.log2() * 16.0) as u16 + 1 }
+    }
+
     pub fn count(&self) -> u64 {
         self.count
+    }
+
+    /// How many stayed within this time, to the step.
+    pub fn up_to(&self, seconds: f64) -> u64 {
+        self.steps.range(..=Spread::step(seconds)).map(|(_, count)| count).sum()
     }
 
     pub fn longest(&self) -> f64 {

@@ -179,6 +179,17 @@ pub enum Fact<'a> {
     Hour(i64),
     /// A line that is looked for (--trace).
     Line(&'a [u8]),
+    /// A content filter gives a message back, which is no new one (--accurate).
+    Returned(&'a [u8]),
+    /// Sent to a server on this machine that queued it as another: if that is one of ours, it was a filter
+    /// (--accurate).
+    Passed {
+        hour: u8,
+        id: &'a [u8],
+        next: &'a [u8],
+        address: &'a [u8],
+        delay: f64,
+    },
 }
 
 impl<'a> Fact<'a> {
@@ -235,6 +246,10 @@ impl<'a> Fact<'a> {
             Fact::TlsLevel { host, level } => to.tag(26).text(host).text(level),
             Fact::Hour(hour) => to.tag(27).signed(hour),
             Fact::Line(line) => to.tag(28).text(line),
+            Fact::Returned(id) => to.tag(29).text(id),
+            Fact::Passed { hour, id, next, address, delay } => {
+                to.tag(30).byte(hour).text(id).text(next).text(address).decimal(delay)
+            }
         };
     }
 
@@ -318,6 +333,14 @@ impl<'a> Fact<'a> {
             26 => Fact::TlsLevel { host: from.text()?, level: from.text()? },
             27 => Fact::Hour(from.signed()?),
             28 => Fact::Line(from.text()?),
+            29 => Fact::Returned(from.text()?),
+            30 => Fact::Passed {
+                hour: from.hour()?,
+                id: from.text()?,
+                next: from.text()?,
+                address: from.text()?,
+                delay: from.decimal()?,
+            },
             _ => return None,
         })
     }

@@ -32,6 +32,8 @@ pub struct Delivery<'a> {
     pub original_to: Option<&'a [u8]>,
     /// Postfix 3.11's "tls=", only read for 1.3.0.
     pub tls: Option<&'a [u8]>,
+    /// Only read for 1.3.0.
+    pub dsn: Option<&'a [u8]>,
     pub to: &'a [u8],
     pub relay: &'a [u8],
     pub delay: &'a [u8],
@@ -57,7 +59,16 @@ impl<'a> Delivery<'a> {
         let rest = rest.strip_prefix(b"status=")?;
         let end = rest.iter().position(|&byte| is_space(byte)).unwrap_or(rest.len());
         let (status, after) = rest.split_at(end);
-        (!status.is_empty()).then_some(Delivery { original_to: None, tls: None, to, relay, delay, status, after })
+        (!status.is_empty()).then_some(Delivery {
+            original_to: None,
+            tls: None,
+            dsn: None,
+            to,
+            relay,
+            delay,
+            status,
+            after,
+        })
     }
 
     /// As [`Delivery::read`], with the address that was asked for, and with "tls=" wherever it stands.
@@ -79,11 +90,26 @@ impl<'a> Delivery<'a> {
             values[slot] = Some(value);
             rest = after;
         }
-        let [relay, _, tls, delay, ..] = values;
+        let [relay, _, tls, delay, _, dsn] = values;
         let rest = rest.strip_prefix(b"status=")?;
         let end = rest.iter().position(|&byte| is_space(byte)).unwrap_or(rest.len());
         let (status, after) = rest.split_at(end);
-        (!status.is_empty()).then_some(Delivery { original_to, tls, to, relay: relay?, delay: delay?, status, after })
+        (!status.is_empty()).then_some(Delivery {
+            original_to,
+            tls,
+            dsn,
+            to,
+            relay: relay?,
+            delay: delay?,
+            status,
+            after,
+        })
+    }
+
+    /// What stands in brackets behind the status.
+    pub fn reason(&self) -> &'a [u8] {
+        let reason = self.after.strip_prefix(b" (").unwrap_or(self.after);
+        reason.strip_suffix(b")").unwrap_or(reason)
     }
 }
 

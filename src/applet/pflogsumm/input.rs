@@ -24,7 +24,6 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::process::{Command, Stdio};
 
 /// Bytes of a line that are looked at.
 pub const LONGEST: usize = 64 * 1024;
@@ -78,14 +77,13 @@ impl Feed {
         Feed { names, current: None, rest: Vec::new(), passing: false, progress: Progress::default() }
     }
 
-    /// The mail lines of the systemd journal, from this second on if one is given.
-    pub fn journal(since: Option<&str>) -> io::Result<Feed> {
-        let mut command = Command::new("journalctl");
-        command.args(["--quiet", "--no-pager", "--output=export", "SYSLOG_FACILITY=2"]);
-        command.args(since.map(|since| format!("--since={since}")));
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
-        let out = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        Ok(Feed::of(packed::unpacked(out)?))
+    /// The mail lines of the systemd journal, of these times ("2026-11-24 12:00:00", local) if any are given.
+    pub fn journal(since: Option<&str>, until: Option<&str>) -> io::Result<Feed> {
+        let mut feed = Feed::of(packed::unpacked(journal::Journalctl::of(since, until)?)?);
+        if let Some((name, _)) = &mut feed.current {
+            *name = "the journal".into();
+        }
+        Ok(feed)
     }
 
     /// Shows on a terminal how far the reading is.

@@ -136,12 +136,38 @@ impl<V> Map<V> {
         self.entries.len()
     }
 
+    /// Leaves out the values that are not kept and gives the new places by the old ones; empty when all are kept.
+    pub fn retain(&mut self, keep: impl Fn(&V) -> bool) -> Vec<Option<u32>>
+    where
+        V: Default,
+    {
+        if self.entries.iter().all(|entry| keep(&entry.value)) {
+            return Vec::new();
+        }
+        let old = std::mem::take(self);
+        let texts = old.texts;
+        let entries = old.entries.into_iter().map(|Entry { begin, length, value, .. }| {
+            let place =
+                keep(&value).then(|| self.place(texts.get(begin..begin + length as usize).unwrap_or_default()).0);
+            if let Some(kept) = place.and_then(|place| self.at(place)) {
+                *kept = value;
+            }
+            place
+        });
+        entries.collect()
+    }
+
     fn text(&self, entry: &Entry<V>) -> &[u8] {
         self.texts.get(entry.begin..entry.begin + entry.length as usize).unwrap_or_default()
     }
 
     pub fn key(&self, place: u32) -> Option<&[u8]> {
         self.entries.get(place as usize).map(|entry| self.text(entry))
+    }
+
+    /// The key that came last.
+    pub fn newest(&self) -> Option<&[u8]> {
+        self.entries.last().map(|entry| self.text(entry))
     }
 
     pub fn entry(&self, place: u32) -> Option<(&[u8], &V)> {
@@ -191,6 +217,19 @@ fn fold(a: u64, b: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_kept_is_gone_and_places_are_told() {
+        let mut map: Map<u64> = Map::default();
+        for key in 0..100u64 {
+            *map.of(&key.to_le_bytes()) = key;
+        }
+        assert!(map.retain(|_| true).is_empty());
+        let places = map.retain(|value| value % 3 == 0);
+        assert_eq!((map.len(), places.len(), places[1], places[99]), (34, 100, None, Some(33)));
+        assert_eq!(map.get(&99u64.to_le_bytes()), Some(&99));
+        assert_eq!(map.get(&1u64.to_le_bytes()), None);
+    }
 
     #[test]
     fn values_are_found_again() {

@@ -19,6 +19,8 @@ mod fields;
 mod getopt;
 /// Lines from files.
 mod input;
+/// The manual page.
+pub mod manual;
 /// Values by text.
 mod map;
 /// Sizes by queue id.
@@ -120,6 +122,8 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
         job.write_partial(to)?;
     } else if let Some(term) = &ours.trace {
         return job.trace(&mut out, term);
+    } else if let Some(dir) = &ours.parquet {
+        job.table(dir)?;
     } else if ours.output == Output::Events {
         job.events(&mut out)?;
     } else if ours.output == Output::Live {

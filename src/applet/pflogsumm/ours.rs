@@ -31,6 +31,10 @@ pub struct Ours {
     pub output: Output,
     /// --html: where the page goes.
     pub html: Option<PathBuf>,
+    /// --parquet: where the event table goes.
+    pub parquet: Option<PathBuf>,
+    /// --overwrite: replace what of the table is there.
+    pub overwrite: bool,
     /// --chart: histograms behind the text.
     pub chart: bool,
     /// --trace: a queue id, a message id or an address.
@@ -61,6 +65,8 @@ pub const TABLE: &[(&str, Option<&str>, &str)] = &[
     ("explain-differences", None, "show the lines that --accurate counts differently"),
     ("json", None, "write the accurate numbers as JSON"),
     ("ndjson", None, "write each event as a line of JSON"),
+    ("parquet", Some("DIR"), "write each event as a row of Parquet files in DIR/date=DATE/host=HOST"),
+    ("overwrite", None, "let --parquet replace the days and hosts that are there already"),
     ("prometheus", None, "write the accurate numbers for a Prometheus textfile collector"),
     ("html", Some("FILE"), "write a page with charts and tables, which needs no network; - is standard output"),
     ("chart", None, "end the accurate report with histograms of hours and days"),
@@ -149,6 +155,12 @@ impl Ours {
             "--journal" => self.journal = true,
             "--in-order" => self.in_order = true,
             "--chart" => (self.accurate, self.chart) = (true, true),
+            "--overwrite" => self.overwrite = true,
+            "--parquet" if !cfg!(feature = "parquet") => {
+                let text = "fatal: --parquet: this pillarbox was built without its feature parquet";
+                return Err(Failure::new(Exit::UNAVAILABLE, text));
+            }
+            "--parquet" => (self.accurate, self.parquet) = (true, path("a directory")?),
             "--html" => (self.accurate, self.html) = (true, path("a file")?),
             "--trace" => self.trace = path("a queue id, a message id or an address")?.map(PathBuf::into_os_string),
             "--json" => (self.accurate, self.output) = (true, Output::Json),

@@ -14,6 +14,9 @@ pub mod html;
 pub mod live;
 /// The numbers themselves.
 pub mod numbers;
+/// The event table in files.
+#[cfg(feature = "parquet")]
+pub mod parquet;
 /// For a textfile collector.
 pub mod prometheus;
 /// One message's life.

@@ -1,4 +1,4 @@
-//! A shard's facts in a file (`--partial`), and back (`--merge`): two lines of text, "pflogsumm partial 1" and the
+//! A shard's facts in a file (`--partial`), and back (`--merge`): two lines of text, "pflogsumm partial 2" and the
 //! settings that lines were read with, then a zstd stream of blocks. A block is its length in four bytes, the lowest
 //! first, and that many bytes of [tape](super::tape); one of length 0 ends the file. Nothing in a file is believed: one
 //! that is cut off, damaged or of other settings is refused as a whole.
@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-const HEAD: &str = "pflogsumm partial 1\n";
+const HEAD: &str = "pflogsumm partial 2\n";
 /// A block is written when it has this many bytes, and one line adds little.
 const BLOCK: usize = 1 << 20;
 const LARGEST: usize = 64 << 20;
@@ -118,8 +118,15 @@ pub fn read(from: &Path, options: &Options, sink: &mut impl Sink) -> Result<(), 
         file.by_ref().take(limit).read_until(b'\n', &mut line).map_err(fault)?;
         Ok(line)
     };
-    if line(HEAD.len() as u64)? != HEAD.as_bytes() {
-        return Err(damaged());
+    let head = line(HEAD.len() as u64)?;
+    if head != HEAD.as_bytes() {
+        return Err(match head.starts_with(b"pflogsumm partial ") {
+            true => {
+                let text = format!("fatal: {} was written by another version of pflogsumm", from.display());
+                Failure::new(Exit::DATAERR, text)
+            }
+            false => damaged(),
+        });
     }
     let (theirs, ours) = (line(SETTINGS)?, settings(options));
     if theirs.strip_suffix(b"\n") != Some(ours.as_bytes()) {

@@ -113,7 +113,7 @@ fn parts(line: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 }
 
 /// "KIND from CLIENT: REST"
-fn kind_and_client(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+pub fn kind_and_client(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let kind_end = text.iter().position(|&byte| is_space(byte)).filter(|&end| end > 0)?;
     let rest = text[kind_end..].strip_prefix(b" from ")?;
     let (client, said) = rest.split_at(rest.iter().position(|&byte| is_space(byte))?);

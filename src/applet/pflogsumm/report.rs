@@ -106,6 +106,12 @@ impl<W: Write> Report<'_, W> {
         for (value, label) in rows {
             writeln!(self.out, " {}  {label}", Column(value))?;
         }
+        if self.options.accurate {
+            let newer = &tallies.newer;
+            for (value, label) in [(newer.expired, "expired"), (newer.filtered, "passed through a content filter")] {
+                writeln!(self.out, " {}  {label}", Column(value))?;
+            }
+        }
         writeln!(self.out)?;
         self.sizes()?;
         if self.options.smtpd_stats {

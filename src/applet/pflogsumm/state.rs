@@ -15,7 +15,7 @@ use super::text::{domain_of, organisation};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::Write;
-use v130::NewerMessages;
+use v130::{NewerMessages, Receipt, Sender};
 
 /// Counts facts.
 pub struct State<'o> {
@@ -57,6 +57,12 @@ impl<'o> State<'o> {
         if self.options.accurate {
             let tallies = &mut self.tallies;
             tallies.received = tallies.received.saturating_sub(tallies.newer.withdrawn);
+            // Whose only message was taken back.
+            tallies.sender_domains.retain(|of| of.messages > 0);
+            let places = tallies.senders.retain(|of| of.messages > 0);
+            if let Some(extras) = self.extras.as_mut().filter(|_| !places.is_empty()) {
+                extras.senders_moved(&places);
+            }
             tallies.day_changes = tallies.days.len() as u64;
             if self.options.zero_fill {
                 tallies.days.iter_mut().for_each(|day| day.traffic.filled = 5);
@@ -82,6 +88,11 @@ impl<'o> State<'o> {
             }
         }
         self.carried = Some(carried);
+    }
+
+    /// The year of the newest line; 0 before the first.
+    pub fn year(&self) -> i64 {
+        self.tallies.days.get(self.today).map_or(0, |day| day.year)
     }
 
     /// A new day begins with each line whose day of the month is not the one before.
@@ -130,8 +141,53 @@ impl<'o> State<'o> {
             carried.arrive(id, client);
         }
         match &mut self.newer {
-            Some(newer) => newer.arrive(id, client.unwrap_or_default(), process),
+            Some(newer) => {
+                let at = self.extras.as_ref().map(|extras| Receipt::new(hour, self.today, extras.this_hour()));
+                newer.arrive(id, client.unwrap_or_default(), process, at);
+            }
             None => self.messages.arrive(key(id), client),
+        }
+    }
+
+    /// Takes back what turned out not to be received.
+    fn undo(&mut self) {
+        while let Some(receipt) = self.newer.as_mut().and_then(|newer| newer.undone.pop()) {
+            self.unreceive(receipt);
+        }
+    }
+
+    fn unreceive(&mut self, receipt: Receipt) {
+        let less = |row: Option<&mut Row>| {
+            if let Some(count) = row.and_then(|row| row.values.get_mut(Column::Received as usize)) {
+                *count = count.saturating_sub(1);
+            }
+        };
+        let tallies = &mut self.tallies;
+        less(tallies.hours.get_mut(usize::from(receipt.hour)));
+        less(tallies.days.get_mut(receipt.day).map(|day| &mut day.traffic));
+        if let Some(extras) = &mut self.extras {
+            extras.uncount(receipt.series, Column::Received);
+        }
+        let Some(sender) = receipt.sender else { return };
+        for traffic in
+            [tallies.senders.at(sender.address), tallies.sender_domains.at(sender.domain)].into_iter().flatten()
+        {
+            traffic.messages = traffic.messages.saturating_sub(1);
+            traffic.bytes = traffic.bytes.saturating_sub(sender.size);
+        }
+        tallies.bytes_received = tallies.bytes_received.saturating_sub(sender.size);
+        if let Some(extras) = &mut self.extras {
+            extras.unsender(sender.address, receipt.day);
+        }
+    }
+
+    /// A message went to a server here that queued it as `next`: a filter, if that came in here.
+    fn passed(&mut self, hour: u8, id: &[u8], next: &[u8], address: &[u8], delay: f64) {
+        if self.newer.as_mut().is_some_and(|newer| newer.gives_back(&mut self.tallies, next)) {
+            self.tallies.newer.filtered += 1;
+            self.undo();
+        } else {
+            self.sent(hour, id, address, delay);
         }
     }
 
@@ -163,7 +219,11 @@ impl<'o> State<'o> {
             traffic.bytes = traffic.bytes.saturating_add(size);
         }
         if let Some(extras) = &mut self.extras {
-            extras.sender(tallies.senders.place(address).0, self.today);
+            let (address, domain) = (tallies.senders.place(address).0, tallies.sender_domains.place(&domain).0);
+            extras.sender(address, self.today);
+            if let Some(newer) = &mut self.newer {
+                newer.sent_by(id, Sender { address, domain, size });
+            }
         }
         tallies.bytes_received = tallies.bytes_received.saturating_add(size);
     }
@@ -373,6 +433,7 @@ impl Sink for State<'_> {
                     extras.hour(hour);
                 }
             }
+            Fact::Passed { hour, id, next, address, delay } => self.passed(hour, id, next, address, delay),
             other => {
                 if let (Some(carried), Fact::Removed(id) | Fact::Canceled(id) | Fact::Withdraw(id)) =
                     (&mut self.carried, other)
@@ -381,6 +442,7 @@ impl Sink for State<'_> {
                 }
                 if let Some(newer) = &mut self.newer {
                     newer.take(&mut self.tallies, other);
+                    self.undo();
                 }
             }
         }

@@ -6,6 +6,8 @@ use super::input::{self, Feed};
 use super::options::{self, Day, Newer, Options, Request};
 use super::ours::{Ours, Output};
 use super::output::numbers::Numbers;
+#[cfg(feature = "parquet")]
+use super::output::parquet;
 use super::output::trace::{self, Finder, Found};
 use super::output::{chart, differences, events, hints, html, live, prometheus};
 use super::partial;
@@ -51,10 +53,13 @@ impl<'a> Job<'a> {
     /// The logs.
     pub fn feed(&self) -> Result<Feed, Failure> {
         if self.ours.journal {
-            let since = self.ours.range.from.and_then(|from| jiff::Timestamp::from_second(from).ok());
+            let range = self.accurate_range();
             // The range is of the wall clock, as journalctl's.
-            let since = since.map(|time| time.strftime("%Y-%m-%d %H:%M:%S").to_string());
-            let feed = Feed::journal(since.as_deref());
+            let time = |second: Option<i64>| {
+                let time = second.and_then(|second| jiff::Timestamp::from_second(second).ok())?;
+                Some(time.strftime("%Y-%m-%d %H:%M:%S").to_string())
+            };
+            let feed = Feed::journal(time(range.from).as_deref(), time(range.to).as_deref());
             return feed.map_err(|error| {
                 Failure::new(Exit::UNAVAILABLE, format!("fatal: cannot run journalctl: {}", reason(&error)))
             });
@@ -128,6 +133,20 @@ impl<'a> Job<'a> {
         Ok(events::write(out, self.feed()?, self.accurate_reader(), engine::PIECE)?)
     }
 
+    /// --parquet
+    #[cfg(feature = "parquet")]
+    pub fn table(&self, dir: &Path) -> Result<(), Failure> {
+        let mut table = parquet::Table::create(dir, self.ours.overwrite)?;
+        events::read(self.feed()?, self.accurate_reader(), engine::PIECE, |row| table.take(&row))?;
+        table.finish()
+    }
+
+    /// Nobody comes here: the option was refused.
+    #[cfg(not(feature = "parquet"))]
+    pub fn table(&self, _: &Path) -> Result<(), Failure> {
+        Err(Failure::silent(Exit::UNAVAILABLE))
+    }
+
     /// --follow
     pub fn follow(&self, out: &mut impl Write) -> Result<(), Failure> {
         let log = match (self.ours.journal, self.options.files.as_slice()) {
@@ -143,7 +162,10 @@ impl<'a> Job<'a> {
         let shown = live::follow(out, log, self.accurate_reader(), self.state()?);
         shown.map_err(|error| match error.kind() {
             io::ErrorKind::BrokenPipe => error.into(),
-            _ => Failure::new(Exit::IOERR, format!("fatal: cannot follow: {}", reason(&error))),
+            _ => {
+                let what = log.map_or("the journal".into(), |log| log.to_string_lossy());
+                Failure::new(Exit::IOERR, format!("fatal: cannot follow {what}: {}", reason(&error)))
+            }
         })
     }
 
@@ -163,17 +185,20 @@ impl<'a> Job<'a> {
     /// --trace; status 1 when nothing is found, as grep's.
     pub fn trace(&self, out: &mut impl Write, term: &OsStr) -> Result<Exit, Failure> {
         let files = &self.options.files;
-        if files.is_empty() || files.iter().any(|file| file == "-") {
+        if !self.ours.journal && (files.is_empty() || files.iter().any(|file| file == "-")) {
             return Err(Failure::new(
                 Exit::USAGE,
-                "fatal: --trace reads the logs more than once: it needs their names",
+                "fatal: --trace reads the logs more than once: it needs their names, or --journal",
             ));
         }
         let reader = self.accurate_reader();
         let threads = self.threads();
+        // The journal is asked again for each search; what goes wrong with it is said the first time.
+        let mut feed = Some(self.feed()?);
         let found = trace::trace(out, term.as_bytes(), &reader, |words| {
+            let feed = feed.take().or_else(|| self.feed().ok()).unwrap_or_else(|| Feed::of(Box::new(io::empty())));
             let mut found = Found::default();
-            engine::read(Feed::new(files), || Finder::new(words), &mut found, threads, engine::PIECE);
+            engine::read(feed, || Finder::new(words), &mut found, threads, engine::PIECE);
             Ok(found)
         })?;
         out.flush()?;

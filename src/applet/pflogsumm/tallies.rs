@@ -85,6 +85,8 @@ pub struct NewerTallies {
     /// Messages that were taken in and then rejected, canceled or lost; "received" goes without them.
     pub withdrawn: u64,
     pub canceled: u64,
+    /// Deliveries to a content filter that gave the message back (--accurate).
+    pub filtered: u64,
     pub expired: u64,
     pub expired_relays: Counts,
     /// By program, host and reason.

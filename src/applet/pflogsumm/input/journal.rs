@@ -3,9 +3,56 @@
 //! are left out; a message of several lines is one line with blanks.
 
 use std::io::{self, BufRead, BufReader, Read};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 /// The longest field or line that is read; what is longer is no log entry.
 const LONGEST: u64 = 1 << 20;
+
+/// journalctl for the entries that are mail's: of the facility that programs log mail with, or of Postfix's units.
+pub fn command() -> Command {
+    let mut command = Command::new("journalctl");
+    command.args(["--quiet", "--no-pager", "--output=export", "SYSLOG_FACILITY=2"]);
+    command.args(["+", "_SYSTEMD_UNIT=postfix.service", "+", "_SYSTEMD_UNIT=postfix@-.service"]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    command
+}
+
+/// What a journalctl writes; its failure is an error where its output ends.
+pub struct Journalctl {
+    child: Child,
+    out: ChildStdout,
+}
+
+impl Journalctl {
+    /// The entries of these times, which are journalctl's --since and --until.
+    pub fn of(since: Option<&str>, until: Option<&str>) -> io::Result<Journalctl> {
+        let mut command = command();
+        command.args(since.map(|since| format!("--since={since}")));
+        command.args(until.map(|until| format!("--until={until}")));
+        let mut child = command.spawn()?;
+        let out = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+        Ok(Journalctl { child, out })
+    }
+}
+
+impl Read for Journalctl {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.out.read(into)?;
+        if read == 0 && !into.is_empty() {
+            let status = self.child.wait()?;
+            if !status.success() {
+                return Err(io::Error::other(format!("journalctl ended with {status}")));
+            }
+        }
+        Ok(read)
+    }
+}
+
+impl Drop for Journalctl {
+    fn drop(&mut self) {
+        let _ = self.child.kill().and_then(|()| self.child.wait());
+    }
+}
 
 /// How the source is written, by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

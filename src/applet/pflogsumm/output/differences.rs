@@ -6,15 +6,15 @@ use crate::applet::pflogsumm::input::{Feed, Lines};
 use crate::applet::pflogsumm::read::Reader;
 use crate::applet::pflogsumm::read::accurate::{AccurateReader, HABITS};
 use crate::applet::pflogsumm::state::State;
-use crate::applet::pflogsumm::tallies::Tallies;
 use memchr::memchr_iter;
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 18] = [
     "received",
     "delivered",
     "forwarded",
+    "filtered",
     "deferred",
     "deferrals",
     "bounced",
@@ -26,7 +26,13 @@ const NAMES: [&str; 14] = [
     "bytes received",
     "bytes delivered",
     "days",
+    "sending hosts/domains",
+    "unreachable",
+    "year",
 ];
+/// Shown as it is, not as what was added.
+const YEAR: usize = NAMES.len() - 1;
+const HOSTS: usize = NAMES.len() - 3;
 type Totals = [i64; NAMES.len()];
 
 /// Lines shown of a kind, and how much of each.
@@ -35,12 +41,14 @@ const LONGEST: usize = 400;
 /// Kinds of differences: what counts differently, and by which service.
 const MOST_KINDS: usize = 1000;
 
-fn totals(tallies: &Tallies) -> Totals {
+fn totals(state: &State<'_>) -> Totals {
+    let tallies = &state.tallies;
     let received = tallies.received as i64 - tallies.newer.withdrawn as i64;
     [
         received,
         tallies.delivered as i64,
         tallies.forwarded as i64,
+        tallies.newer.filtered as i64,
         tallies.deferred as i64,
         tallies.deferrals as i64,
         tallies.bounced as i64,
@@ -52,6 +60,9 @@ fn totals(tallies: &Tallies) -> Totals {
         tallies.bytes_received as i64,
         tallies.bytes_delivered as i64,
         tallies.days.len().max(tallies.day_changes as usize) as i64,
+        tallies.sender_domains.len() as i64,
+        tallies.smtp_failures.values().flat_map(|hosts| hosts.values()).sum::<u64>() as i64,
+        state.year(),
     ]
 }
 
@@ -70,7 +81,7 @@ pub fn write(
 ) -> io::Result<()> {
     let mut kinds: HashMap<String, Kind> = HashMap::new();
     let mut bytes = vec![0; piece];
-    let (mut before_old, mut before_new) = (totals(&old.tallies), totals(&new.tallies));
+    let (mut before_old, mut before_new) = (totals(&old), totals(&new));
     while let Some(length) = feed.fill(&mut bytes) {
         let bytes = &bytes[..length];
         stable.announce(bytes);
@@ -83,46 +94,65 @@ pub fn write(
             }
             stable.line(line, &mut old);
             accurate.line(line, &mut new);
-            let (now_old, now_new) = (totals(&old.tallies), totals(&new.tallies));
+            let (now_old, now_new) = (totals(&old), totals(&new));
             let moved = |before: &Totals, now: &Totals| -> Totals { std::array::from_fn(|at| now[at] - before[at]) };
             let (by_old, by_new) = (moved(&before_old, &now_old), moved(&before_new, &now_new));
-            (before_old, before_new) = (now_old, now_new);
             if by_old != by_new {
-                let name = format!("the reference counts {}; right is {}", words(&by_old), words(&by_new));
-                note(&mut kinds, name, line);
+                let (by_old, by_new) = (words(&by_old, &by_new, &now_old), words(&by_new, &by_old, &now_new));
+                note(&mut kinds, format!("the reference counts {by_old}; right is {by_new}"), text(line));
             }
+            let names = [old.tallies.sender_domains.newest(), new.tallies.sender_domains.newest()]
+                .map(Option::unwrap_or_default);
+            if names[0] != names[1]
+                && before_old != now_old
+                && before_new != now_new
+                && by_old[HOSTS] + by_new[HOSTS] > 0
+            {
+                let example = format!("{}, right is {}: {}", text(names[0]), text(names[1]), text(line));
+                note(&mut kinds, "a sending host or domain has another name".to_owned(), example);
+            }
+            (before_old, before_new) = (now_old, now_new);
         }
     }
     report(out, &before_old, &before_new, kinds)
 }
 
-fn note(kinds: &mut HashMap<String, Kind>, name: String, line: &[u8]) {
+fn note(kinds: &mut HashMap<String, Kind>, name: String, mut example: String) {
     if kinds.len() >= MOST_KINDS && !kinds.contains_key(&name) {
         return;
     }
     let kind = kinds.entry(name).or_insert_with(|| Kind { count: 0, examples: Vec::new() });
     kind.count += 1;
     if kind.examples.len() < EXAMPLES {
-        kind.examples.push(text(line.get(..LONGEST).unwrap_or(line)));
+        if let Some((end, _)) = example.char_indices().nth(LONGEST) {
+            example.truncate(end);
+        }
+        kind.examples.push(example);
     }
 }
 
-/// "received +1, days +1" or "nothing"; sizes of bytes are left out, so that lines alike are alike.
-fn words(moved: &Totals) -> String {
+/// "received +1, days +1" or "nothing", without what the other way moved alike; sizes of bytes are left out, so that
+/// lines alike are alike.
+fn words(moved: &Totals, other: &Totals, now: &Totals) -> String {
     let words: Vec<String> = NAMES
         .iter()
         .zip(moved)
-        .filter(|(_, moved)| **moved != 0)
-        .map(|(name, moved)| if name.starts_with("bytes") { (*name).to_owned() } else { format!("{name} {moved:+}") })
+        .enumerate()
+        .filter(|(at, (_, moved))| **moved != 0 && other.get(*at) != Some(moved))
+        .map(|(at, (name, moved))| match at {
+            YEAR => format!("{name} {}", now[YEAR]),
+            _ if name.starts_with("bytes") => (*name).to_owned(),
+            _ => format!("{name} {moved:+}"),
+        })
         .collect();
     if words.is_empty() { "nothing".to_owned() } else { words.join(", ") }
 }
 
 fn report(out: &mut impl Write, old: &Totals, new: &Totals, kinds: HashMap<String, Kind>) -> io::Result<()> {
-    writeln!(out, "{:<18}{:>14}{:>14}", "", "pflogsumm", "accurate")?;
+    writeln!(out, "{:<22}{:>14}{:>14}", "", "pflogsumm", "accurate")?;
     for ((name, old), new) in NAMES.iter().zip(old).zip(new) {
         let mark = if old == new { "" } else { "  *" };
-        writeln!(out, "{name:<18}{old:>14}{new:>14}{mark}")?;
+        writeln!(out, "{name:<22}{old:>14}{new:>14}{mark}")?;
     }
     let mut kinds: Vec<_> = kinds.into_iter().collect();
     kinds.sort_unstable_by(|a, b| b.1.count.cmp(&a.1.count).then_with(|| a.0.cmp(&b.0)));

@@ -5,7 +5,7 @@
 /// Bars.
 mod chart;
 
-use super::numbers::{Cause, Delays, List, Numbers};
+use super::numbers::{Delays, Numbers};
 use chart::Bar;
 use std::collections::HashMap;
 use std::fmt;
@@ -14,11 +14,21 @@ use std::io::{self, Write};
 const STYLE: &str = include_str!("html/page.css");
 const SCRIPT: &str = include_str!("html/page.js");
 /// Of SCRIPT; a test compares.
-const SCRIPT_DIGEST: &str = "sha256-DkVSQRQ8cXiYImzmMvCx4C/U+zFnAqssJy+350jy4/0=";
+const SCRIPT_DIGEST: &str = "sha256-dspe5BY1IuThKvTmhO0GtKqkeXJXLbmRt0M+lFrHr1Y=";
 /// Rows of a table; the JSON output has all.
 const MOST_ROWS: usize = 200;
 /// Bars of a chart; more hours than that are taken together.
 const MOST_BARS: usize = 168;
+
+/// Places of the page.
+const LINKS: [(&str, &str); 6] = [
+    ("traffic", "Traffic"),
+    ("delays", "Delays"),
+    ("senders", "Who and where"),
+    ("rejects", "Rejects"),
+    ("deferrals", "Deferrals and bounces"),
+    ("report", "Text report"),
+];
 
 /// Text in HTML, in an element or an attribute with double quotes.
 pub struct Escaped<'a>(pub &'a str);
@@ -57,7 +67,9 @@ pub fn write(out: &mut impl Write, numbers: &Numbers, report: &str) -> io::Resul
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; \
          script-src '{SCRIPT_DIGEST}'\">\n\
          <title>Mail report {title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>Mail report</h1>\n\
-         <p>{title} · made {made}</p>\n</header>\n<main>\n",
+         <p>{title} · made {made}</p>\n<nav>{links}<input type=\"search\" placeholder=\"filter the tables\" \
+         aria-label=\"filter the tables\" hidden></nav>\n</header>\n<main>\n",
+        links = LINKS.map(|(id, name)| format!("<a href=\"#{id}\">{name}</a>")).concat(),
         title = Escaped(&period),
         made = Escaped(numbers.made.replace('T', " ").get(..16).unwrap_or_default()),
     )?;
@@ -68,7 +80,7 @@ pub fn write(out: &mut impl Write, numbers: &Numbers, report: &str) -> io::Resul
     tables(out, numbers)?;
     write!(
         out,
-        "<section><h2>Text report</h2><details><summary>Show</summary><pre>{}</pre></details></section>\n\
+        "<section class=\"wide\" id=\"report\"><h2>Text report</h2><details><summary>Show</summary><pre>{}</pre></details></section>\n\
          </main>\n<script>{SCRIPT}</script>\n</body>\n</html>\n",
         Escaped(report)
     )
@@ -79,6 +91,8 @@ fn cards(out: &mut impl Write, numbers: &Numbers) -> io::Result<()> {
     let cards = [
         ("received", grouped(totals.received), "in"),
         ("delivered", grouped(totals.delivered), "ok"),
+        ("filtered", grouped(totals.filtered), "in"),
+        ("forwarded", grouped(totals.forwarded), "ok"),
         ("deferred", grouped(totals.deferred), "late"),
         ("bounced", grouped(totals.bounced), "bad"),
         ("expired", grouped(totals.expired), "bad"),
@@ -91,7 +105,9 @@ fn cards(out: &mut impl Write, numbers: &Numbers) -> io::Result<()> {
         ("recipients", grouped(totals.recipients), "ok"),
     ];
     writeln!(out, "<section class=\"cards\" aria-label=\"Totals\">")?;
-    for (label, value, class) in cards {
+    // What many servers never have is shown where it is.
+    let rare = ["filtered", "forwarded", "expired", "held", "discarded"];
+    for (label, value, class) in cards.into_iter().filter(|(label, value, _)| value != "0" || !rare.contains(label)) {
         writeln!(out, "<div class=\"card {class}\"><b>{value}</b><span>{label}</span></div>")?;
     }
     writeln!(out, "</section>")
@@ -119,7 +135,17 @@ fn charts(out: &mut impl Write, numbers: &Numbers) -> io::Result<()> {
     let each = each.into_iter().find(|each| hours / each < MOST_BARS as i64).unwrap_or(hours / MOST_BARS as i64 + 1);
     let start = first.div_euclid(each);
     let mut bars: Vec<Bar> = (start..=last.div_euclid(each))
-        .map(|bar| Bar { name: super::numbers::hour_name(bar * each).replace('T', " "), values: [0; 4] })
+        .map(|bar| {
+            let hour = bar * each;
+            let name = super::numbers::hour_name(hour).replace('T', " ");
+            // Days are marked where there are several; else hours.
+            let mark = match (hours > 48, hour.rem_euclid(24)) {
+                (true, 0) => name.get(..10),
+                (false, _) => name.get(11..),
+                _ => None,
+            };
+            Bar { mark: mark.map(str::to_owned), name, values: [0; 4] }
+        })
         .collect();
     for point in &numbers.series {
         let at = usize::try_from(point.at.div_euclid(each) - start).unwrap_or(0);
@@ -135,13 +161,14 @@ fn charts(out: &mut impl Write, numbers: &Numbers) -> io::Result<()> {
         each if each % 24 == 0 => format!("{} days", each / 24),
         each => format!("{each} hours"),
     };
-    writeln!(out, "<section class=\"wide\"><h2>Traffic by {unit}</h2>")?;
+    writeln!(out, "<section class=\"wide\" id=\"traffic\"><h2>Traffic by {unit}</h2>")?;
     chart::write(out, &bars)?;
     writeln!(out, "</section>\n<section class=\"wide\"><h2>Traffic by hour of day</h2>")?;
     let hours: Vec<Bar> = numbers
         .hours
         .iter()
         .map(|hour| Bar {
+            mark: Some(format!("{:02}", hour.hour)),
             name: format!("{:02}:00", hour.hour),
             values: [hour.columns.delivered, hour.columns.deferred, hour.columns.bounced, hour.columns.rejected],
         })
@@ -161,33 +188,63 @@ fn delays(out: &mut impl Write, delays: &Delays) -> io::Result<()> {
         ("99 %", delays.p99),
         ("all", delays.max),
     ];
-    writeln!(out, "<section><h2>Delay of deliveries</h2><div class=\"scroll\"><table><tbody>")?;
+    writeln!(
+        out,
+        "<section class=\"wide\" id=\"delays\"><h2>Delay of deliveries <small>{}</small></h2><div class=\"pair\">\
+         <table><tbody>",
+        grouped(delays.count)
+    )?;
     // Times differ by magnitudes; so do the bars, by their logarithm.
     let length = |seconds: f64| (seconds * 1000.0 + 1.0).ln();
     let longest = length(delays.max).max(f64::MIN_POSITIVE);
     for (label, seconds) in rows {
-        let part = length(seconds) / longest * 100.0;
-        writeln!(
-            out,
-            "<tr><th scope=\"row\">{label}</th><td class=\"n\">{}</td><td class=\"bar\"><svg viewBox=\"0 0 100 8\" \
-             preserveAspectRatio=\"none\" aria-hidden=\"true\"><rect class=\"ok\" width=\"{part:.1}\" height=\"8\"/>\
-             </svg></td></tr>",
-            duration(seconds)
-        )?;
+        meter(out, label, &duration(seconds), length(seconds) / longest)?;
+    }
+    writeln!(out, "</tbody></table><table><tbody>")?;
+    let most = delays.spread.iter().map(|step| step.count).max().unwrap_or(0).max(1);
+    for step in &delays.spread {
+        let label = match step.within {
+            Some(seconds) => format!("up to {}", whole_time(seconds)),
+            None => "longer".to_owned(),
+        };
+        meter(out, &label, &grouped(step.count), step.count as f64 / most as f64)?;
     }
     writeln!(out, "</tbody></table></div></section>")
 }
 
+/// A row with a bar of this part of the longest.
+fn meter(out: &mut impl Write, label: &str, value: &str, part: f64) -> io::Result<()> {
+    writeln!(
+        out,
+        "<tr><th scope=\"row\">{label}</th><td class=\"n\">{value}</td><td class=\"bar\"><svg viewBox=\"0 0 100 8\" \
+         preserveAspectRatio=\"none\" aria-hidden=\"true\"><rect class=\"ok\" width=\"{:.1}\" height=\"8\"/></svg></td></tr>",
+        part * 100.0
+    )
+}
+
+/// "1 s", "10 min"
+fn whole_time(seconds: u64) -> String {
+    match seconds {
+        ..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
 fn tables(out: &mut impl Write, numbers: &Numbers) -> io::Result<()> {
-    for (title, list) in [("Top senders", &numbers.senders), ("Top recipients", &numbers.recipients)] {
+    for (id, title, list) in
+        [("senders", "Top senders", &numbers.senders), ("recipients", "Top recipients", &numbers.recipients)]
+    {
         let rows =
             list.entries.iter().map(|of| vec![Cell::text(&of.address), Cell::count(of.messages), Cell::size(of.bytes)]);
-        table(out, title, &["address", "messages", "bytes"], rows, list.total)?;
+        Table { id, title, head: &["address", "messages", "bytes"], total: list.total }.write(out, rows)?;
     }
     let list = &numbers.sender_domains;
     let rows =
         list.entries.iter().map(|of| vec![Cell::text(&of.domain), Cell::count(of.messages), Cell::size(of.bytes)]);
-    table(out, "Sending hosts and domains", &["domain", "messages", "bytes"], rows, list.total)?;
+    let head = &["domain", "messages", "bytes"];
+    Table { id: "from", title: "Sending hosts and domains", head, total: list.total }.write(out, rows)?;
     let list = &numbers.recipient_domains;
     let rows = list.entries.iter().map(|of| {
         vec![
@@ -200,13 +257,13 @@ fn tables(out: &mut impl Write, numbers: &Numbers) -> io::Result<()> {
             Cell::seconds(of.max_delay),
         ]
     });
-    let head = ["domain", "messages", "bytes", "deferrals", "mean delay", "95 %", "longest"];
-    table(out, "Recipient domains", &head, rows, list.total)?;
-    for (title, list) in [
-        ("Rejects by reason", &numbers.rejects),
-        ("Reject warnings by reason", &numbers.reject_warnings),
-        ("Holds by reason", &numbers.holds),
-        ("Discards by reason", &numbers.discards),
+    let head = &["domain", "messages", "bytes", "deferrals", "mean delay", "95 %", "longest"];
+    Table { id: "to", title: "Recipient domains", head, total: list.total }.write(out, rows)?;
+    for (id, title, list) in [
+        ("rejects", "Rejects by reason", &numbers.rejects),
+        ("reject-warnings", "Reject warnings by reason", &numbers.reject_warnings),
+        ("holds", "Holds by reason", &numbers.holds),
+        ("discards", "Discards by reason", &numbers.discards),
     ] {
         let mut reasons: HashMap<(&str, &str), (u64, u64)> = HashMap::new();
         for of in &list.entries {
@@ -218,23 +275,27 @@ fn tables(out: &mut impl Write, numbers: &Numbers) -> io::Result<()> {
         reasons.sort_unstable_by(|a, b| b.1.0.cmp(&a.1.0).then_with(|| a.0.cmp(&b.0)));
         let total = reasons.len();
         let rows = reasons.into_iter().map(|((kind, reason), (count, abouts))| {
-            vec![Cell::text(kind), Cell::text(reason), Cell::count(count), Cell::count(abouts)]
+            vec![Cell::text(reason), Cell::text(kind), Cell::count(count), Cell::count(abouts)]
         });
-        table(out, title, &["command", "reason", "count", "different"], rows, total)?;
+        // Of clients, senders or recipients, whichever the reason is about.
+        Table { id, title, head: &["reason", "command", "count", "parties"], total }.write(out, rows)?;
     }
-    causes(out, "Deferrals by destination", ["domain", "reason"], &numbers.deferrals_by_destination)?;
-    causes(out, "Bounces by relay", ["relay", "reason"], &numbers.bounces)?;
-    causes(out, "Hosts that could not be reached", ["reason", "host"], &numbers.unreachable)?;
-    causes(out, "TLS by relay", ["relay", "level"], &numbers.tls)?;
-    causes(out, "Warnings", ["program", "warning"], &numbers.warnings)?;
-    causes(out, "Fatal errors", ["program", "error"], &numbers.fatals)?;
-    causes(out, "Panics", ["program", "panic"], &numbers.panics)
-}
-
-fn causes(out: &mut impl Write, title: &str, [of, text]: [&str; 2], list: &List<Cause>) -> io::Result<()> {
-    let rows =
-        list.entries.iter().map(|cause| vec![Cell::text(&cause.of), Cell::text(&cause.text), Cell::count(cause.count)]);
-    table(out, title, &[of, text, "count"], rows, list.total)
+    for (id, title, of, text, list) in [
+        ("deferrals", "Deferrals by destination", "domain", "reason", &numbers.deferrals_by_destination),
+        ("bounces", "Bounces by relay", "relay", "reason", &numbers.bounces),
+        ("unreachable", "Hosts that could not be reached", "reason", "host", &numbers.unreachable),
+        ("tls", "TLS by relay", "relay", "level", &numbers.tls),
+        ("warnings", "Warnings", "program", "warning", &numbers.warnings),
+        ("fatals", "Fatal errors", "program", "error", &numbers.fatals),
+        ("panics", "Panics", "program", "panic", &numbers.panics),
+    ] {
+        let rows = list
+            .entries
+            .iter()
+            .map(|cause| vec![Cell::text(&cause.of), Cell::text(&cause.text), Cell::count(cause.count)]);
+        Table { id, title, head: &[of, text, "count"], total: list.total }.write(out, rows)?;
+    }
+    Ok(())
 }
 
 /// What is shown, and the number that it sorts by.
@@ -261,43 +322,64 @@ impl Cell {
     }
 }
 
-fn table(
-    out: &mut impl Write,
-    title: &str,
-    head: &[&str],
-    rows: impl Iterator<Item = Vec<Cell>>,
+struct Table<'a> {
+    id: &'static str,
+    title: &'static str,
+    head: &'a [&'static str],
+    /// Rows, of which as many are shown as there is sense in.
     total: usize,
-) -> io::Result<()> {
-    if total == 0 {
-        return Ok(());
-    }
-    writeln!(
-        out,
-        "<section><h2>{} <small>{}</small></h2><div class=\"scroll\"><table class=\"sorts\"><thead><tr>",
-        Escaped(title),
-        grouped(total as u64)
-    )?;
-    for name in head {
-        write!(out, "<th scope=\"col\"><button type=\"button\">{}</button></th>", Escaped(name))?;
-    }
-    writeln!(out, "</tr></thead><tbody>")?;
-    let mut shown = 0;
-    for row in rows.take(MOST_ROWS) {
-        write!(out, "<tr>")?;
-        for cell in row {
-            match cell.sorts {
-                Some(number) => write!(out, "<td class=\"n\" data-n=\"{number}\">{}</td>", Escaped(&cell.shown))?,
-                None => write!(out, "<td>{}</td>", Escaped(&cell.shown))?,
-            }
+}
+
+impl Table<'_> {
+    fn write(&self, out: &mut impl Write, rows: impl Iterator<Item = Vec<Cell>>) -> io::Result<()> {
+        if self.total == 0 {
+            return Ok(());
         }
-        writeln!(out, "</tr>")?;
-        shown += 1;
+        let rows: Vec<Vec<Cell>> = rows.take(MOST_ROWS).collect();
+        // What has many columns or long reasons needs the width.
+        let texts = rows.first().map_or(0, |row| row.iter().filter(|cell| cell.sorts.is_none()).count());
+        let class = if self.head.len() > 3 || texts > 1 { " class=\"wide\"" } else { "" };
+        write!(
+            out,
+            "<section id=\"{}\"{class}><h2>{} <small>{}</small></h2><div class=\"scroll\"><table class=\"sorts\"><thead><tr>",
+            self.id,
+            self.title,
+            grouped(self.total as u64)
+        )?;
+        let is_number = |column: usize| rows.first().and_then(|row| row.get(column)).is_some_and(|c| c.sorts.is_some());
+        for (column, name) in self.head.iter().enumerate() {
+            let class = if is_number(column) { " class=\"n\"" } else { "" };
+            write!(out, "<th scope=\"col\"{class}><button type=\"button\">{name}</button></th>")?;
+        }
+        writeln!(out, "</tr></thead><tbody>")?;
+        // The first number has a bar of its part of the largest.
+        let counted = (0..self.head.len()).find(|&column| is_number(column));
+        let value = |row: &Vec<Cell>| counted.and_then(|at| row.get(at)?.sorts).unwrap_or(0.0);
+        let most = rows.iter().map(value).fold(f64::MIN_POSITIVE, f64::max);
+        for row in &rows {
+            write!(out, "<tr>")?;
+            for (column, cell) in row.iter().enumerate() {
+                let shown = Escaped(&cell.shown);
+                match cell.sorts {
+                    Some(number) if Some(column) == counted => {
+                        let part = number / most * 100.0;
+                        write!(
+                            out,
+                            "<td class=\"n part\" data-n=\"{number}\" style=\"--part:{part:.1}%\">{shown}</td>"
+                        )?;
+                    }
+                    Some(number) => write!(out, "<td class=\"n\" data-n=\"{number}\">{shown}</td>")?,
+                    None => write!(out, "<td>{shown}</td>")?,
+                }
+            }
+            writeln!(out, "</tr>")?;
+        }
+        write!(out, "</tbody></table></div>")?;
+        if rows.len() < self.total {
+            write!(out, "<p class=\"more\">and {} more</p>", grouped((self.total - rows.len()) as u64))?;
+        }
+        writeln!(out, "</section>")
     }
-    write!(out, "</tbody></table></div>")?;
-    if shown < total {
-        write!(out, "<p class=\"more\">and {} more</p>", grouped((total - shown) as u64))?;
-    }
-    writeln!(out, "</section>")
 }
 
 /// "1 234 567" with narrow blanks.

@@ -57,6 +57,8 @@ pub struct Totals {
     pub received: u64,
     pub delivered: u64,
     pub forwarded: u64,
+    /// Deliveries to a content filter that gave the message back.
+    pub filtered: u64,
     /// Messages.
     pub deferred: u64,
     /// Attempts.
@@ -77,7 +79,7 @@ pub struct Totals {
 }
 
 /// In seconds.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Delays {
     pub count: u64,
     pub p50: f64,
@@ -85,12 +87,31 @@ pub struct Delays {
     pub p95: f64,
     pub p99: f64,
     pub max: f64,
+    /// How many took how long, each step without those before.
+    pub spread: Vec<Step>,
 }
+
+/// Deliveries that took up to so many seconds; the last step has no end.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Step {
+    pub within: Option<u64>,
+    pub count: u64,
+}
+
+/// Seconds that steps end at.
+const STEPS: [u64; 7] = [1, 10, 60, 600, 3600, 21_600, 86_400];
 
 impl Delays {
     fn of(spread: &Spread) -> Delays {
         let at = |percent| round(spread.percentile(percent));
-        Delays { count: spread.count(), p50: at(50), p90: at(90), p95: at(95), p99: at(99), max: spread.longest() }
+        let mut before = 0;
+        let step = |within: Option<u64>| {
+            let up_to = within.map_or(spread.count(), |seconds| spread.up_to(seconds as f64));
+            Step { within, count: up_to - std::mem::replace(&mut before, up_to) }
+        };
+        let steps = STEPS.into_iter().map(Some).chain([None]).map(step).collect();
+        let max = spread.longest();
+        Delays { count: spread.count(), p50: at(50), p90: at(90), p95: at(95), p99: at(99), max, spread: steps }
     }
 }
 
@@ -258,6 +279,7 @@ fn totals(tallies: &Tallies) -> Totals {
         received: tallies.received,
         delivered: tallies.delivered,
         forwarded: tallies.forwarded,
+        filtered: tallies.newer.filtered,
         deferred: tallies.deferred,
         deferrals: tallies.deferrals,
         bounced: tallies.bounced,

@@ -18,6 +18,7 @@ pub fn write(out: &mut impl Write, numbers: &Numbers) -> io::Result<()> {
             ("{outcome=\"received\"}", count(totals.received)),
             ("{outcome=\"delivered\"}", count(totals.delivered)),
             ("{outcome=\"forwarded\"}", count(totals.forwarded)),
+            ("{outcome=\"filtered\"}", count(totals.filtered)),
             ("{outcome=\"deferred\"}", count(totals.deferred)),
             ("{outcome=\"bounced\"}", count(totals.bounced)),
             ("{outcome=\"expired\"}", count(totals.expired)),

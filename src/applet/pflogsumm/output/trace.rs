@@ -1,83 +1,24 @@
 //! `--trace`: the lives of the messages that a queue id, a message id or an address leads to, across requeues, forwards
-//! and notices. The logs are searched for what is known, and again as long as that leads to more: each search is one
-//! pass of a substring search, and only lines that have a hit are read.
+//! and notices. Each search is one pass over the logs for all words that are new, as long as that leads to more; each
+//! queue id is searched once, so its lines come out in their order.
 
+/// Many words in one pass.
+mod finder;
+
+use super::events::row::time_name;
 use super::numbers::text;
 use crate::applet::pflogsumm::fact::{Fact, Sink};
 use crate::applet::pflogsumm::fields::is_queue_id;
-use crate::applet::pflogsumm::input::{LONGEST, Lines};
 use crate::applet::pflogsumm::read::accurate::{AccurateReader, Parts};
 use crate::applet::pflogsumm::text::{after_last, find};
 use crate::log::event::Event;
-use memchr::{memchr, memmem, memrchr};
-use std::collections::{BTreeSet, HashMap};
+pub use finder::Finder;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
-
-/// What a search looks for.
-pub type Words = BTreeSet<Vec<u8>>;
 
 /// Beyond these the answer would be no answer; a line says so.
 const MOST_WORDS: usize = 2000;
 const MOST_LINES: usize = 200_000;
-
-/// Finds the lines that have one of the words, as a word.
-pub struct Finder<'w> {
-    words: Vec<memmem::Finder<'w>>,
-}
-
-impl<'w> Finder<'w> {
-    pub fn new(words: &'w Words) -> Finder<'w> {
-        Finder { words: words.iter().map(memmem::Finder::new).collect() }
-    }
-}
-
-impl Lines for Finder<'_> {
-    fn begin(&mut self) {}
-
-    fn announce(&mut self, _: &[u8]) {}
-
-    fn line(&mut self, line: &[u8], sink: &mut impl Sink) {
-        sink.take(Fact::Line(line));
-    }
-
-    fn piece(&mut self, bytes: &[u8], sink: &mut impl Sink) {
-        let mut hits = Vec::new();
-        for finder in &self.words {
-            let mut from = 0;
-            while let Some(at) = bytes.get(from..).and_then(|rest| finder.find(rest)).map(|at| at + from) {
-                let end = at + finder.needle().len();
-                from = end.max(at + 1);
-                if is_word(bytes, at, end) {
-                    let begin = memrchr(b'\n', &bytes[..at]).map_or(0, |at| at + 1);
-                    let line_end = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |length| at + length);
-                    hits.push((begin, line_end));
-                    from = line_end;
-                }
-            }
-        }
-        hits.sort_unstable();
-        hits.dedup();
-        for (begin, end) in hits {
-            self.line(&bytes[begin..end.min(begin + LONGEST)], sink);
-        }
-    }
-}
-
-/// Whether what stands at from..to is not a part of a longer id or address.
-fn is_word(bytes: &[u8], from: usize, to: usize) -> bool {
-    let inside =
-        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+' | b'=' | b'@') || byte >= 0x80;
-    let before = from.checked_sub(1).and_then(|at| bytes.get(at)).is_some_and(|&byte| inside(byte) || byte == b'.');
-    // A full stop may end a sentence; one that something follows does not.
-    let after = match bytes.get(to..) {
-        Some([b'.', next, ..]) => inside(*next),
-        Some([next, ..]) => inside(*next),
-        _ => false,
-    };
-    // "orig_to=<...>" and "from=<...>" have the address in brackets; "queued_as=ID" and "sasl_username=NAME" do not.
-    let before = before && !bytes[..from].ends_with(b"=");
-    !before && !after
-}
 
 /// Lines of a search, in the order of the logs.
 #[derive(Default)]
@@ -103,73 +44,67 @@ pub fn trace(
     out: &mut impl Write,
     term: &[u8],
     reader: &AccurateReader<'_>,
-    mut search: impl FnMut(&Words) -> io::Result<Found>,
+    mut search: impl FnMut(&[Vec<u8>]) -> io::Result<Found>,
 ) -> io::Result<bool> {
     let term = term.strip_prefix(b"<").and_then(|term| term.strip_suffix(b">")).unwrap_or(term);
-    let mut words = Words::from([term.to_vec()]);
-    let (found, ids) = loop {
-        let found = search(&words)?;
-        let mut known = words.clone();
-        let mut ids = Words::new();
+    let mut lives = Lives::default();
+    let mut next = vec![term.to_vec()];
+    let mut known: HashSet<Vec<u8>> = next.iter().cloned().collect();
+    let mut more = false;
+    while !next.is_empty() {
+        let found = search(&next)?;
+        more |= found.more;
+        let searched: HashSet<Vec<u8>> = next.drain(..).collect();
         for line in &found.lines {
             let Some(parts) = reader.parts(line) else { continue };
-            let of_interest = learn(&parts, &mut ids, &mut known);
-            known.extend(of_interest);
+            for word in lives.take(&parts, &searched) {
+                if known.contains(&word) {
+                    continue;
+                }
+                if known.len() == MOST_WORDS {
+                    more = true;
+                    break;
+                }
+                known.insert(word.clone());
+                next.push(word);
+            }
         }
-        if known.len() == words.len() || words.len() > MOST_WORDS {
-            break (found, ids);
-        }
-        words = known;
-    };
-    // An address can be a sender of thousands: each message's own lines were found with its id.
-    let lives = lives(&found, &ids, reader);
-    if lives.is_empty() {
-        writeln!(out, "{}: no message of this is in the logs", text(term))?;
+    }
+    if lives.list.is_empty() && lives.refused.is_empty() {
+        writeln!(out, "{}: no message of this is in the logs", printable(term))?;
         return Ok(false);
     }
-    let mut first = true;
-    for life in &lives {
-        if !std::mem::take(&mut first) {
-            writeln!(out)?;
-        }
-        life.write(out)?;
-    }
-    if found.more || words.len() > MOST_WORDS {
+    lives.write(out)?;
+    if more {
         writeln!(out, "\nThere is more: this leads to too many lines; a queue id or --from and --to lead to fewer.")?;
     }
     Ok(true)
 }
 
-/// Notes the message's queue id and what its line leads to.
-fn learn(parts: &Parts<'_>, ids: &mut Words, known: &mut Words) -> Words {
-    let mut more = Words::new();
-    let Some((id, said)) = id_and_text(parts.content) else { return more };
-    ids.insert(id.to_vec());
-    more.insert(id.to_vec());
-    match Event::parse(parts.content) {
+/// What a line leads to: its message's queue id, message id, and those that it became or was told of by.
+fn leads(content: &[u8], id: &[u8], said: &[u8]) -> Vec<Vec<u8>> {
+    let mut words = vec![id.to_vec()];
+    match Event::parse(content) {
         Event::MessageId { message_id, .. } => {
             let bare = message_id.strip_prefix(b"<").and_then(|id| id.strip_suffix(b">")).unwrap_or(&message_id);
             // An empty or short one is no name.
             if bare.len() > 4 {
-                more.insert(bare.to_vec());
+                words.push(bare.to_vec());
             }
         }
-        Event::Notification { notice_id, .. } => {
-            more.insert(notice_id.into_owned());
-        }
+        Event::Notification { notice_id, .. } => words.push(notice_id.into_owned()),
         _ => {
-            for mark in [b"forwarded as ".as_slice(), b"queued as "] {
+            for mark in [b"forwarded as ".as_slice(), b"queued as ", b"orig_queue_id="] {
                 let Some(rest) = after_last(said, mark) else { continue };
                 let end = rest.iter().position(|byte| !byte.is_ascii_alphanumeric()).unwrap_or(rest.len());
                 let next = &rest[..end];
                 if next.len() > 4 && is_queue_id(next) {
-                    more.insert(next.to_vec());
+                    words.push(next.to_vec());
                 }
             }
         }
     }
-    more.retain(|word| !known.contains(word));
-    more
+    words
 }
 
 /// "ID: text"
@@ -192,32 +127,65 @@ struct Life {
     next: Vec<String>,
 }
 
-fn lives(found: &Found, ids: &Words, reader: &AccurateReader<'_>) -> Vec<Life> {
-    let mut lives: Vec<Life> = Vec::new();
-    let mut places: HashMap<Vec<u8>, usize> = HashMap::new();
-    for line in &found.lines {
-        let Some(parts) = reader.parts(line) else { continue };
-        let Some((id, said)) = id_and_text(parts.content).filter(|(id, _)| ids.contains(*id)) else { continue };
-        let at = *places.entry(id.to_vec()).or_insert_with(|| {
-            lives.push(Life {
-                id: text(id),
-                begin: parts.at,
-                message_id: None,
-                lines: Vec::new(),
-                outcomes: Vec::new(),
-                removed: false,
-                next: Vec::new(),
+/// Messages in the order of their first lines, and what was turned away before it had a queue id.
+#[derive(Default)]
+struct Lives {
+    list: Vec<Life>,
+    places: HashMap<Vec<u8>, usize>,
+    refused: Vec<String>,
+}
+
+impl Lives {
+    /// Takes a line of a search for these words and gives what it leads to.
+    fn take(&mut self, parts: &Parts<'_>, searched: &HashSet<Vec<u8>>) -> Vec<Vec<u8>> {
+        let Some((id, said)) = id_and_text(parts.content) else {
+            if matches!(Event::parse(parts.content), Event::Verdict { .. }) {
+                self.refused.push(format!(
+                    "  {}  {:<10} {}",
+                    time(parts),
+                    text(parts.service),
+                    printable(parts.content)
+                ));
+            }
+            return Vec::new();
+        };
+        // Other lines of the message come when its queue id is searched.
+        if searched.contains(id) {
+            let list = &mut self.list;
+            let at = *self.places.entry(id.to_vec()).or_insert_with(|| {
+                list.push(Life::new(id, parts.at));
+                list.len() - 1
             });
-            lives.len() - 1
-        });
-        if let Some(life) = lives.get_mut(at) {
-            life.add(&parts, said);
+            if let Some(life) = list.get_mut(at) {
+                life.add(parts, said);
+            }
         }
+        leads(parts.content, id, said)
     }
-    lives
+
+    fn write(&mut self, out: &mut impl Write) -> io::Result<()> {
+        self.list.sort_by_key(|life| life.begin);
+        let mut first = true;
+        for life in &self.list {
+            if !std::mem::take(&mut first) {
+                writeln!(out)?;
+            }
+            life.write(out)?;
+        }
+        if !self.refused.is_empty() {
+            let before = if first { "" } else { "\n" };
+            writeln!(out, "{before}Turned away before it had a queue id")?;
+        }
+        self.refused.iter().try_for_each(|line| writeln!(out, "{line}"))
+    }
 }
 
 impl Life {
+    fn new(id: &[u8], begin: i64) -> Life {
+        let (lines, outcomes, next) = (Vec::new(), Vec::new(), Vec::new());
+        Life { id: text(id), begin, message_id: None, lines, outcomes, removed: false, next }
+    }
+
     fn add(&mut self, parts: &Parts<'_>, said: &[u8]) {
         match Event::parse(parts.content) {
             Event::MessageId { message_id, .. } => self.message_id = Some(text(&message_id)),
@@ -239,12 +207,8 @@ impl Life {
                 }
             }
         }
-        let stamp = parts.stamp;
-        let date = super::numbers::hour_name(parts.at.div_euclid(3600));
-        let date = date.get(..10).unwrap_or(&date).to_owned();
-        let time = format!("{date} {:02}:{:02}:{:02}", stamp.hour, stamp.minute, stamp.second);
         let after = format!("+{}", elapsed(parts.at - self.begin));
-        self.lines.push(format!("  {time} {after:>9}  {:<10} {}", text(parts.service), printable(said)));
+        self.lines.push(format!("  {} {after:>9}  {:<10} {}", time(parts), text(parts.service), printable(said)));
     }
 
     fn write(&self, out: &mut impl Write) -> io::Result<()> {
@@ -274,27 +238,15 @@ fn printable(bytes: &[u8]) -> String {
     text(bytes).chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
+/// "2026-11-24 12:00:00"
+fn time(parts: &Parts<'_>) -> String {
+    time_name(parts.at).replace('T', " ")
+}
+
 fn elapsed(seconds: i64) -> String {
     match seconds {
         ..120 => format!("{seconds}s"),
         120..7200 => format!("{}m{:02}s", seconds / 60, seconds % 60),
         _ => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_whole() {
-        let line = b"A1B2C: to=<bob@a.example>, orig_to=<bob.x@a.example>, queued_as=C3D4E, (250 queued as F5A6B).";
-        let whole = |word: &str| memmem::find_iter(line, word).any(|at| is_word(line, at, at + word.len()));
-        for word in ["A1B2C", "bob@a.example", "C3D4E", "F5A6B"] {
-            assert!(whole(word), "{word}");
-        }
-        for word in ["1B2C", "ob@a.example", "x@a.example", "bob@a"] {
-            assert!(!whole(word), "{word}");
-        }
     }
 }

@@ -16,15 +16,17 @@ use std::borrow::Cow;
 
 /// What is counted other than the reference does.
 pub const HABITS: &[&str] = &[
-    "a year in the log is believed, and a date without one is the last that is not in the future",
+    "a year in the log is believed, also by -d, and a date without one is the last that is not in the future",
     "days are counted by their dates, however often the log goes back and forth between them",
     "a queue id that is used again is another message",
-    "services under any name (postfix/submissions/smtpd, postfix-out/smtp) are read; a numbered one (postfix/10025/smtpd) \
-     takes messages back from a filter and does not receive them again",
+    "services under any name (postfix/submissions/smtpd, postfix-out/smtp) are read",
+    "what a content filter gives back (Amavis on port 10025) is the message that it was given: it is received once, and \
+     the way to the filter is no delivery",
     "milter-reject, proxy-reject and warn count, and what was rejected late, canceled or lost was not received",
     "hosts with IPv6 addresses have their names, in small letters, without smtpd's statistics",
     "deliveries with tls= or with fields in another order are read",
     "messages that expired, and hosts that could not be reached, are counted",
+    "the reason of a deferral goes to the last bracket of the line",
 ];
 
 /// What a line is, as far as it is known without other lines.
@@ -142,8 +144,15 @@ impl<'o> AccurateReader<'o> {
             Event::Pickup { queue_id: id, .. } => {
                 sink.take(Fact::Arrive { hour, id: &id, client: Some(b"pickup"), process: None });
             }
-            Event::Client { queue_id: id, client } if service == b"smtpd" && !parts.again => {
-                let client = client.get(..memchr(b',', &client).unwrap_or(client.len())).unwrap_or_default();
+            // A session of smtpd_proxy_filter: the smtpd behind the filter takes the message.
+            Event::Client { queue_id: id, .. } if *id == *b"NOQUEUE" => {}
+            Event::Client { queue_id: id, client } if service == b"smtpd" => {
+                let (client, attributes) = client.split_at(memchr(b',', &client).unwrap_or(client.len()));
+                // A filter that speaks XFORWARD says whose message this was, or, before the queue, only whose it is.
+                let has = |name: &[u8]| find(attributes, name).is_some();
+                if has(b", orig_queue_id=") || parts.again && !has(b", orig_client=") {
+                    return sink.take(Fact::Returned(&id));
+                }
                 let domain = client_organisation(client);
                 sink.take(Fact::Arrive { hour, id: &id, client: Some(&domain), process: parts.process });
             }
@@ -215,7 +224,10 @@ impl<'o> AccurateReader<'o> {
         };
         match found.status {
             b"sent" if found.reason.starts_with(b"forwarded as ") => sink.take(Fact::Forwarded),
-            b"sent" => sink.take(Fact::Sent { hour, id, address: &address, delay }),
+            b"sent" => match queued_elsewhere(found) {
+                Some(next) => sink.take(Fact::Passed { hour, id, next, address: &address, delay }),
+                None => sink.take(Fact::Sent { hour, id, address: &address, delay }),
+            },
             b"deferred" => {
                 let reason = cut(65);
                 let why = Some(Deferral { service: parts.service, host: None, reason: text::without_code(&reason) });
@@ -268,31 +280,51 @@ impl<'o> AccurateReader<'o> {
         if parts.service == b"master" || parts.service.starts_with(b"postfix") {
             return sink.take(Fact::Master(content));
         }
-        let Some(end) = find(content, b": ") else { return };
-        let (id, said) = (&content[..end], &content[end + 2..]);
-        if !fields::is_queue_id(id) {
-            return;
-        }
-        if said == b"removed (canceled)" {
-            sink.take(Fact::Canceled(id));
-        } else if let Some(rest) = said.strip_prefix(b"from=<") {
-            if let Some((address, size)) = fields::sender_and_size(rest) {
+        match older(content) {
+            Some((id, Older::Canceled)) => sink.take(Fact::Canceled(id)),
+            Some((id, Older::Sender { address, size })) => {
                 sink.take(Fact::Sender { id, address: &self.sender(address), size });
             }
-        } else if let Some(found) = said.strip_prefix(b"to=<").and_then(fields::Delivery::read_newer) {
-            let reason = found.after.strip_prefix(b" (").unwrap_or(found.after);
-            let found = Outcome {
-                id,
-                to: found.to,
-                relay: found.relay,
-                delay: decimal(found.delay),
-                status: found.status,
-                reason: reason.strip_suffix(b")").unwrap_or(reason),
-                tls: found.tls,
-            };
-            self.outcome(parts, &found, sink);
+            Some((id, Older::Delivery(found))) => {
+                let found = Outcome {
+                    id,
+                    to: found.to,
+                    relay: found.relay,
+                    delay: decimal(found.delay),
+                    status: found.status,
+                    reason: found.reason(),
+                    tls: found.tls,
+                };
+                self.outcome(parts, &found, sink);
+            }
+            None => {}
         }
     }
+}
+
+/// A message's line in a form that our own daemons do not write.
+pub enum Older<'a> {
+    Canceled,
+    Sender { address: &'a [u8], size: u64 },
+    Delivery(fields::Delivery<'a>),
+}
+
+/// Queue id and meaning of such a line.
+pub fn older(content: &[u8]) -> Option<(&[u8], Older<'_>)> {
+    let end = find(content, b": ")?;
+    let (id, said) = (&content[..end], &content[end + 2..]);
+    if !fields::is_queue_id(id) {
+        return None;
+    }
+    let meaning = if said == b"removed (canceled)" {
+        Older::Canceled
+    } else if let Some(rest) = said.strip_prefix(b"from=<") {
+        let (address, size) = fields::sender_and_size(rest)?;
+        Older::Sender { address, size }
+    } else {
+        Older::Delivery(said.strip_prefix(b"to=<").and_then(fields::Delivery::read_newer)?)
+    };
+    Some((id, meaning))
 }
 
 /// What became of a recipient, from either reading.
@@ -304,6 +336,15 @@ struct Outcome<'a> {
     status: &'a [u8],
     reason: &'a [u8],
     tls: Option<&'a [u8]>,
+}
+
+/// The queue id that a server on this machine, or a filter that hands on what the next server said, gave the message.
+fn queued_elsewhere<'a>(found: &Outcome<'a>) -> Option<&'a [u8]> {
+    let here = || [b"[127.".as_slice(), b"[::1]"].iter().any(|address| find(found.relay, address).is_some());
+    let next = text::after_last(found.reason, b" queued as ")?;
+    let end = next.iter().position(|byte| !byte.is_ascii_alphanumeric()).unwrap_or(next.len());
+    let next = &next[..end];
+    (end > 4 && fields::is_queue_id(next) && (find(found.reason, b" from MTA(").is_some() || here())).then_some(next)
 }
 
 impl Lines for AccurateReader<'_> {

@@ -19,6 +19,8 @@ pub struct NewerMessages<'o> {
     debug: Option<Box<dyn Write + 'o>>,
     /// Only what came in can be taken back, and what is under way at the end of the log came in.
     careful: bool,
+    /// Messages that were counted as received and were not, for the tallies to go without them.
+    pub undone: Vec<Receipt>,
     /// Removed messages, the oldest first: what several processes log can stand a little out of order.
     leaving: VecDeque<Digest>,
 }
@@ -39,6 +41,35 @@ struct Message {
     leaving: bool,
     /// Where it could not be delivered.
     relay: Option<Box<[u8]>>,
+    /// Where it was counted as received, as long as that can be taken back.
+    receipt: Option<Box<Receipt>>,
+    /// It came in at all: a name in a server's answer that did not is somebody else's queue id.
+    came: bool,
+}
+
+/// Where a message was counted as received.
+#[derive(Clone, Copy, Debug)]
+pub struct Receipt {
+    pub hour: u8,
+    /// Its place in the list of days.
+    pub day: usize,
+    /// Of the wall clock since 1970.
+    pub series: Option<i64>,
+    pub sender: Option<Sender>,
+}
+
+/// Places in the lists of senders and their domains.
+#[derive(Clone, Copy, Debug)]
+pub struct Sender {
+    pub address: u32,
+    pub domain: u32,
+    pub size: u64,
+}
+
+impl Receipt {
+    pub fn new(hour: u8, day: usize, series: Option<i64>) -> Receipt {
+        Receipt { hour, day, series, sender: None }
+    }
 }
 
 impl<'o> NewerMessages<'o> {
@@ -50,6 +81,7 @@ impl<'o> NewerMessages<'o> {
             receiving: HashMap::new(),
             debug,
             careful,
+            undone: Vec::new(),
             leaving: VecDeque::new(),
         }
     }
@@ -108,10 +140,14 @@ impl<'o> NewerMessages<'o> {
         }
     }
 
-    pub fn arrive(&mut self, id: &[u8], client: &[u8], process: Option<u64>) {
+    /// `receipt`: only with --accurate.
+    pub fn arrive(&mut self, id: &[u8], client: &[u8], process: Option<u64>, receipt: Option<Receipt>) {
         let (place, _) = self.clients.place(client);
         let digest = Digest::of(id);
-        self.incoming(digest).arrived = Some(place);
+        let message = self.incoming(digest);
+        message.arrived = Some(place);
+        message.came = true;
+        message.receipt = receipt.map(Box::new);
         self.note("received", id);
         if let Some(process) = process {
             self.receiving.insert(process, digest);
@@ -133,6 +169,24 @@ impl<'o> NewerMessages<'o> {
         Some(message.arrived.take().and_then(|place| self.clients.key(place)))
     }
 
+    /// The sender that a message was counted for.
+    pub fn sent_by(&mut self, id: &[u8], sender: Sender) {
+        let message = self.messages.get_mut(&Digest::of(id));
+        if let Some(receipt) = message.and_then(|message| message.receipt.as_mut()) {
+            receipt.sender = Some(sender);
+        }
+    }
+
+    /// Whether a filter gave a message back with this queue id, which then was not received.
+    pub fn gives_back(&mut self, tallies: &mut Tallies, id: &[u8]) -> bool {
+        let Some(message) = self.messages.get_mut(&Digest::of(id)).filter(|message| message.came) else { return false };
+        if let Some(receipt) = message.receipt.take() {
+            tallies.newer.withdrawn += 1;
+            self.undone.push(*receipt);
+        }
+        true
+    }
+
     pub fn size(&self, id: &[u8]) -> u64 {
         self.messages.get(&Digest::of(id)).map_or(0, |message| message.size)
     }
@@ -146,8 +200,14 @@ impl<'o> NewerMessages<'o> {
 
     /// A message that was counted as received and is none.
     fn withdraw(&mut self, tallies: &mut Tallies, id: &[u8]) {
-        if self.messages.remove(&Digest::of(id)).is_some() || !self.careful {
-            tallies.newer.withdrawn += 1;
+        let message = self.messages.remove(&Digest::of(id));
+        match message.and_then(|message| message.receipt) {
+            Some(receipt) => {
+                tallies.newer.withdrawn += 1;
+                self.undone.push(*receipt);
+            }
+            None if !self.careful => tallies.newer.withdrawn += 1,
+            None => {}
         }
         self.note("not received", id);
     }
@@ -155,6 +215,10 @@ impl<'o> NewerMessages<'o> {
     /// The facts that only 1.3.0 has.
     pub fn take(&mut self, tallies: &mut Tallies, fact: Fact<'_>) {
         match fact {
+            Fact::Returned(id) => {
+                let message = self.incoming(Digest::of(id));
+                (message.open, message.came) = (true, true);
+            }
             Fact::Open(id) => self.incoming(Digest::of(id)).open = true,
             Fact::Removed(id) => self.remove(id),
             Fact::Canceled(id) => {
@@ -179,7 +243,8 @@ impl<'o> NewerMessages<'o> {
                 {
                     // The client went before cleanup saw the message.
                     tallies.newer.withdrawn += 1;
-                    self.messages.remove(&message);
+                    let message = self.messages.remove(&message);
+                    self.undone.extend(message.and_then(|message| message.receipt).map(|receipt| *receipt));
                 }
             }
             Fact::Screen { key, at } => {

@@ -7,6 +7,8 @@ use std::io::{self, Write};
 /// Delivered, deferred, bounced, rejected.
 pub struct Bar {
     pub name: String,
+    /// What may stand below it.
+    pub mark: Option<String>,
     pub values: [u64; 4],
 }
 
@@ -39,8 +41,10 @@ pub fn write(out: &mut impl Write, bars: &[Bar]) -> io::Result<()> {
             grouped(value)
         )?;
     }
-    // As many names as there is room for.
-    let every = bars.len().div_ceil(8).max(1);
+    // As many marks as there is room for.
+    let marks = bars.iter().filter(|bar| bar.mark.is_some()).count();
+    let every = marks.div_ceil(12).max(1);
+    let mut marked = 0;
     for (number, bar) in bars.iter().enumerate() {
         let x = LEFT + number as f64 * step;
         let numbers: Vec<String> =
@@ -59,8 +63,11 @@ pub fn write(out: &mut impl Write, bars: &[Bar]) -> io::Result<()> {
             below += value;
         }
         write!(out, "</g>")?;
-        if number % every == 0 {
-            write!(out, "<text x=\"{x:.1}\" y=\"{}\">{}</text>", HEIGHT - 6.0, Escaped(&bar.name))?;
+        if let Some(mark) = &bar.mark {
+            if marked % every == 0 {
+                write!(out, "<text x=\"{x:.1}\" y=\"{}\">{}</text>", HEIGHT - 6.0, Escaped(mark))?;
+            }
+            marked += 1;
         }
     }
     write!(out, "</svg></div><p class=\"legend\">")?;

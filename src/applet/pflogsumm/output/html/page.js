@@ -15,3 +15,12 @@ for (const table of document.querySelectorAll("table.sorts")) {
     body.append(...[...body.rows].sort((a, b) => down ? order(b, a) : order(a, b)));
   }));
 }
+const filter = document.querySelector("input[type=search]");
+filter.hidden = false;
+filter.addEventListener("input", () => {
+  const words = filter.value.toLowerCase().split(/\s+/);
+  for (const row of document.querySelectorAll("table.sorts tbody tr")) {
+    const text = row.textContent.toLowerCase();
+    row.hidden = !words.every(word => text.includes(word));
+  }
+});
