@@ -14,7 +14,7 @@ pub enum Store {
     Mbox(Mbox),
     Maildir(Maildir),
     /// On a server; the mbox is what was fetched.
-    Remote(Remote),
+    Remote(Box<Remote>),
 }
 
 impl Store {

@@ -86,7 +86,7 @@ fn open_remote(session: &mut Session, name: &str, url: &Url) -> Result<OpenBox, 
     match Remote::open(url, &user, password, &session.journal_dir()) {
         Ok(remote) => {
             let height = super::summary::height(session);
-            let mut open = OpenBox::new(Store::Remote(remote), false, name.to_owned(), height);
+            let mut open = OpenBox::new(Store::Remote(Box::new(remote)), false, name.to_owned(), height);
             let first = (0..open.count()).find(|&index| !open.is_read(index));
             open.go(first.unwrap_or(0));
             Ok(open)
