@@ -29,9 +29,11 @@ fn main() {
     line(format!("{} ({size:.1} MB)", log.display()));
     line(format!("{:<24}{:>10}{:>10}{:>10}{:>14}", "", "CPU s", "wall s", "MiB", "MB per CPU s"));
     let ours = env!("CARGO_BIN_EXE_pillarbox");
-    let programs: [(&str, Vec<&str>); 9] = [
+    let programs: [(&str, Vec<&str>); 10] = [
         ("ours, one core", vec!["taskset", "-c", "0", ours, "pflogsumm"]),
         ("ours, all cores", vec![ours, "pflogsumm"]),
+        // These two forget a message that is removed; the report of 1.1.5 needs sixteen bytes of each.
+        ("ours --compat 1.3", vec![ours, "pflogsumm", "--compat", "1.3"]),
         ("ours --json", vec![ours, "pflogsumm", "--json"]),
         ("ours --trace ID", vec![ours, "pflogsumm", "--trace", "0123456789A"]),
         ("pflogsumm (reference)", vec!["/usr/sbin/pflogsumm"]),
@@ -68,6 +70,7 @@ fn main() {
     };
     ratio("pflogsumm (reference)", "ours, one core");
     ratio("pflogsumm (reference)", "ours, all cores");
+    ratio("ours, one core", "rg -c status=sent");
     ratio("ours, one core", "wc -l");
     ratio("ours --trace ID", "grep 0123456789A");
 }

@@ -32,7 +32,17 @@ impl<'a> Line<'a> {
     /// Splits a line (without its newline); None when it has neither kind of stamp.
     #[inline]
     pub fn parse(line: &'a [u8]) -> Option<Line<'a>> {
-        let (stamp, after) = if line.get(4) == Some(&b'-') { rfc3339(line) } else { rfc3164(line) }?;
+        Line::read(line, true)
+    }
+
+    /// The same where an RFC 3339 stamp may lack its zone.
+    pub fn parse_zoneless(line: &'a [u8]) -> Option<Line<'a>> {
+        Line::read(line, false)
+    }
+
+    #[inline]
+    fn read(line: &'a [u8], zone: bool) -> Option<Line<'a>> {
+        let (stamp, after) = if line.get(4) == Some(&b'-') { rfc3339(line, zone) } else { rfc3164(line) }?;
         let host_end = after.iter().position(|&byte| is_space(byte))?;
         let (host, rest) = after.split_at(host_end);
         let rest = rest.strip_prefix(b" ")?;
@@ -56,7 +66,7 @@ pub struct Postfix<'a> {
 impl<'a> Postfix<'a> {
     /// Reads [`Line::rest`] when the program is "postfix/..." or `name`/...; a "smtps/" or "submission/" between is
     /// left out of the service, as log readers have always done.
-    #[inline]
+    #[inline(always)]
     pub fn parse(rest: &'a [u8], name: &[u8]) -> Option<Postfix<'a>> {
         if let Some((b"postfix/", path)) = rest.split_first_chunk::<8>()
             && let Some(found) = Postfix::regular(path)
@@ -67,21 +77,20 @@ impl<'a> Postfix<'a> {
     }
 
     /// "service\[PID\]: content" after "postfix/", as in nearly every line.
-    #[inline]
+    #[inline(always)]
     fn regular(path: &'a [u8]) -> Option<Postfix<'a>> {
         let path = match path.first() {
             Some(b's') => path.strip_prefix(b"smtps/").or_else(|| path.strip_prefix(b"submission/")).unwrap_or(path),
             _ => path,
         };
         let end = either(path, b'[', b':');
-        let (service, tail) = path.split_at_checked(end)?;
-        let inner = tail.strip_prefix(b"[")?;
-        let number = digits(inner);
-        let [b']', b':', b' ', content @ ..] = inner.get(number..)? else { return None };
+        let (service, [b'[', inner @ ..]) = path.split_at_checked(end)? else { return None };
+        let (number, [b']', b':', b' ', content @ ..]) = inner.split_at_checked(digits(inner))? else { return None };
         let word = word(content);
-        (number > 0 && !word.is_empty()).then_some(Postfix { service, word, content, regular: true })
+        (!number.is_empty() && !word.is_empty()).then_some(Postfix { service, word, content, regular: true })
     }
 
+    #[inline(never)]
     fn irregular(rest: &'a [u8], name: &[u8]) -> Option<Postfix<'a>> {
         let path = rest.strip_prefix(b"postfix");
         if let Some(found) = path.and_then(Postfix::below) {
@@ -149,14 +158,14 @@ fn first_word(tail: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn word(content: &[u8]) -> &[u8] {
     // Eight bytes at a time up to one that may end it: a colon, or one not above the blank.
     let (chunks, _) = content.as_chunks::<8>();
     let mut at = 0;
     for chunk in chunks {
         let bytes = u64::from_le_bytes(*chunk);
-        let ends = equal(bytes, b':') | (bytes.wrapping_sub(EACH * 0x21) & !bytes & (EACH * 0x80));
+        let ends = equal(bytes, b':') | (bytes.wrapping_sub(EACH * 0x21) & !bytes & HIGH);
         if ends != 0 {
             at += ends.trailing_zeros() as usize / 8;
             if matches!(content.get(at), Some(b':' | b' ')) {
@@ -166,6 +175,12 @@ fn word(content: &[u8]) -> &[u8] {
         }
         at += 8;
     }
+    slow_word(content, at)
+}
+
+/// The word when nothing ends it before `at`.
+#[cold]
+fn slow_word(content: &[u8], at: usize) -> &[u8] {
     // What is left, or a control character, which may be a part of it.
     let tail = content.get(at..).unwrap_or_default();
     let end = tail.iter().position(|&byte| ENDS_WORD[usize::from(byte)]).unwrap_or(tail.len());
@@ -174,15 +189,16 @@ fn word(content: &[u8]) -> &[u8] {
 
 /// A byte of a word of eight, times this, is that byte eight times.
 const EACH: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = EACH * 0x80;
 
 /// The highest bit of the lowest byte that is `byte`; those above it may be wrong.
 fn equal(bytes: u64, byte: u8) -> u64 {
     let differ = bytes ^ (EACH * u64::from(byte));
-    differ.wrapping_sub(EACH) & !differ & (EACH * 0x80)
+    differ.wrapping_sub(EACH) & !differ & HIGH
 }
 
 /// Where the first of two bytes stands, or the length; for texts too short for memchr to pay.
-#[inline]
+#[inline(always)]
 fn either(bytes: &[u8], one: u8, other: u8) -> usize {
     let (chunks, rest) = bytes.as_chunks::<8>();
     for (number, chunk) in chunks.iter().enumerate() {
@@ -213,8 +229,18 @@ pub fn is_space(byte: u8) -> bool {
 }
 
 /// How many digits `bytes` begin with.
-#[inline]
+#[inline(always)]
 pub fn digits(bytes: &[u8]) -> usize {
+    // Eight at a time: a digit's upper half is 3, and still is when 6 is added. A byte that is none may spoil the ones
+    // behind it, and those do not matter.
+    if let Some(chunk) = bytes.first_chunk::<8>() {
+        let chunk = u64::from_le_bytes(*chunk);
+        let upper = EACH * 0xf0;
+        let others = (chunk & upper | (chunk.wrapping_add(EACH * 6) & upper) >> 4) ^ (EACH * 0x33);
+        if others != 0 {
+            return others.trailing_zeros() as usize / 8;
+        }
+    }
     bytes.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(bytes.len())
 }
 
@@ -250,8 +276,8 @@ fn month_number(name: [u8; 3]) -> i16 {
     }
 }
 
-/// "2026-11-24T12:00:00.123456+01:00 "; the zone is required, the fraction is not.
-fn rfc3339(line: &[u8]) -> Option<(Stamp, &[u8])> {
+/// "2026-11-24T12:00:00.123456+01:00 "; the fraction may be missing, and unless `zone`, the zone.
+fn rfc3339(line: &[u8], zone: bool) -> Option<(Stamp, &[u8])> {
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', rest @ ..] = line else { return None };
     let (century, year) = (pair(*y1, *y2)?, pair(*y3, *y4)?);
     let (month, day) = (pair(*m1, *m2)?, pair(*d1, *d2)?);
@@ -263,6 +289,7 @@ fn rfc3339(line: &[u8]) -> Option<(Stamp, &[u8])> {
     let rest = match rest {
         [b'Z', rest @ ..] => rest,
         [b'+' | b'-', h1, h2, b':', m1, m2, rest @ ..] if [h1, h2, m1, m2].iter().all(|b| b.is_ascii_digit()) => rest,
+        rest if !zone => rest,
         _ => return None,
     };
     let year = Some(u16::from(century) * 100 + u16::from(year));
@@ -275,7 +302,8 @@ fn time_of_day(bytes: &[u8]) -> Option<(u8, u8, u8, &[u8])> {
 }
 
 /// A number of two digits.
-fn pair(ten: u8, one: u8) -> Option<u8> {
+#[inline]
+pub fn pair(ten: u8, one: u8) -> Option<u8> {
     let (ten, one) = (ten.wrapping_sub(b'0'), one.wrapping_sub(b'0'));
     (ten < 10 && one < 10).then(|| ten * 10 + one)
 }

@@ -28,6 +28,8 @@ pub mod privilege;
 pub mod regex;
 /// Names of addresses, by the C library.
 pub mod resolve;
+/// Looking for bytes.
+pub mod scan;
 /// Signals as flags and descriptors.
 pub mod signal;
 /// Running commands and handing descriptors to roles.

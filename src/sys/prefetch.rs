@@ -14,3 +14,19 @@ pub fn prefetch<T>(list: &[T], at: usize) {
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (list, at);
 }
+
+/// Asks for large pages under a list whose places are wanted in no order: each small page would cost a look-up of its own.
+/// What the list grows into later is not covered. Short lists are left alone.
+pub fn large_pages<T>(list: &Vec<T>) {
+    const LARGE: usize = 2 << 20;
+    #[cfg(target_os = "linux")]
+    if let Some(bytes) = list.capacity().checked_mul(size_of::<T>())
+        && bytes >= 2 * LARGE
+    {
+        let from = list.as_ptr().addr().next_multiple_of(LARGE);
+        let length = (list.as_ptr().addr() + bytes).saturating_sub(from) / LARGE * LARGE;
+        // SAFETY: the range is inside the list's own memory, and the advice changes nothing that a program can see. A
+        // kernel that does not know it refuses, which is as well.
+        unsafe { libc::madvise(std::ptr::with_exposed_provenance_mut(from), length, libc::MADV_HUGEPAGE) };
+    }
+}

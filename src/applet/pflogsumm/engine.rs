@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
 /// Bytes of a piece: small enough to stay in a core's cache while it is read twice.
-pub const PIECE: usize = 512 * 1024;
+pub const PIECE: usize = 192 * 1024;
 const _: () = assert!(PIECE > LONGEST);
 
 /// Reads all logs into `sink`; `reader` makes one for each thread. The result is the same for any number of threads and

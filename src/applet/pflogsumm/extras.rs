@@ -2,7 +2,7 @@
 //! destinations defer, and what is needed to see that a day is unlike those before it.
 
 use super::fact::Reason;
-use super::map::{Counts, Map};
+use super::map::{Counts, Key, Map};
 use super::tallies::Column;
 use std::collections::{BTreeMap, HashMap};
 
@@ -75,7 +75,7 @@ impl Extras {
     }
 
     pub fn reject(&mut self, why: &Reason<'_>, day: usize) {
-        let (place, _) = self.reject_reasons.place(&[why.kind, b": ", why.reason].concat());
+        let (place, _) = self.reject_reasons.place(Key::of(&[why.kind, b": ", why.reason].concat()));
         if let Some(count) = self.reject_reasons.at(place) {
             *count += 1;
         }

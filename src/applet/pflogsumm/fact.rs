@@ -3,7 +3,9 @@
 //! the facts in the order of the log and decides all that depends on what came before. A report is therefore the same
 //! however the log was cut up, and the facts of a shard, written down, are all that is needed to count it elsewhere.
 
-use super::tape::{Decoder, Encoder, Tape, play};
+use super::map::Key;
+use super::tape::{Decoder, Encoder, Tape};
+use crate::sys::scan::position;
 
 /// Takes facts in the order of the log.
 pub trait Sink {
@@ -20,7 +22,7 @@ pub trait Sink {
     where
         Self: Sized,
     {
-        play(tape.bytes(), self);
+        tape.play(self);
     }
 }
 
@@ -45,6 +47,17 @@ impl Verdict {
             b"discard" => Verdict::Discard,
             _ => return None,
         })
+    }
+
+    /// The verdict in "VERDICT: ".
+    #[inline]
+    pub fn before_colon(text: &[u8]) -> Option<Verdict> {
+        // Most of what a server says begins otherwise.
+        if !matches!(text.first(), Some(b'r' | b'h' | b'd')) {
+            return None;
+        }
+        let (word, tail) = text.split_at_checked(position(text, b':')?)?;
+        Verdict::of(word).filter(|_| tail.starts_with(b": "))
     }
 }
 
@@ -83,26 +96,26 @@ pub enum Fact<'a> {
     /// smtpd or pickup took a message in; `client` is the sending domain.
     Arrive {
         hour: u8,
-        id: &'a [u8],
+        id: Key<'a>,
         client: Option<&'a [u8]>,
         process: Option<u64>,
     },
     /// The queue manager names sender and size.
     Sender {
-        id: &'a [u8],
-        address: &'a [u8],
+        id: Key<'a>,
+        address: Key<'a>,
         size: u64,
     },
     Sent {
         hour: u8,
-        id: &'a [u8],
-        address: &'a [u8],
+        id: Key<'a>,
+        address: Key<'a>,
         delay: f64,
     },
     Forwarded,
     Deferred {
         hour: u8,
-        id: &'a [u8],
+        id: Key<'a>,
         why: Option<Deferral<'a>>,
         relay: &'a [u8],
         address: &'a [u8],
@@ -185,27 +198,28 @@ pub enum Fact<'a> {
     /// (--accurate).
     Passed {
         hour: u8,
-        id: &'a [u8],
+        id: Key<'a>,
         next: &'a [u8],
-        address: &'a [u8],
+        address: Key<'a>,
         delay: f64,
     },
 }
 
 impl<'a> Fact<'a> {
     /// Appends the fact as bytes; [`Fact::read`] is the inverse.
+    #[inline]
     pub fn write(&self, to: &mut Encoder) {
         match *self {
             Fact::Day(date) => to.tag(1).date(date),
             Fact::Span(date) => to.tag(2).date(date),
             Fact::Arrive { hour, id, client, process } => {
-                to.tag(3).byte(hour).text(id).maybe(client).maybe_number(process)
+                to.tag(3).byte(hour).key(id).maybe(client).maybe_number(process)
             }
-            Fact::Sender { id, address, size } => to.tag(4).text(id).text(address).number(size),
-            Fact::Sent { hour, id, address, delay } => to.tag(5).byte(hour).text(id).text(address).decimal(delay),
+            Fact::Sender { id, address, size } => to.tag(4).key(id).key(address).number(size),
+            Fact::Sent { hour, id, address, delay } => to.tag(5).byte(hour).key(id).key(address).decimal(delay),
             Fact::Forwarded => to.tag(6),
             Fact::Deferred { hour, id, why, relay, address, delay } => {
-                to.tag(7).byte(hour).text(id).text(relay).text(address).decimal(delay);
+                to.tag(7).byte(hour).key(id).text(relay).text(address).decimal(delay);
                 match why {
                     None => to.byte(0),
                     Some(Deferral { service, host, reason }) => to.byte(1).text(service).maybe(host).text(reason),
@@ -248,7 +262,7 @@ impl<'a> Fact<'a> {
             Fact::Line(line) => to.tag(28).text(line),
             Fact::Returned(id) => to.tag(29).text(id),
             Fact::Passed { hour, id, next, address, delay } => {
-                to.tag(30).byte(hour).text(id).text(next).text(address).decimal(delay)
+                to.tag(30).byte(hour).key(id).text(next).key(address).decimal(delay)
             }
         };
     }
@@ -260,15 +274,15 @@ impl<'a> Fact<'a> {
             2 => Fact::Span(from.date()?),
             3 => Fact::Arrive {
                 hour: from.hour()?,
-                id: from.text()?,
+                id: from.key()?,
                 client: from.maybe()?,
                 process: from.maybe_number()?,
             },
-            4 => Fact::Sender { id: from.text()?, address: from.text()?, size: from.number()? },
-            5 => Fact::Sent { hour: from.hour()?, id: from.text()?, address: from.text()?, delay: from.decimal()? },
+            4 => Fact::Sender { id: from.key()?, address: from.key()?, size: from.number()? },
+            5 => Fact::Sent { hour: from.hour()?, id: from.key()?, address: from.key()?, delay: from.decimal()? },
             6 => Fact::Forwarded,
             7 => {
-                let (hour, id, relay, address) = (from.hour()?, from.text()?, from.text()?, from.text()?);
+                let (hour, id, relay, address) = (from.hour()?, from.key()?, from.text()?, from.text()?);
                 let delay = from.decimal()?;
                 let why = match from.byte()? {
                     0 => None,
@@ -336,9 +350,9 @@ impl<'a> Fact<'a> {
             29 => Fact::Returned(from.text()?),
             30 => Fact::Passed {
                 hour: from.hour()?,
-                id: from.text()?,
+                id: from.key()?,
                 next: from.text()?,
-                address: from.text()?,
+                address: from.key()?,
                 delay: from.decimal()?,
             },
             _ => return None,

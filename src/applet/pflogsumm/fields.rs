@@ -1,9 +1,10 @@
 //! Places in a line that are counted: pure functions from bytes to parts of them.
 
 use crate::log::line::{digits, is_space};
+use crate::sys::scan::position;
 use memchr::{memchr, memchr_iter, memmem};
 
-use super::text::find;
+use super::text::{find, run};
 
 /// The line without Solaris's "[ID 197553 mail.info] ", if it has one.
 pub fn without_id(rest: &[u8]) -> Option<Vec<u8>> {
@@ -20,7 +21,7 @@ pub fn without_id(rest: &[u8]) -> Option<Vec<u8>> {
 
 /// "ADDRESS>, size=N"
 pub fn sender_and_size(rest: &[u8]) -> Option<(&[u8], u64)> {
-    let (address, rest) = rest.split_at(memchr(b'>', rest)?);
+    let (address, rest) = rest.split_at(position(rest, b'>')?);
     let size = rest.strip_prefix(b">, size=")?;
     let length = digits(size);
     (length > 0).then(|| (address, number(size.iter().take(length))))
@@ -45,7 +46,7 @@ pub struct Delivery<'a> {
 impl<'a> Delivery<'a> {
     /// `rest` begins after "to=<". A field that is not known between the known ones makes the line unreadable.
     pub fn read(rest: &'a [u8]) -> Option<Delivery<'a>> {
-        let end = memchr(b'>', rest)?;
+        let end = position(rest, b'>')?;
         let (to, rest) = (rest.get(..end)?, rest.get(end..)?.strip_prefix(b">, ")?);
         let rest = match rest.strip_prefix(b"orig_to=<") {
             Some(original) => original.get(memchr(b'>', original)?..)?.strip_prefix(b">, ")?,
@@ -57,29 +58,34 @@ impl<'a> Delivery<'a> {
         let rest = field(rest, b"delays=").map_or(rest, |(_, rest)| rest);
         let rest = field(rest, b"dsn=").map_or(rest, |(_, rest)| rest);
         let rest = rest.strip_prefix(b"status=")?;
-        let end = rest.iter().position(|&byte| is_space(byte)).unwrap_or(rest.len());
-        let (status, after) = rest.split_at(end);
-        (!status.is_empty()).then_some(Delivery {
-            original_to: None,
-            tls: None,
-            dsn: None,
-            to,
-            relay,
-            delay,
-            status,
-            after,
-        })
+        let (status, after) = rest.split_at(run(rest));
+        let (original_to, tls, dsn) = (None, None, None);
+        (!status.is_empty()).then_some(Delivery { original_to, tls, dsn, to, relay, delay, status, after })
     }
 
-    /// As [`Delivery::read`], with the address that was asked for, and with "tls=" wherever it stands.
+    /// As [`Delivery::read`], by 1.3.0: with the address that was asked for, and with "tls=".
     pub fn read_newer(rest: &'a [u8]) -> Option<Delivery<'a>> {
-        let end = memchr(b'>', rest)?;
-        let (to, rest) = (rest.get(..end)?, rest.get(end..)?.strip_prefix(b">, ")?);
-        let (original_to, mut rest) = match rest.strip_prefix(b"orig_to=<") {
-            Some(original) => {
-                let end = memchr(b'>', original)?;
-                (original.get(..end), original.get(end..)?.strip_prefix(b">, ")?)
-            }
+        let (to, rest) = address(rest)?;
+        let (original_to, rest) = match rest.strip_prefix(b"orig_to=<").and_then(address) {
+            Some((original, rest)) => (Some(original), rest),
+            None => (None, rest),
+        };
+        let (relay, rest) = spaced(rest, b"relay=")?;
+        let rest = spaced(rest, b"conn_use=").map_or(rest, |(_, rest)| rest);
+        let (delay, rest) = spaced(rest, b"delay=")?;
+        let rest = spaced(rest, b"delays=").map_or(rest, |(_, rest)| rest);
+        let (tls, rest) = spaced(rest, b"tls=").map_or((None, rest), |(tls, rest)| (Some(tls), rest));
+        let (dsn, rest) = spaced(rest, b"dsn=").map_or((None, rest), |(dsn, rest)| (Some(dsn), rest));
+        let rest = rest.strip_prefix(b"status=")?;
+        let (status, after) = rest.split_at(run(rest));
+        (!status.is_empty()).then_some(Delivery { original_to, tls, dsn, to, relay, delay, status, after })
+    }
+
+    /// The same with the fields in any order.
+    pub fn read_any(rest: &'a [u8]) -> Option<Delivery<'a>> {
+        let (to, rest) = address(rest)?;
+        let (original_to, mut rest) = match rest.strip_prefix(b"orig_to=<").and_then(address) {
+            Some((original, rest)) => (Some(original), rest),
             None => (None, rest),
         };
         const FIELDS: [&[u8]; 6] = [b"relay=", b"conn_use=", b"tls=", b"delay=", b"delays=", b"dsn="];
@@ -91,19 +97,10 @@ impl<'a> Delivery<'a> {
             rest = after;
         }
         let [relay, _, tls, delay, _, dsn] = values;
+        let (relay, delay) = (relay?, delay?);
         let rest = rest.strip_prefix(b"status=")?;
-        let end = rest.iter().position(|&byte| is_space(byte)).unwrap_or(rest.len());
-        let (status, after) = rest.split_at(end);
-        (!status.is_empty()).then_some(Delivery {
-            original_to,
-            tls,
-            dsn,
-            to,
-            relay: relay?,
-            delay: delay?,
-            status,
-            after,
-        })
+        let (status, after) = rest.split_at(run(rest));
+        (!status.is_empty()).then_some(Delivery { original_to, tls, dsn, to, relay, delay, status, after })
     }
 
     /// What stands in brackets behind the status.
@@ -113,10 +110,30 @@ impl<'a> Delivery<'a> {
     }
 }
 
+/// "ADDRESS>, " with any white space.
+fn address(rest: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = position(rest, b'>')?;
+    Some((rest.get(..end)?, spaces(rest.get(end..)?.strip_prefix(b">,")?)?))
+}
+
+/// "name=value," and any white space.
+fn spaced<'a>(rest: &'a [u8], name: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let value = rest.strip_prefix(name)?;
+    let end = position(value, b',').filter(|&end| end > 0)?;
+    Some((value.get(..end)?, spaces(value.get(end + 1..)?)?))
+}
+
+/// What follows white space.
+fn spaces(text: &[u8]) -> Option<&[u8]> {
+    let length = text.iter().position(|&byte| !is_space(byte)).unwrap_or(text.len());
+    text.get(length..).filter(|_| length > 0)
+}
+
 /// "name=value, "
+#[inline]
 fn field<'a>(rest: &'a [u8], name: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
     let value = rest.strip_prefix(name)?;
-    let end = memchr(b',', value).filter(|&end| end > 0)?;
+    let end = position(value, b',').filter(|&end| end > 0)?;
     Some((value.get(..end)?, value.get(end..)?.strip_prefix(b", ")?))
 }
 
@@ -158,20 +175,6 @@ pub fn old_failure(rest: &[u8]) -> Option<(&[u8], &[u8])> {
                 (!why.is_empty()).then_some((tail.get(..open)?, why))
             })
         })
-}
-
-/// Host and reason of "connect to HOST[ADDRESS]:PORT: WHY".
-pub fn connect_failure(rest: &[u8]) -> Option<(&[u8], &[u8])> {
-    let tail = rest.get(memmem::find(rest, b" connect to ")? + b" connect to ".len()..)?;
-    let open = memchr(b'[', tail).filter(|&open| open > 0)?;
-    let close = memchr(b']', tail.get(open..)?)? + open;
-    let (host, after) = (tail.get(..open)?, tail.get(close + 1..)?);
-    if host.iter().any(|&byte| is_space(byte)) {
-        return None;
-    }
-    let port = after.strip_prefix(b":").map_or(0, |port| digits(port) + 1);
-    let why = after.get(port..)?.strip_prefix(b": ")?;
-    Some((host, why))
 }
 
 /// Hexadecimal, or in the alphabet of Postfix's long ids, which has no vowels.
@@ -222,6 +225,9 @@ pub fn longest(known: f64, delay: f64) -> f64 {
 
 /// The number that a delay begins with.
 pub fn decimal(text: &[u8]) -> f64 {
+    if let Some(value) = plain_decimal(text) {
+        return value;
+    }
     let text = text.trim_ascii_start();
     match text {
         [b'-', rest @ ..] if rest.first().is_some_and(|byte| *byte != b'-') => return -decimal(rest),
@@ -251,6 +257,25 @@ pub fn decimal(text: &[u8]) -> f64 {
     }
     let text = text.get(..whole + 1 + fraction).unwrap_or(text);
     std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).unwrap_or(0.0)
+}
+
+/// "12" or "0.25", in up to eight bytes: nearly all delays.
+#[inline]
+fn plain_decimal(text: &[u8]) -> Option<f64> {
+    const POWERS: [f64; 9] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8];
+    if text.len() > 8 {
+        return None;
+    }
+    let (mut value, mut point) = (0u32, text.len());
+    for (at, &byte) in text.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => value = value * 10 + u32::from(byte - b'0'),
+            b'.' if point == text.len() && at > 0 && at + 1 < text.len() => point = at,
+            _ => return None,
+        }
+    }
+    let fraction = text.len().saturating_sub(point + 1);
+    (!text.is_empty()).then(|| f64::from(value) / POWERS[fraction])
 }
 
 pub fn number<'a>(digits: impl Iterator<Item = &'a u8>) -> u64 {
@@ -298,11 +323,11 @@ mod tests {
 
     #[test]
     fn newer_deliveries_have_more_fields() {
-        let line = b"a@b.c>, orig_to=<x>, relay=mx[1.2.3.4]:25, tls=verified, delay=1, status=sent (ok)";
+        let line = b"a@b.c>, orig_to=<x>, relay=mx[1.2.3.4]:25, delay=1,  tls=verified/a, dsn=2.0.0, status=sent (ok)";
         let found = Delivery::read_newer(line).unwrap();
         assert_eq!(
             (found.original_to, found.tls, found.status),
-            (Some(&b"x"[..]), Some(&b"verified"[..]), &b"sent"[..])
+            (Some(&b"x"[..]), Some(&b"verified/a"[..]), &b"sent"[..])
         );
     }
 

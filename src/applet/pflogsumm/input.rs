@@ -18,7 +18,8 @@ pub use order::in_order;
 
 use super::fact::Sink;
 use crate::sys::files::reason;
-use memchr::{memchr, memchr_iter, memrchr};
+use crate::sys::scan::line_ends;
+use memchr::{memchr, memrchr};
 use progress::Progress;
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -43,11 +44,12 @@ pub trait Lines {
         Self: Sized,
     {
         self.announce(bytes);
-        let mut begin = 0;
-        for end in memchr_iter(b'\n', bytes) {
-            let line = &bytes[begin..end];
+        let (mut begin, mut ends) = (0, Vec::with_capacity(bytes.len() / 64));
+        line_ends(bytes, &mut ends);
+        for end in ends {
+            let line = &bytes[begin..end as usize];
             self.line(&line[..line.len().min(LONGEST)], sink);
-            begin = end + 1;
+            begin = end as usize + 1;
         }
         let line = &bytes[begin..];
         if !line.is_empty() {

@@ -2,7 +2,7 @@
 //! a list; the index is a table of 32-bit tags and places. A look-up touches two places in memory, which on large logs is
 //! what counting costs.
 
-use crate::sys::prefetch::prefetch;
+use crate::sys::prefetch::{large_pages, prefetch};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
 
@@ -34,14 +34,13 @@ impl<V> Default for Map<V> {
 impl<V: Default> Map<V> {
     /// The value of a key; a new one is the default.
     pub fn of(&mut self, key: &[u8]) -> &mut V {
-        let (place, _) = self.place(key);
+        let (place, _) = self.place(Key::of(key));
         // The place was just found or made.
         &mut self.entries[place as usize].value
     }
 
     /// The place of a key in the list, and whether it is new.
-    pub fn place(&mut self, key: &[u8]) -> (u32, bool) {
-        let digest = Digest::of(key);
+    pub fn place(&mut self, Key { text: key, digest }: Key<'_>) -> (u32, bool) {
         if (self.entries.len() + 1) * 4 > self.index.len() * 3 {
             self.grow();
         }
@@ -89,6 +88,8 @@ impl<V: Default> Map<V> {
             index[at] = entry.digest.0 & TAG | (place as u64 + 1);
         }
         self.index = index;
+        large_pages(&self.index);
+        large_pages(&self.entries);
     }
 }
 
@@ -146,9 +147,9 @@ impl<V> Map<V> {
         }
         let old = std::mem::take(self);
         let texts = old.texts;
-        let entries = old.entries.into_iter().map(|Entry { begin, length, value, .. }| {
-            let place =
-                keep(&value).then(|| self.place(texts.get(begin..begin + length as usize).unwrap_or_default()).0);
+        let entries = old.entries.into_iter().map(|Entry { digest, begin, length, value }| {
+            let text = texts.get(begin..begin + length as usize).unwrap_or_default();
+            let place = keep(&value).then(|| self.place(Key { text, digest }).0);
             if let Some(kept) = place.and_then(|place| self.at(place)) {
                 *kept = value;
             }
@@ -183,6 +184,26 @@ impl<V> Map<V> {
     }
 }
 
+/// A text and its digest, which the thread that reads the line reckons for the one that counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'a> {
+    pub text: &'a [u8],
+    pub digest: Digest,
+}
+
+impl<'a> Key<'a> {
+    #[inline]
+    pub fn of(text: &'a [u8]) -> Key<'a> {
+        Key { text, digest: Digest::of(text) }
+    }
+}
+
+impl PartialEq for Key<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
 /// 64 bits of a text, by a keyed hash: folded multiplication, several times faster than SipHash on short texts. The key
 /// is new in each process, so that nobody can write log lines that collide. Two of a million texts share their digest
 /// with a chance of one in thirty million.
@@ -190,6 +211,7 @@ impl<V> Map<V> {
 pub struct Digest(pub u64);
 
 impl Digest {
+    #[inline]
     pub fn of(text: &[u8]) -> Digest {
         static KEY: OnceLock<u64> = OnceLock::new();
         const ODD: u64 = 0x9e37_79b9_7f4a_7c15;

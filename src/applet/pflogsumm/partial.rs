@@ -49,7 +49,7 @@ impl Writer {
             Ok(encoder)
         };
         let out = open().map_err(|error| cannot("write", to, &error))?;
-        Ok(Writer { to: to.to_owned(), temporary, out, tape: Tape::default(), failed: None })
+        Ok(Writer { to: to.to_owned(), temporary, out, tape: Tape::portable(), failed: None })
     }
 
     fn flush(&mut self) {
@@ -83,13 +83,6 @@ impl Writer {
 impl Sink for Writer {
     fn take(&mut self, fact: Fact<'_>) {
         self.tape.take(fact);
-        if self.tape.bytes().len() >= BLOCK {
-            self.flush();
-        }
-    }
-
-    fn tape(&mut self, tape: &Tape) {
-        self.tape.append(tape);
         if self.tape.bytes().len() >= BLOCK {
             self.flush();
         }
@@ -201,6 +194,7 @@ fn settings(options: &Options) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::map::Key;
     use super::super::options::{Request, parse};
     use super::*;
 
@@ -216,14 +210,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (path, options) = (dir.path().join("a.partial"), options());
         let mut writer = Writer::create(&path, &options).unwrap();
-        let mut tape = Tape::default();
+        let mut tape = Tape::portable();
         for size in 0..100_000 {
-            let fact = Fact::Sender { id: b"1A2B", address: b"a@b.example", size };
+            let fact = Fact::Sender { id: Key::of(b"1A2B"), address: Key::of(b"a@b.example"), size };
             writer.take(fact);
             tape.take(fact);
         }
         writer.finish().unwrap();
-        let mut found = Tape::default();
+        let mut found = Tape::portable();
         read(&path, &options, &mut found).unwrap();
         assert!(found.bytes() == tape.bytes());
         let whole = std::fs::read(&path).unwrap();
@@ -235,7 +229,7 @@ mod tests {
             let mut bent = whole.clone();
             bent[at] ^= 0x10;
             std::fs::write(&path, &bent).unwrap();
-            let mut found = Tape::default();
+            let mut found = Tape::portable();
             assert!(read(&path, &options, &mut found).is_err() || found.bytes() == tape.bytes(), "{at}");
         }
         let mut other = options;

@@ -3,6 +3,8 @@
 
 /// What the reference miscounts, counted right.
 pub mod accurate;
+/// Lines that count nothing.
+mod silent;
 /// The rules of 1.3.0.
 pub mod v130;
 
@@ -11,14 +13,15 @@ use super::fields::{
     Delivery, days_from_civil, decimal, end_of_content, old_failure, sender_and_size, truth, without_id,
 };
 use super::input::Lines;
+use super::map::Key;
 use super::options::{Options, Top};
 use super::range::Range;
 use super::reject::{self, Reject, Style};
 use super::text::{self, Folding, client_domain, find};
-use crate::log::line::{Line, Postfix, Stamp, digits};
+use crate::log::line::{Line, Postfix, Stamp, digits, pair};
+use crate::sys::scan::{has_pair, positions};
 use memchr::{memchr, memchr_iter, memmem};
 use std::borrow::Cow;
-use std::sync::LazyLock;
 
 /// The clock's part in reading a log without years.
 #[derive(Clone, Copy, Debug)]
@@ -87,18 +90,19 @@ impl<'o> Reader<'o> {
     }
 
     /// Stamp and text of a line.
-    #[inline]
+    #[inline(always)]
     fn split<'a>(&mut self, bytes: &'a [u8]) -> Option<(Stamp, &'a [u8])> {
-        // The second differs first.
-        let known = self.before.len();
-        if bytes.get(14) == self.before.get(14)
-            && let Some((before, rest)) = bytes.split_at_checked(known)
-            && known > 0
-            && before == self.before
+        if let Some((begin, rest)) = bytes.split_at_checked(self.before.len())
+            && let Some(stamp) = self.known_stamp(begin)
             && !rest.is_empty()
         {
-            return Some((self.stamp, rest));
+            return Some((stamp, rest));
         }
+        self.parse(bytes)
+    }
+
+    #[inline(never)]
+    fn parse<'a>(&mut self, bytes: &'a [u8]) -> Option<(Stamp, &'a [u8])> {
         let Line { stamp, rest, .. } = Line::parse(bytes)?;
         self.before.clear();
         self.before.extend_from_slice(&bytes[..bytes.len() - rest.len()]);
@@ -106,23 +110,41 @@ impl<'o> Reader<'o> {
         Some((stamp, rest))
     }
 
+    /// The stamp of a line that begins as the one before did but for minute and second ("Nov 24 12:34:56 mx ").
+    #[inline(always)]
+    fn known_stamp(&self, begin: &[u8]) -> Option<Stamp> {
+        let (hour, [m1, m2, b':', s1, s2, host @ ..]) = begin.split_first_chunk::<10>()? else { return None };
+        let (known_hour, [_, _, b':', _, _, known_host @ ..]) = self.before.split_first_chunk::<10>()? else {
+            return None;
+        };
+        if hour != known_hour || host != known_host {
+            return None;
+        }
+        let (minute, second) = (pair(*m1, *m2)?, pair(*s1, *s2)?);
+        Some(Stamp { minute, second, ..self.stamp })
+    }
+
+    #[inline]
     fn postfix(&mut self, stamp: Stamp, rest: &[u8], sink: &mut impl Sink) {
         let Some(line) = Postfix::parse(rest, &self.options.syslog_name) else { return };
         let Postfix { service, word, .. } = line;
         self.follow_calendar(stamp, sink);
-        if service == b"cleanup" && self.cleanup(stamp, rest, sink) {
+        if service == b"cleanup" && self.cleanup(stamp, &line, rest, sink) {
             return;
         }
-        if self.complaint(service, word, rest, sink) {
-            return;
-        }
-        if let Some(verdict) = Verdict::of(word) {
-            self.verdict(stamp, verdict, rest, sink);
-            return;
+        // Queue ids begin with a digit or a capital.
+        if word.first().is_some_and(u8::is_ascii_lowercase) {
+            if self.complaint(service, word, rest, sink) {
+                return;
+            }
+            if let Some(verdict) = Verdict::of(word) {
+                self.verdict(stamp, verdict, rest, sink);
+                return;
+            }
         }
         match service {
-            b"master" => sink.take(Fact::Master(text::after_last(rest, b": ").unwrap_or_default())),
             b"smtpd" | b"postscreen" => self.server(stamp, &line, rest, sink),
+            b"master" => sink.take(Fact::Master(text::after_last(rest, b": ").unwrap_or_default())),
             _ => self.message(stamp, service, word, rest, sink),
         }
     }
@@ -131,12 +153,13 @@ impl<'o> Reader<'o> {
     /// "to=<...>, relay=..." a delivery.
     fn message(&self, stamp: Stamp, service: &[u8], id: &[u8], rest: &[u8], sink: &mut impl Sink) {
         let mut delivery = None;
-        for at in memchr_iter(b'<', rest) {
+        for at in positions(rest, b'<') {
             let Some((before, after)) = rest.split_at_checked(at + 1) else { break };
             if before.ends_with(b"from=<")
                 && let Some((address, size)) = sender_and_size(after)
             {
-                sink.take(Fact::Sender { id, address: &self.sender(address), size });
+                let address = self.sender(address);
+                sink.take(Fact::Sender { id: Key::of(id), address: Key::of(&address), size });
                 return;
             }
             if delivery.is_none() && before.ends_with(b"to=<") {
@@ -171,8 +194,8 @@ impl<'o> Reader<'o> {
     }
 
     /// header_checks, body_checks and milters.
-    fn cleanup(&self, stamp: Stamp, rest: &[u8], sink: &mut impl Sink) -> bool {
-        let Some((verdict, part, text)) = cleanup_verdict(rest) else { return false };
+    fn cleanup(&self, stamp: Stamp, line: &Postfix<'_>, rest: &[u8], sink: &mut impl Sink) -> bool {
+        let Some((verdict, part, text)) = cleanup_verdict(line, rest) else { return false };
         self.cleanup_counted(stamp, verdict, part, text, 64, sink);
         true
     }
@@ -226,21 +249,19 @@ impl<'o> Reader<'o> {
     /// "[NUMBER]: ID: "; nearly always that is the beginning of the content.
     fn server(&self, stamp: Stamp, line: &Postfix<'_>, rest: &[u8], sink: &mut impl Sink) {
         let mut verdict = None;
-        let mut look = |content: &[u8], sink: &mut _| {
-            let Some(said) = said(content) else { return false };
-            if let Some(client) = said.strip_prefix(b"client=").filter(|client| !client.is_empty()) {
+        let mut look = |content: &[u8], word: usize, sink: &mut _| {
+            let Some((id, [b':', b' ', said @ ..])) = content.split_at_checked(word) else { return false };
+            if let Some(client) = said.strip_prefix(b"client=").filter(|client| !client.is_empty() && is_plain(id)) {
                 self.client(stamp, line.word, client, sink);
                 return true;
             }
-            if verdict.is_none()
-                && let Some(end) = memchr(b':', said).filter(|&end| said.get(end + 1) == Some(&b' '))
-            {
-                verdict = Verdict::of(said.get(..end).unwrap_or_default());
+            if verdict.is_none() {
+                verdict = Verdict::before_colon(said).filter(|_| is_plain(id));
             }
             false
         };
         let begin = if line.regular {
-            if look(line.content, sink) {
+            if look(line.content, line.word.len(), sink) {
                 return;
             }
             rest.len() - line.content.len()
@@ -248,12 +269,16 @@ impl<'o> Reader<'o> {
             0
         };
         let tail = rest.get(begin..).unwrap_or_default();
-        for at in memchr_iter(b']', tail) {
+        for at in positions(tail, b']') {
             let Some([b':', b' ', content @ ..]) = tail.get(at + 1..) else { continue };
             let before = rest.get(..begin + at).unwrap_or_default();
             let number = before.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
             let tag = number > 0 && before.get(before.len().wrapping_sub(number + 1)) == Some(&b'[');
-            if tag && look(content, sink) {
+            if !tag {
+                continue;
+            }
+            let word = content.iter().position(|&byte| !text::is_word(byte)).unwrap_or(content.len());
+            if look(content, word, sink) {
                 return;
             }
         }
@@ -269,7 +294,7 @@ impl<'o> Reader<'o> {
         // At least one byte, then up to a comma.
         let end = memchr(b',', client.get(1..).unwrap_or_default()).map_or(client.len(), |comma| comma + 1);
         let domain = client_domain(client.get(..end).unwrap_or_default()).filter(|domain| truth(domain));
-        sink.take(Fact::Arrive { hour: stamp.hour, id, client: domain.as_deref(), process: None });
+        sink.take(Fact::Arrive { hour: stamp.hour, id: Key::of(id), client: domain.as_deref(), process: None });
     }
 
     /// "connect from" and "disconnect from".
@@ -303,8 +328,9 @@ impl<'o> Reader<'o> {
     }
 
     /// The line without "[ID ...] ", when it has one.
+    #[inline]
     fn cleaned(&self, rest: &[u8]) -> Option<Vec<u8>> {
-        self.ids.then(|| without_id(rest)).flatten()
+        if self.ids { without_id(rest) } else { None }
     }
 
     /// What the clock on the wall showed; other than [`Reader::seconds`] it believes a stamp's own year.
@@ -330,16 +356,22 @@ impl<'o> Reader<'o> {
     ) {
         let hour = stamp.hour;
         match found.status {
-            b"sent" if find(found.after, b"forwarded as ").is_some() => sink.take(Fact::Forwarded),
+            b"sent" if was_forwarded(found.after) => sink.take(Fact::Forwarded),
             b"sent" => {
                 let address = self.style.folding.address(found.to);
-                sink.take(Fact::Sent { hour, id, address: &address, delay: decimal(found.delay) });
+                sink.take(Fact::Sent {
+                    hour,
+                    id: Key::of(id),
+                    address: Key::of(&address),
+                    delay: decimal(found.delay),
+                });
             }
             b"deferred" => {
                 let why = (self.options.deferrals != Top::None).then(|| self.deferral(rest));
                 let why = why.as_deref().map(|reason| Deferral { service, host: None, reason });
                 let address = self.style.folding.address(found.to);
-                sink.take(Fact::Deferred { hour, id, why, relay: b"", address: &address, delay: decimal(found.delay) });
+                let (id, delay) = (Key::of(id), decimal(found.delay));
+                sink.take(Fact::Deferred { hour, id, why, relay: b"", address: &address, delay });
             }
             b"bounced" => self.bounced(hour, found, rest, sink),
             _ => {}
@@ -383,7 +415,7 @@ impl<'o> Reader<'o> {
     fn rest(&self, stamp: Stamp, service: &[u8], id: &[u8], rest: &[u8], sink: &mut impl Sink) {
         if service == b"pickup" {
             if find(rest, b": uid=").is_some() || find(rest, b": sender=").is_some() {
-                sink.take(Fact::Arrive { hour: stamp.hour, id, client: Some(b"pickup"), process: None });
+                sink.take(Fact::Arrive { hour: stamp.hour, id: Key::of(id), client: Some(b"pickup"), process: None });
             }
         } else if service == b"qmgr" {
             if self.follows && rest.ends_with(b": removed") {
@@ -404,27 +436,46 @@ fn seconds(year: i64, stamp: Stamp) -> i64 {
     days * 86_400 + i64::from(stamp.hour) * 3600 + i64::from(stamp.minute) * 60 + i64::from(stamp.second)
 }
 
-/// What follows "ID: ".
-fn said(content: &[u8]) -> Option<&[u8]> {
-    let id = content.iter().position(|&byte| !text::is_word(byte)).filter(|&id| id > 0)?;
-    content.get(id..)?.strip_prefix(b": ")
+/// Whether a queue id is a word of letters, digits and underscores.
+fn is_plain(id: &[u8]) -> bool {
+    !id.is_empty() && id.iter().all(|&byte| text::is_word(byte))
+}
+
+/// Whether a delivery's text says "forwarded as " anywhere.
+fn was_forwarded(text: &[u8]) -> bool {
+    // By the letter of it that is rare in queue ids and in what servers say.
+    positions(text, b'w').any(|at| {
+        text.get(..at).is_some_and(|before| before.ends_with(b"for"))
+            && text.get(at..).is_some_and(|tail| tail.starts_with(b"warded as "))
+    })
+}
+
+/// The parts of a message that cleanup's verdicts are about.
+const PARTS: [&[u8]; 3] = [b"header", b"body", b"END-OF-MESSAGE"];
+
+/// The part in ": PART ", where a text begins with that.
+fn part_of(text: &[u8]) -> Option<&'static [u8]> {
+    let [b':', b' ', after @ ..] = text else { return None };
+    PARTS.into_iter().find(|part| after.starts_with(part) && after.get(part.len()) == Some(&b' '))
+}
+
+/// Whether ": PART " stands anywhere.
+fn has_part(text: &[u8]) -> bool {
+    positions(text, b':').any(|at| text.get(at..).and_then(part_of).is_some())
 }
 
 /// "/cleanup[N]: ... reject: header TEXT"
-fn cleanup_verdict(rest: &[u8]) -> Option<(Verdict, &'static [u8], &[u8])> {
-    const PARTS: [&[u8]; 3] = [b"header", b"body", b"END-OF-MESSAGE"];
+fn cleanup_verdict<'a>(line: &Postfix<'_>, rest: &'a [u8]) -> Option<(Verdict, &'static [u8], &'a [u8])> {
+    // Nearly no line has a verdict, and a regular one has it behind its first word.
+    if line.regular && !has_part(line.content.get(line.word.len()..).unwrap_or_default()) {
+        return None;
+    }
     const WORDS: [(&[u8], Verdict); 4] = [
         (b"reject", Verdict::Reject),
         (b"warning", Verdict::Warn),
         (b"hold", Verdict::Hold),
         (b"discard", Verdict::Discard),
     ];
-    let part_of = |after: &[u8]| {
-        let after = after.strip_prefix(b": ")?;
-        PARTS.into_iter().find(|part| after.starts_with(part) && after.get(part.len()) == Some(&b' '))
-    };
-    // Nearly no line has one; the rest is for those that do.
-    memchr_iter(b':', rest).find_map(|at| part_of(rest.get(at..)?))?;
     let begin = memmem::find_iter(rest, b"/cleanup[").find_map(|at| {
         let number = at + b"/cleanup[".len();
         let end = number + digits(rest.get(number..)?);
@@ -446,6 +497,7 @@ impl Lines for Reader<'_> {
         self.last_day = None;
     }
 
+    #[inline]
     fn line(&mut self, bytes: &[u8], sink: &mut impl Sink) {
         if let Some(wanted) = &self.wanted
             && !wanted.iter().any(|start| bytes.starts_with(start))
@@ -456,8 +508,8 @@ impl Lines for Reader<'_> {
         if !self.range.is_all() && !self.range.has(self.wall(stamp)) {
             return;
         }
-        if !rest.starts_with(b"postfix") && !rest.starts_with(&self.options.syslog_name) {
-            return;
+        if !self.ids && self.is_silent(rest) {
+            return self.follow_calendar(stamp, sink);
         }
         match self.cleaned(rest) {
             Some(cleaned) => self.postfix(stamp, &cleaned, sink),
@@ -468,7 +520,6 @@ impl Lines for Reader<'_> {
     /// Announces the lines to come, all at once: whether any of them may have Solaris's "[ID 197553 mail.info] " is
     /// cheaper to find out for all than for each.
     fn announce(&mut self, bytes: &[u8]) {
-        static ID: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new("[ID "));
-        self.ids = ID.find(bytes).is_some();
+        self.ids = has_pair(bytes, b'[', b'D');
     }
 }

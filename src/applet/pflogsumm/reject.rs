@@ -1,8 +1,10 @@
 //! What smtpd or postscreen said when it turned a client away: kind of command, reason, and whom it is held against.
 //! The reasons are cut so that lines that differ only by an address count as one; the rules are the reference's.
 
+use super::condense::without_srs;
 use super::text::{self, Folding, after_each, client_domain, client_organisation, find, split_once};
 use crate::log::line::is_space;
+use crate::sys::scan::positions;
 use memchr::{memchr, memchr_iter, memchr2, memchr2_iter, memrchr2};
 use std::borrow::Cow;
 
@@ -26,7 +28,7 @@ pub struct Style {
     pub add_from: bool,
     /// --rej-add-to (1.3.0)
     pub add_to: bool,
-    /// By the rules of 1.3.0.
+    /// Stamps have years that are believed (1.3.0).
     pub newer: bool,
     /// Clients as 1.3.0 names them.
     pub organisations: bool,
@@ -43,80 +45,129 @@ pub fn read_text<'a>(text: &'a [u8], style: &Style) -> Option<Reject<'a>> {
 }
 
 fn of<'a>(line: &'a [u8], (kind, client, said): (&'a [u8], &'a [u8], &'a [u8]), style: &Style) -> Reject<'a> {
-    let mut reason = if style.verbose { Cow::Borrowed(said) } else { shorten(kind, said, style.newer) };
-    let sender = || sender(said, style);
+    let mut reason = if style.verbose { Cow::Borrowed(said) } else { shorten(kind, said) };
     let with_sender = |mut about: Vec<u8>| {
         if style.add_from {
             about.extend_from_slice(b"  (");
-            about.extend_from_slice(&sender());
+            about.extend_from_slice(&sender(said, style));
             about.push(b')');
         }
         about
     };
-    let domain = if style.newer || style.organisations {
-        client_organisation(client)
-    } else {
-        client_domain(client).unwrap_or_default()
-    };
-    let by_client = || match style.add_to {
-        true => [&domain, b"  (".as_slice(), &parties(&sender(), said, style), b")"].concat(),
-        false => with_sender(domain.to_vec()),
+    let by_client = || {
+        with_sender(match style.organisations {
+            true => client_organisation(client).into_owned(),
+            false => client_domain(client).unwrap_or_default().into_owned(),
+        })
     };
     let about = if reason.starts_with(b"Sender address rejected:") {
-        match (style.newer, style.add_from || style.add_to) {
-            (false, _) => sender().into_owned(),
-            // The missing ">" is the reference's.
-            (true, false) => [&domain, b" (<".as_slice(), &sender(), b")"].concat(),
-            (true, true) => [&domain, b" (".as_slice(), &parties(&sender(), said, style), b")"].concat(),
-        }
-    } else if reason.starts_with(b"Recipient address rejected:") || is_user_unknown(&reason) {
+        sender(said, style).into_owned()
+    } else if is_about_recipient(&reason) {
         with_sender(recipient(said, style).into_owned())
-    } else if let Some(known) = coded(&reason, b"Improper use of SMTP command pipelining") {
-        reason = Cow::Owned(known);
-        pipelining_client(line).to_vec()
-    } else if let Some(known) = coded(&reason, b"Message size exceeds fixed limit") {
-        reason = Cow::Owned(known);
-        by_client()
-    } else if let Some(known) =
-        coded(&reason, b"Server configuration error").or_else(|| coded(&reason, b"Server configuration problem"))
-    {
-        reason = Cow::Owned([b"(Local) ", known.as_slice()].concat());
-        by_client()
     } else {
-        by_client()
+        match known(&reason) {
+            Some((known, _)) if known == PIPELINING => {
+                reason = Cow::Borrowed(PIPELINING);
+                pipelining_client(line).to_vec()
+            }
+            Some((_, whole)) => {
+                reason = Cow::Owned(whole);
+                by_client()
+            }
+            None => by_client(),
+        }
     };
     Reject { kind, reason, about }
 }
 
-/// "sender -> recipient", or what --rej-add-from and --rej-add-to leave of it.
-fn parties(sender: &[u8], said: &[u8], style: &Style) -> Vec<u8> {
-    let to = || recipient(said, style);
-    match (style.add_from, style.add_to) {
-        (true, true) => [sender, b" -> ", &to()].concat(),
-        (false, true) => [b"-> ", to().as_ref()].concat(),
-        _ => sender.to_vec(),
+/// The same for "KIND from CLIENT: REASON" by the rules of 1.3.0; `srs`: senders are turned back.
+pub fn read_newer<'a>(text: &'a [u8], style: &Style, srs: bool) -> Reject<'a> {
+    let (mut kind, client, said) = kind_and_client(text).unwrap_or_default();
+    let mut reason = Cow::Borrowed(said);
+    if !style.verbose {
+        match kind {
+            b"RCPT" | b"DATA" | b"CONNECT" | b"BDAT" => reason = shorten_newer(said),
+            b"connect" => kind = b"CONNECT",
+            _ => reason = shorten(kind, said),
+        }
     }
+    let from = bracketed(said, b"from=<").unwrap_or(b"<>");
+    let from = style.folding.verp(from);
+    let from = match srs.then(|| without_srs(&from)).flatten() {
+        Some(plain) => lower(Cow::Owned(plain), style),
+        None => lower(from, style),
+    };
+    let to = recipient(said, style);
+    let domain = client_organisation(client);
+    let from_only = |begin: &[u8]| match style.add_from {
+        true => [&domain, begin, &from, b")"].concat(),
+        false => domain.to_vec(),
+    };
+    let about = if reason.starts_with(b"Sender address rejected:") {
+        match style.add_to {
+            true => [&domain, b" (".as_slice(), &from, b" -> ", &to, b")"].concat(),
+            // The missing ">" is the reference's.
+            false => [&domain, b" (<".as_slice(), &from, b")"].concat(),
+        }
+    } else if is_about_recipient(&reason) {
+        match style.add_from {
+            true => [&to, b"  (".as_slice(), &from, b")"].concat(),
+            false => to.into_owned(),
+        }
+    } else if let Some((known, whole)) = known(&reason) {
+        reason = Cow::Owned(whole);
+        if known == PIPELINING { pipelining_client(text).to_vec() } else { from_only(b"  (") }
+    } else if *reason == *b"Helo command rejected: Invalid name" {
+        from_only(b"  (")
+    } else {
+        match style.add_to {
+            true if style.add_from => [&domain, b"  (".as_slice(), &from, b" -> ", &to, b")"].concat(),
+            true => [&domain, b"  (> ".as_slice(), &to, b")"].concat(),
+            false => from_only(b"  (< "),
+        }
+    };
+    Reject { kind, reason, about }
+}
+
+const PIPELINING: &[u8] = b"Improper use of SMTP command pipelining";
+
+/// The text "NNN TEXT;" in a reason, when it is one that has a section of its own, and how that is shown.
+fn known(reason: &[u8]) -> Option<(&'static [u8], Vec<u8>)> {
+    const KNOWN: [(&[u8], &[u8]); 4] = [
+        (PIPELINING, b""),
+        (b"Message size exceeds fixed limit", b""),
+        (b"Server configuration error", b"(Local) "),
+        (b"Server configuration problem", b"(Local) "),
+    ];
+    // Nearly no reason has one.
+    memchr(b';', reason)?;
+    let (known, before) = KNOWN.into_iter().find(|(known, _)| is_coded(reason, known))?;
+    Some((known, [before, known].concat()))
+}
+
+fn is_about_recipient(reason: &[u8]) -> bool {
+    reason.starts_with(b"Recipient address rejected:") || is_user_unknown(reason)
 }
 
 /// The last " reject: KIND from CLIENT: REST" (or reject_warning, hold, discard) of a line.
 fn parts(line: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     const WORDS: &[&[u8]] = &[b" reject", b" reject_warning", b" hold", b" discard"];
-    for at in memchr::memrchr_iter(b':', line).filter(|at| line.get(at + 1) == Some(&b' ')) {
-        if !WORDS.iter().any(|word| line[..at].ends_with(word)) {
-            continue;
-        }
-        if let Some(found) = kind_and_client(&line[at + 2..]) {
-            return Some(found);
-        }
-    }
-    None
+    positions(line, b':')
+        .filter(|&at| {
+            let (before, after) = line.split_at(at);
+            matches!(before.last(), Some(b't' | b'g' | b'd'))
+                && after.starts_with(b": ")
+                && WORDS.iter().any(|word| before.ends_with(word))
+        })
+        .filter_map(|at| kind_and_client(&line[at + 2..]))
+        .last()
 }
 
 /// "KIND from CLIENT: REST"
 pub fn kind_and_client(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    let kind_end = text.iter().position(|&byte| is_space(byte)).filter(|&end| end > 0)?;
+    let kind_end = Some(text::run(text)).filter(|&end| end > 0)?;
     let rest = text[kind_end..].strip_prefix(b" from ")?;
-    let (client, said) = rest.split_at(rest.iter().position(|&byte| is_space(byte))?);
+    let (client, said) = rest.split_at(text::run(rest));
     let (client, said) = (client.strip_suffix(b":")?, said.strip_prefix(b" ")?);
     (!client.is_empty()).then_some((&text[..kind_end], client, said))
 }
@@ -125,19 +176,17 @@ fn is_user_unknown(reason: &[u8]) -> bool {
     reason.strip_prefix(b"User unknown").is_some_and(|rest| rest.is_empty() || rest.starts_with(b" "))
 }
 
-/// The text when the reason holds "NNN TEXT;".
-fn coded(reason: &[u8], known: &[u8]) -> Option<Vec<u8>> {
-    memchr(b';', reason)?;
+/// Whether a reason holds "NNN TEXT;".
+fn is_coded(reason: &[u8], text: &[u8]) -> bool {
     let mut from = 0;
-    while let Some(at) = find(&reason[from..], known).map(|at| at + from) {
-        let before = &reason[..at];
-        let code = before.strip_suffix(b" ").is_some_and(|before| before.ends_with_digits(3));
-        if code && reason[at + known.len()..].starts_with(b";") {
-            return Some(known.to_vec());
+    while let Some(at) = find(&reason[from..], text).map(|at| at + from) {
+        let code = reason[..at].strip_suffix(b" ").is_some_and(|before| before.ends_with_digits(3));
+        if code && reason[at + text.len()..].starts_with(b";") {
+            return true;
         }
         from = at + 1;
     }
-    None
+    false
 }
 
 trait EndsWithDigits {
@@ -199,28 +248,33 @@ fn lower<'a>(text: Cow<'a, [u8]>, style: &Style) -> Cow<'a, [u8]> {
 }
 
 /// The reason without what differs from client to client.
-fn shorten<'a>(kind: &[u8], said: &'a [u8], newer: bool) -> Cow<'a, [u8]> {
+fn shorten<'a>(kind: &[u8], said: &'a [u8]) -> Cow<'a, [u8]> {
     match kind {
-        b"BDAT" if newer => shorten_recipient(said),
-        b"RCPT" | b"DATA" | b"CONNECT" => shorten_recipient(said),
+        b"RCPT" | b"DATA" | b"CONNECT" => {
+            // "550 <anything>: " becomes "550 <>: ": there may be anything in there, colons too.
+            let begin = (text::without_code(said).len() < said.len() && said.get(4) == Some(&b'<')).then_some(5);
+            shorten_recipient(said, begin)
+        }
         b"MAIL" => Cow::Borrowed(shorten_mail(said)),
         _ => Cow::Borrowed(shorten_other(said)),
     }
 }
 
-fn shorten_recipient(said: &[u8]) -> Cow<'_, [u8]> {
+/// "D.D.D " behind a code of three digits and a blank.
+fn has_status(said: &[u8]) -> bool {
+    text::without_code(said).len() < said.len()
+        && matches!(said.get(4..10), Some([d, b'.', e, b'.', f, b' ']) if [d, e, f].iter().all(|digit| digit.is_ascii_digit()))
+}
+
+/// `begin`: where what "<" encloses begins.
+fn shorten_recipient(said: &[u8], begin: Option<usize>) -> Cow<'_, [u8]> {
     let mut reason = Cow::Borrowed(said);
-    // "550 <anything>: " becomes "550 <>: ": there may be anything in there, colons too.
-    if text::without_code(&reason).len() < reason.len()
-        && reason.get(4) == Some(&b'<')
-        && let Some(end) = find(&reason[5..], b">:")
+    if let Some(begin) = begin
+        && let Some(end) = find(&reason[begin..], b">:")
     {
-        reason = Cow::Owned([&reason[..5], &reason[5 + end..]].concat());
+        reason = Cow::Owned([&reason[..begin], &reason[begin + end..]].concat());
     }
-    if let [a, b, c, b' ', d, b'.', e, b'.', f, b' ', rest @ ..] = &*reason
-        && [a, b, c, d, e, f].iter().all(|digit| digit.is_ascii_digit())
-        && rest.starts_with(b"Protocol error;")
-    {
+    if has_status(&reason) && reason[10..].starts_with(b"Protocol error;") {
         reason = Cow::Borrowed(b"Protocol error");
     }
     if let Some((from, to)) = clause(&reason) {
@@ -236,6 +290,33 @@ fn shorten_recipient(said: &[u8]) -> Cow<'_, [u8]> {
     }
     if let Some((from, to)) = blocked(&reason) {
         reason = Cow::Owned([&reason[..from], &reason[to..]].concat());
+    }
+    reason
+}
+
+/// What 1.3.0 shortens beyond that.
+fn shorten_newer(said: &[u8]) -> Cow<'_, [u8]> {
+    let status = if has_status(said) { 6 } else { 0 };
+    let enclosed = text::without_code(said).len() < said.len() && said.get(4 + status) == Some(&b'<');
+    let mut reason = shorten_recipient(said, enclosed.then_some(5 + status));
+    if has_status(&reason) {
+        for known in [b"Server configuration error".as_slice(), b"Server configuration problem"] {
+            if reason[10..].strip_prefix(known).is_some_and(|rest| rest.len() > 1 && rest.starts_with(b";")) {
+                return Cow::Owned(known.to_vec());
+            }
+        }
+    }
+    const GENERIC: &[u8] = b"Client host rejected: Generic - Please relay via ISP";
+    if reason.strip_prefix(b"Unverified ").is_some_and(|rest| rest.starts_with(GENERIC)) {
+        reason = Cow::Borrowed(GENERIC);
+    }
+    const DOMAIN: &[u8] = b"Sender address rejected: Domain";
+    const REFUSES: &[u8] = b"does not accept mail (nullMX)";
+    if let Some(rest) = reason.strip_prefix(DOMAIN).and_then(|rest| rest.strip_prefix(b" "))
+        && let Some(at) = memchr::memmem::rfind(rest, REFUSES)
+        && rest[..at].strip_suffix(b" ").is_some_and(|name| !name.is_empty())
+    {
+        reason = Cow::Owned([DOMAIN, b" ", REFUSES].concat());
     }
     reason
 }
@@ -268,7 +349,8 @@ fn clause(reason: &[u8]) -> Option<(usize, usize)> {
 /// "client X blocked", "Client host X blocked", "Sender address X blocked" lose all before "blocked".
 fn blocked(reason: &[u8]) -> Option<(usize, usize)> {
     const WHO: &[&[u8]] = &[b"client ", b"Client host ", b"Sender address "];
-    let last = memchr::memrchr_iter(b' ', reason).find(|&at| reason[at..].starts_with(b" blocked"))?;
+    let last = positions(reason, b'k').filter_map(|at| reason[..at].strip_suffix(b" bloc").map(<[u8]>::len));
+    let last = last.filter(|&at| reason[at..].starts_with(b" blocked")).last()?;
     memchr::memchr3_iter(b'c', b'C', b'S', &reason[..last]).find_map(|at| {
         let who = WHO.iter().find(|who| reason[at..].starts_with(who))?;
         let from = at + who.len() + 1;

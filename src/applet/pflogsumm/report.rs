@@ -466,6 +466,12 @@ fn average(of: &Sessions) -> i64 {
 /// The days that have something, by date.
 fn in_order(days: &[Day], has: impl Fn(&Day) -> bool) -> Vec<&Day> {
     let mut list: Vec<&Day> = days.iter().filter(|day| has(day)).collect();
-    list.sort_by_key(|day| day.year * 10_000 + day.month * 100 + day.day);
+    // The reference sorts "YEAR" "MONTH" "DAY" in a row, as a number: month "00" of an RFC 3339 stamp is "-1", and what
+    // follows the sign does not count.
+    let row = |day: &Day| match day.month {
+        -1 => day.year,
+        month => day.year * 10_000 + month * 100 + day.day,
+    };
+    list.sort_by_key(|day| (row(day), day.day));
     list
 }

@@ -43,21 +43,35 @@ pub fn by_name<V>(map: &Map<V>) -> Vec<(&[u8], &V)> {
 
 fn name_order(text: &[u8]) -> (u8, Vec<u8>) {
     let word = text.split(|&byte| is_space(byte)).next().unwrap_or_default();
-    let class = if ipv4(word).is_some() {
-        1
-    } else if word.contains(&b':') && word.iter().all(|&byte| byte.is_ascii_hexdigit() || byte == b':') {
-        2
-    } else {
-        0
-    };
     let mut order = Vec::new();
-    match std::str::from_utf8(word).ok().and_then(|word| word.parse::<std::net::Ipv6Addr>().ok()) {
-        Some(address) if class == 2 => {
-            order.extend(address.octets().iter().flat_map(|byte| format!("{byte:02x}").into_bytes()))
+    match ipv4(word) {
+        Some(numbers) if numbers.iter().all(|&number| number < 256) => {
+            order.extend(numbers.iter().map(|&number| number as u8));
+            return (1, order);
         }
-        _ => host_order(text, &mut order),
+        Some(_) => return (0, word.to_vec()),
+        None => {}
     }
-    (class, order)
+    let first = word.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    if first == 0 || word.get(first) != Some(&b':') {
+        host_order(text, &mut order);
+        return (0, order);
+    }
+    // What begins as an IPv6 address is written out as one: blocks of four digits, the first empty one filled with zeros.
+    let mut blocks: Vec<&[u8]> = word.split(|&byte| byte == b':').collect();
+    while blocks.last().is_some_and(|block| block.is_empty()) {
+        blocks.pop();
+    }
+    if let Some(empty) = blocks.iter().position(|block| block.is_empty()) {
+        let missing = 9usize.saturating_sub(blocks.len());
+        blocks.splice(empty..=empty, std::iter::repeat_n(b"0".as_slice(), missing));
+    }
+    blocks.resize(blocks.len().max(8), b"0");
+    for block in blocks {
+        order.extend(std::iter::repeat_n(b'0', 4usize.saturating_sub(block.len())));
+        order.extend_from_slice(&block.to_ascii_lowercase());
+    }
+    (2, order)
 }
 
 /// Descending by count; ties keep their order.

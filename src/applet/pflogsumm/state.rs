@@ -7,7 +7,7 @@ use super::carried::Carried;
 use super::extras::Extras;
 use super::fact::{Deferral, Fact, Level, Reason, Sink, Verdict};
 use super::fields::{domain_or_all, longest};
-use super::map::Digest;
+use super::map::{Digest, Key};
 use super::messages::{Messages, key};
 use super::options::Options;
 use super::tallies::{Column, Counts, Day, Row, Sessions, Tallies, Verdicts};
@@ -80,9 +80,10 @@ impl<'o> State<'o> {
             match &mut self.newer {
                 Some(newer) => newer.carry(id, message.size, message.client.as_deref()),
                 None => {
-                    self.messages.arrive(key(id), message.client.as_deref());
+                    let id = key(Key::of(id));
+                    self.messages.arrive(id, message.client.as_deref());
                     if message.size != 0 {
-                        self.messages.set_size(key(id), message.size);
+                        self.messages.set_size(id, message.size);
                     }
                 }
             }
@@ -134,11 +135,11 @@ impl<'o> State<'o> {
         }
     }
 
-    fn arrive(&mut self, hour: u8, id: &[u8], client: Option<&[u8]>, process: Option<u64>) {
+    fn arrive(&mut self, hour: u8, id: Key<'_>, client: Option<&[u8]>, process: Option<u64>) {
         self.count(hour, Column::Received);
         self.tallies.received += 1;
         if let Some(carried) = &mut self.carried {
-            carried.arrive(id, client);
+            carried.arrive(id.text, client);
         }
         match &mut self.newer {
             Some(newer) => {
@@ -182,7 +183,7 @@ impl<'o> State<'o> {
     }
 
     /// A message went to a server here that queued it as `next`: a filter, if that came in here.
-    fn passed(&mut self, hour: u8, id: &[u8], next: &[u8], address: &[u8], delay: f64) {
+    fn passed(&mut self, hour: u8, id: Key<'_>, next: &[u8], address: Key<'_>, delay: f64) {
         if self.newer.as_mut().is_some_and(|newer| newer.gives_back(&mut self.tallies, next)) {
             self.tallies.newer.filtered += 1;
             self.undo();
@@ -193,9 +194,9 @@ impl<'o> State<'o> {
 
     /// The queue manager's first line of a message with a size counts, if smtpd or pickup took the message in: not
     /// forwarded mail, not notices.
-    fn sender(&mut self, id: &[u8], address: &[u8], size: u64) {
+    fn sender(&mut self, id: Key<'_>, address: Key<'_>, size: u64) {
         if let Some(carried) = &mut self.carried {
-            carried.size(id, size);
+            carried.size(id.text, size);
         }
         let client = match &mut self.newer {
             Some(newer) => newer.set_size(id, size),
@@ -204,32 +205,38 @@ impl<'o> State<'o> {
         let Some(client) = client else { return };
         let tallies = &mut self.tallies;
         if self.options.extended {
-            tallies.details.of(id).push(address.into());
+            tallies.details.of(id.text).push(address.text.into());
         }
         let Some(client) = client else { return };
-        let domain = match domain_of(address) {
-            Some(domain) if self.options.newer.is_some() => organisation(domain),
-            Some(domain) => Cow::Borrowed(domain),
-            None if client == b"pickup" => Cow::Borrowed(address),
-            None => Cow::Borrowed(client),
+        let (place, new) = tallies.senders.place(address);
+        let Some(user) = tallies.senders.at(place) else { return };
+        let domains = &mut tallies.sender_domains;
+        let domain = match domain_of(address.text) {
+            _ if self.options.newer.is_some() => match address.text {
+                b"from=<>" => domains.place(Key::of(client)).0,
+                text => domains.place(Key::of(&organisation(text))).0,
+            },
+            Some(_) if !new => user.domain,
+            Some(domain) => domains.place(Key::of(domain)).0,
+            None if client == b"pickup" => domains.place(address).0,
+            None => domains.place(Key::of(client)).0,
         };
-        for (map, key) in [(&mut tallies.sender_domains, domain.as_ref()), (&mut tallies.senders, address)] {
-            let traffic = map.of(key);
+        user.domain = domain;
+        for traffic in [Some(user), domains.at(domain)].into_iter().flatten() {
             traffic.messages += 1;
             traffic.bytes = traffic.bytes.saturating_add(size);
         }
         if let Some(extras) = &mut self.extras {
-            let (address, domain) = (tallies.senders.place(address).0, tallies.sender_domains.place(&domain).0);
-            extras.sender(address, self.today);
+            extras.sender(place, self.today);
             if let Some(newer) = &mut self.newer {
-                newer.sent_by(id, Sender { address, domain, size });
+                newer.sent_by(id, Sender { address: place, domain, size });
             }
         }
         tallies.bytes_received = tallies.bytes_received.saturating_add(size);
     }
 
-    fn sent(&mut self, hour: u8, id: &[u8], address: &[u8], delay: f64) {
-        let size = match &self.newer {
+    fn sent(&mut self, hour: u8, id: Key<'_>, address: Key<'_>, delay: f64) {
+        let size = match &mut self.newer {
             Some(newer) => newer.size(id),
             None => self.messages.size(key(id)),
         };
@@ -237,7 +244,7 @@ impl<'o> State<'o> {
         let (place, new) = tallies.recipients.place(address);
         let Some(user) = tallies.recipients.at(place) else { return };
         if new {
-            user.domain = tallies.recipient_domains.place(&domain(self.options, address)).0;
+            user.domain = tallies.recipient_domains.place(Key::of(&domain(self.options, address.text))).0;
         }
         user.messages += 1;
         user.bytes = user.bytes.saturating_add(size);
@@ -253,22 +260,22 @@ impl<'o> State<'o> {
         tallies.bytes_delivered = tallies.bytes_delivered.saturating_add(size);
         if size == 0 {
             if self.options.sizeless {
-                *tallies.sizeless.of(id) = address.into();
+                *tallies.sizeless.of(id.text) = address.text.into();
             }
             if self.options.extended {
-                tallies.details.of(id).push((*b"(sender not in log)").into());
+                tallies.details.of(id.text).push((*b"(sender not in log)").into());
             }
         }
         if self.options.extended {
-            tallies.details.of(id).push(address.into());
+            tallies.details.of(id.text).push(address.text.into());
         }
         self.count(hour, Column::Delivered);
         if let Some(newer) = &mut self.newer {
-            newer.note("delivered", id);
+            newer.note("delivered", id.text);
         }
     }
 
-    fn deferred(&mut self, hour: u8, id: &[u8], why: Option<Deferral<'_>>, relay: &[u8], address: &[u8], delay: f64) {
+    fn deferred(&mut self, hour: u8, id: Key<'_>, why: Option<Deferral<'_>>, relay: &[u8], address: &[u8], delay: f64) {
         match why {
             Some(Deferral { service, host: None, reason }) => {
                 *self.tallies.deferral_reasons.of(service).of(reason) += 1;
@@ -330,10 +337,9 @@ impl<'o> State<'o> {
 
 /// What a recipient's domain is listed under.
 fn domain<'a>(options: &Options, address: &'a [u8]) -> Cow<'a, [u8]> {
-    match domain_or_all(address) {
-        // Only the whole address is as long.
-        domain if options.newer.is_some() && domain.len() < address.len() => organisation(domain),
-        domain => Cow::Borrowed(domain),
+    match options.newer.is_some() {
+        true => organisation(address),
+        false => Cow::Borrowed(domain_or_all(address)),
     }
 }
 
@@ -355,14 +361,14 @@ impl Sink for State<'_> {
     fn want(&self, fact: &Fact<'_>) {
         match fact {
             Fact::Sent { id, address, .. } => {
-                self.messages.want(key(id));
-                self.tallies.recipients.want(Digest::of(address));
+                self.messages.want(key(*id));
+                self.tallies.recipients.want(address.digest);
             }
             Fact::Sender { id, address, .. } => {
-                self.messages.want(key(id));
-                self.tallies.senders.want(Digest::of(address));
+                self.messages.want(key(*id));
+                self.tallies.senders.want(address.digest);
             }
-            Fact::Arrive { id, .. } | Fact::Deferred { id, .. } => self.messages.want(key(id)),
+            Fact::Arrive { id, .. } | Fact::Deferred { id, .. } => self.messages.want(key(*id)),
             Fact::Verdict { verdict, why: Some(why), .. } => {
                 if let Some(abouts) = self.abouts(*verdict, why) {
                     abouts.want(Digest::of(why.about));
@@ -379,13 +385,8 @@ impl Sink for State<'_> {
 
     fn want_more(&self, fact: &Fact<'_>) {
         match fact {
-            Fact::Sent { address, .. } => self.tallies.recipients.want_value(Digest::of(address)),
-            Fact::Sender { address, .. } => self.tallies.senders.want_value(Digest::of(address)),
-            Fact::Verdict { verdict, why: Some(why), .. } => {
-                if let Some(abouts) = self.abouts(*verdict, why) {
-                    abouts.want_value(Digest::of(why.about));
-                }
-            }
+            Fact::Sent { address, .. } => self.tallies.recipients.want_value(address.digest),
+            Fact::Sender { address, .. } => self.tallies.senders.want_value(address.digest),
             _ => {}
         }
     }
@@ -424,7 +425,11 @@ impl Sink for State<'_> {
             Fact::Disconnect { hour, process, at, domain } => self.disconnect(hour, process, at, domain),
             Fact::Unreachable { why, host } => *self.tallies.smtp_failures.of(why).of(host) += 1,
             Fact::TlsError { what, host } => *self.tallies.newer.tls_errors.of(what).of(host) += 1,
-            Fact::TlsLevel { host, level } => *self.tallies.newer.tls_levels.of(host).of(level) += 1,
+            Fact::TlsLevel { host, level } => {
+                // 1.3.0 lists the hosts of a level, we the levels of a host.
+                let (first, second) = if self.options.newer.is_some() { (level, host) } else { (host, level) };
+                *self.tallies.newer.tls_levels.of(first).of(second) += 1;
+            }
             Fact::Span(date) => {
                 self.tallies.newer.span.get_or_insert([date; 2])[1] = date;
             }

@@ -463,7 +463,7 @@ mod tests {
             cuts.sort_unstable();
             let mut merged = job.state().unwrap();
             for pair in cuts.windows(2) {
-                let mut shard = Tape::default();
+                let mut shard = Tape::portable();
                 job.read(feed(&log[pair[0]..pair[1]]), 1, size, &mut shard).unwrap();
                 prop_assert!(play(shard.bytes(), &mut merged));
             }

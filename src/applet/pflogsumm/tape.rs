@@ -2,44 +2,62 @@
 //! a byte, the lowest first; texts are a length and their bytes. Reading believes nothing: a tape comes from a file.
 
 use super::fact::{Date, Fact, Sink};
+use super::map::{Digest, Key};
 
-/// Facts in the order of the log.
-#[derive(Debug, Default)]
+/// Facts in the order of the log, with the digests of their keys: those are of this process only.
+#[derive(Debug)]
 pub struct Tape {
-    bytes: Encoder,
+    encoder: Encoder,
+}
+
+impl Default for Tape {
+    fn default() -> Tape {
+        Tape { encoder: Encoder { bytes: Vec::new(), keyed: true } }
+    }
 }
 
 impl Sink for Tape {
+    #[inline]
     fn take(&mut self, fact: Fact<'_>) {
-        fact.write(&mut self.bytes);
+        fact.write(&mut self.encoder);
     }
 }
 
 impl Tape {
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes.0
+    /// A tape for other processes.
+    pub fn portable() -> Tape {
+        Tape { encoder: Encoder::default() }
     }
 
-    pub fn append(&mut self, other: &Tape) {
-        self.bytes.0.extend_from_slice(other.bytes());
+    pub fn bytes(&self) -> &[u8] {
+        &self.encoder.bytes
     }
 
     pub fn clear(&mut self) {
-        self.bytes.0.clear();
+        self.encoder.bytes.clear();
+    }
+
+    /// Hands each fact to a sink.
+    pub fn play(&self, sink: &mut impl Sink) {
+        run(Decoder { bytes: self.bytes(), keyed: self.encoder.keyed }, sink);
     }
 }
 
 /// Facts that are looked at ahead.
 const AHEAD: usize = 32;
 
-/// Hands each fact of a tape to a sink. False when a part of it is no fact; what stands before it was handed over.
+/// Hands each fact of a portable tape to a sink. False when a part of it is no fact; what stands before it was handed
+/// over.
 pub fn play(bytes: &[u8], sink: &mut impl Sink) -> bool {
-    let mut decoder = Decoder(bytes);
+    run(Decoder { bytes, keyed: false }, sink)
+}
+
+fn run(mut decoder: Decoder<'_>, sink: &mut impl Sink) -> bool {
     let mut facts = Vec::with_capacity(AHEAD);
     loop {
         facts.clear();
         let mut whole = true;
-        while whole && facts.len() < AHEAD && !decoder.0.is_empty() {
+        while whole && facts.len() < AHEAD && !decoder.bytes.is_empty() {
             match Fact::read(&mut decoder) {
                 Some(fact) => facts.push(fact),
                 None => whole = false,
@@ -48,7 +66,7 @@ pub fn play(bytes: &[u8], sink: &mut impl Sink) -> bool {
         facts.iter().for_each(|fact| sink.want(fact));
         facts.iter().for_each(|fact| sink.want_more(fact));
         facts.iter().for_each(|fact| sink.take(*fact));
-        if !whole || decoder.0.is_empty() {
+        if !whole || decoder.bytes.is_empty() {
             return whole;
         }
     }
@@ -56,24 +74,33 @@ pub fn play(bytes: &[u8], sink: &mut impl Sink) -> bool {
 
 /// Writes the parts of a fact.
 #[derive(Debug, Default)]
-pub struct Encoder(Vec<u8>);
+pub struct Encoder {
+    bytes: Vec<u8>,
+    /// Whether it is read in this process, for which digests and numbers need not be made again.
+    keyed: bool,
+}
 
 impl Encoder {
+    #[inline]
     pub fn tag(&mut self, tag: u8) -> &mut Encoder {
+        // One look at the buffer's end for nearly all that follows.
+        self.bytes.reserve(256);
         self.byte(tag)
     }
 
+    #[inline]
     pub fn byte(&mut self, byte: u8) -> &mut Encoder {
-        self.0.push(byte);
+        self.bytes.push(byte);
         self
     }
 
+    #[inline]
     pub fn number(&mut self, mut number: u64) -> &mut Encoder {
         while number >= 0x80 {
-            self.0.push(number as u8 | 0x80);
+            self.bytes.push(number as u8 | 0x80);
             number >>= 7;
         }
-        self.0.push(number as u8);
+        self.bytes.push(number as u8);
         self
     }
 
@@ -83,20 +110,34 @@ impl Encoder {
     }
 
     /// Thousandths when these say all, which they do in a log; else the number's own bits.
+    #[inline]
     pub fn decimal(&mut self, number: f64) -> &mut Encoder {
+        if self.keyed {
+            self.bytes.extend_from_slice(&number.to_bits().to_le_bytes());
+            return self;
+        }
         let thousandths = (number * 1000.0).round();
         // -0.0 is equal to 0.0 and is not the same.
         if (0.0..1e15).contains(&thousandths) && (thousandths / 1000.0).to_bits() == number.to_bits() {
             return self.number((thousandths as u64) << 1);
         }
         self.byte(1);
-        self.0.extend_from_slice(&number.to_bits().to_le_bytes());
+        self.bytes.extend_from_slice(&number.to_bits().to_le_bytes());
         self
     }
 
+    #[inline]
+    pub fn key(&mut self, key: Key<'_>) -> &mut Encoder {
+        if self.keyed {
+            self.bytes.extend_from_slice(&key.digest.0.to_le_bytes());
+        }
+        self.text(key.text)
+    }
+
+    #[inline]
     pub fn text(&mut self, text: &[u8]) -> &mut Encoder {
         self.number(text.len() as u64);
-        self.0.extend_from_slice(text);
+        self.bytes.extend_from_slice(text);
         self
     }
 
@@ -120,12 +161,16 @@ impl Encoder {
 }
 
 /// Reads the parts of a fact.
-pub struct Decoder<'a>(pub &'a [u8]);
+pub struct Decoder<'a> {
+    bytes: &'a [u8],
+    keyed: bool,
+}
 
 impl<'a> Decoder<'a> {
+    #[inline]
     pub fn byte(&mut self) -> Option<u8> {
-        let (&first, rest) = self.0.split_first()?;
-        self.0 = rest;
+        let (&first, rest) = self.bytes.split_first()?;
+        self.bytes = rest;
         Some(first)
     }
 
@@ -134,6 +179,7 @@ impl<'a> Decoder<'a> {
         self.byte().filter(|&hour| hour < 100)
     }
 
+    #[inline]
     pub fn number(&mut self) -> Option<u64> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
@@ -155,20 +201,39 @@ impl<'a> Decoder<'a> {
         Some((number >> 1) as i64 ^ -((number & 1) as i64))
     }
 
+    #[inline]
     pub fn decimal(&mut self) -> Option<f64> {
+        if self.keyed {
+            return Some(f64::from_bits(self.word()?));
+        }
         let number = self.number()?;
         if number & 1 == 0 {
             return Some((number >> 1) as f64 / 1000.0);
         }
-        let (bits, rest) = self.0.split_first_chunk::<8>()?;
-        self.0 = rest;
-        Some(f64::from_bits(u64::from_le_bytes(*bits)))
+        Some(f64::from_bits(self.word()?))
     }
 
+    #[inline]
+    fn word(&mut self) -> Option<u64> {
+        let (word, rest) = self.bytes.split_first_chunk::<8>()?;
+        self.bytes = rest;
+        Some(u64::from_le_bytes(*word))
+    }
+
+    #[inline]
+    pub fn key(&mut self) -> Option<Key<'a>> {
+        if !self.keyed {
+            return Some(Key::of(self.text()?));
+        }
+        let digest = Digest(self.word()?);
+        Some(Key { text: self.text()?, digest })
+    }
+
+    #[inline]
     pub fn text(&mut self) -> Option<&'a [u8]> {
         let length = usize::try_from(self.number()?).ok()?;
-        let (text, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
+        let (text, rest) = self.bytes.split_at_checked(length)?;
+        self.bytes = rest;
         Some(text)
     }
 

@@ -1,6 +1,8 @@
 //! Cutting and folding of what the log says: addresses, client names, reasons. All on bytes, in linear time, and in
 //! the C locale: only ASCII letters have a case.
 
+use crate::log::line::{digits, is_space};
+use crate::sys::scan::position;
 use memchr::{memchr, memchr_iter, memrchr};
 use std::borrow::Cow;
 
@@ -37,6 +39,18 @@ pub fn after_last<'a>(text: &'a [u8], mark: &[u8]) -> Option<&'a [u8]> {
         let end = at + 1 + blanks;
         text.get(..end)?.ends_with(mark).then(|| text.get(end..))?
     })
+}
+
+/// Where white space first stands, or the length.
+#[inline]
+pub fn run(text: &[u8]) -> usize {
+    let end = position(text, b' ').unwrap_or(text.len());
+    let run = text.get(..end).unwrap_or_default();
+    // Others than the blank are rare; without an early end the compiler does many bytes at once.
+    match run.iter().fold(false, |found, byte| found | matches!(byte, b'\t'..=b'\r')) {
+        true => run.iter().position(|&byte| is_space(byte)).unwrap_or(end),
+        false => end,
+    }
 }
 
 /// Whether `byte` is part of a word (letters, digits, underscore).
@@ -99,9 +113,9 @@ impl Folding {
             folded = Cow::Owned(turned);
         }
         // From the first "@" that something follows.
-        let at = if self.ignore_case { Some(0) } else { memchr(b'@', &folded).filter(|at| at + 1 < folded.len()) };
+        let at = if self.ignore_case { Some(0) } else { position(&folded, b'@').filter(|at| at + 1 < folded.len()) };
         if let Some(at) = at
-            && folded.get(at..).is_some_and(|tail| tail.iter().any(u8::is_ascii_uppercase))
+            && folded.get(at..).is_some_and(has_capital)
         {
             folded.to_mut()[at..].make_ascii_lowercase();
         }
@@ -130,13 +144,20 @@ impl Folding {
     }
 }
 
+/// Whether a text has a letter that is not small.
+#[inline]
+fn has_capital(text: &[u8]) -> bool {
+    // Without an early end the compiler does many bytes at once.
+    text.iter().fold(false, |found, byte| found | byte.is_ascii_uppercase())
+}
+
 /// The part of a VERP address that holds message numbers: from..to.
 fn verp_number(address: &[u8]) -> Option<(usize, usize)> {
     const WORDS: &[&str] = &["bounce", "nolist", "noreply", "noresponse", "return", "sentto"];
     let begin = (0..address.len()).find_map(|at| {
         let tail = address.get(at..)?;
         if tail[0].is_ascii_digit() {
-            return Some(at + crate::log::line::digits(tail));
+            return Some(at + digits(tail));
         }
         let word = WORDS
             .iter()
@@ -146,7 +167,7 @@ fn verp_number(address: &[u8]) -> Option<(usize, usize)> {
     // A separator and digits up to the end of a word, as often as they follow each other.
     let number = |at: usize| -> Option<usize> {
         matches!(address.get(at)?, b'+' | b'_' | b'.' | b'*' | b'-').then_some(())?;
-        let end = at + 1 + crate::log::line::digits(address.get(at + 1..)?);
+        let end = at + 1 + digits(address.get(at + 1..)?);
         (end > at + 1 && !address.get(end).copied().is_some_and(is_word)).then_some(end)
     };
     let from = (begin..address.len()).find(|&at| number(at).is_some())?;
@@ -169,7 +190,7 @@ fn verp_tail(address: &[u8]) -> Option<(usize, usize)> {
     };
     let last_at = memrchr(b'@', address)?;
     address[..last_at].iter().enumerate().filter(|(_, byte)| matches!(byte, b'-' | b'*')).find_map(|(at, _)| {
-        let digits = crate::log::line::digits(&address[at + 1..]);
+        let digits = digits(&address[at + 1..]);
         let numbered = (digits > 0 && matches!(address.get(at + 1 + digits), Some(b'-' | b'*')))
             .then(|| member(at + digits + 2))
             .flatten();
@@ -205,7 +226,7 @@ pub fn client_domain(client: &[u8]) -> Option<Cow<'_, [u8]>> {
         return Some(Cow::Borrowed(address));
     }
     Some(match registered_part(name) {
-        Some(at) if name[at..].iter().any(u8::is_ascii_uppercase) => Cow::Owned(name[at..].to_ascii_lowercase()),
+        Some(at) if has_capital(&name[at..]) => Cow::Owned(name[at..].to_ascii_lowercase()),
         Some(at) => Cow::Borrowed(&name[at..]),
         None => Cow::Borrowed(name),
     })
@@ -216,66 +237,138 @@ pub fn client_parts(client: &[u8]) -> Option<(&[u8], &[u8])> {
     bracketed_ipv4(client).or_else(|| slashed(client)).or_else(|| enclosed(client))
 }
 
-/// 1.3.0's idea of a peer "name[address]:port": its full name (one with a dot), else its address, else "unknown". What
-/// follows after a blank (smtpd's statistics) does not count.
+/// 1.3.0's idea of a peer: its full name, else its address, else "unknown". It looks for "NAME[ADDRESS]" anywhere, then
+/// for "NAME/ADDRESS", then for an address in brackets.
 pub fn peer(client: &[u8]) -> &[u8] {
-    let end = client.iter().position(|&byte| crate::log::line::is_space(byte)).unwrap_or(client.len());
-    let (name, address) = client_parts(&client[..end]).unwrap_or_default();
-    if name.contains(&b'.') || name == b"localhost" {
-        name
-    } else if is_address(address) {
-        address
-    } else {
-        b"unknown"
+    match named(client) {
+        Ok(name) => name,
+        Err(address) => address,
     }
 }
 
-/// Whether a text looks like an IP address.
+/// The name of a peer, or else its address.
+fn named(client: &[u8]) -> Result<&[u8], &[u8]> {
+    let brackets = || {
+        memchr_iter(b'[', client).filter_map(|open| {
+            let inner = client.get(open + 1..)?;
+            let address = inner.get(..memchr(b']', inner)?)?;
+            is_address(address).then_some((client.get(..open)?, address))
+        })
+    };
+    // Whether the address's end is that of a word, too.
+    let slashes = || {
+        memchr_iter(b'/', client).filter_map(|slash| {
+            let tail = client.get(slash + 1..)?;
+            let tail = tail.strip_prefix(b"[").unwrap_or(tail);
+            let end = tail.iter().position(|byte| !(byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':')));
+            let (address, after) = tail.split_at(end.unwrap_or(tail.len()));
+            let ends = after.first().is_none_or(|&byte| is_space(byte) || matches!(byte, b']' | b')' | b',' | b';'));
+            is_address(address).then_some((client.get(..slash)?, address, ends))
+        })
+    };
+    let bracketed = brackets().find_map(|(before, address)| Some((name_at_end(before)?, address)));
+    let named = bracketed.or_else(|| slashes().find_map(|(before, address, _)| Some((name_at_end(before)?, address))));
+    let (name, address) = named.unwrap_or_else(|| {
+        let alone = slashes().find(|(_, _, ends)| *ends).map(|(_, address, _)| address);
+        let address = brackets().next().map(|(_, address)| address).or(alone);
+        (b"unknown", address.unwrap_or(b"unknown"))
+    });
+    match name == b"unknown" || name.ends_with(b".in-addr.arpa") || name.ends_with(b".ip6.arpa") {
+        true => Err(address),
+        false => Ok(name),
+    }
+}
+
+/// The host name that a text ends with: "unknown", "localhost", or labels with dots between, and a dot behind or not.
+fn name_at_end(text: &[u8]) -> Option<&[u8]> {
+    let text = text.strip_suffix(b".").unwrap_or(text);
+    let inside = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    let name = text.get(text.iter().rposition(|byte| !inside(byte)).map_or(0, |at| at + 1)..)?;
+    if name.eq_ignore_ascii_case(b"unknown") || name.eq_ignore_ascii_case(b"localhost") {
+        return Some(name);
+    }
+    let labels = || name.split(|&byte| byte == b'.');
+    (labels().count() > 1 && labels().all(|label| !label.is_empty() && !label.contains(&b'_'))).then_some(name)
+}
+
+/// Whether a text is an IP address: four numbers, or hexadecimal ones with colons and perhaps four numbers behind them.
 pub fn is_address(text: &[u8]) -> bool {
-    text.iter().any(|byte| matches!(byte, b'.' | b':'))
-        && text.iter().all(|&byte| byte.is_ascii_hexdigit() || matches!(byte, b'.' | b':'))
+    let four = |text: &[u8]| {
+        text.split(|&byte| byte == b'.').count() == 4
+            && text
+                .split(|&byte| byte == b'.')
+                .all(|part| (1..=3).contains(&part.len()) && part.iter().all(u8::is_ascii_digit))
+    };
+    let six = |text: &[u8]| text.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b':');
+    match memrchr(b':', text) {
+        None => four(text),
+        Some(colon) => six(text) || colon > 0 && six(&text[..colon]) && four(&text[colon + 1..]),
+    }
 }
 
 /// 1.3.0's idea of [`client_domain`]: the [`peer`], its name by [`organisation`].
 pub fn client_organisation(client: &[u8]) -> Cow<'_, [u8]> {
-    match peer(client) {
-        address if is_address(address) => Cow::Borrowed(address),
-        name => organisation(name),
+    match named(client) {
+        Ok(name) => organisation(name),
+        Err(address) => Cow::Borrowed(address),
     }
 }
 
-/// A name without its machine, in lower case: two labels below the old generic domains, else one label less when
-/// there are more than three.
-pub fn organisation(name: &[u8]) -> Cow<'_, [u8]> {
+/// What 1.3.0 lists a name or an address under: the domain in lower case, without its machine: two labels below the old
+/// generic domains, else one label less when there are more than three.
+pub fn organisation(text: &[u8]) -> Cow<'_, [u8]> {
     const GENERIC: &[&[u8]] = &[b"com", b"net", b"org", b"gov", b"mil", b"edu"];
-    // "[192.0.2.1]" is no name.
-    if name.starts_with(b"[") {
-        return Cow::Borrowed(name);
-    }
-    let labels = memchr_iter(b'.', name).count() + 1;
-    let last = memrchr(b'.', name).map_or(name, |at| &name[at + 1..]);
-    let from = if GENERIC.iter().any(|known| last.eq_ignore_ascii_case(known)) {
-        memchr_iter(b'.', name).rev().nth(1)
-    } else if labels > 3 {
-        memchr(b'.', name)
-    } else {
-        None
+    let domain = bare_domain(text);
+    let whole = domain.is_none();
+    let name = domain.unwrap_or(text);
+    let name = name.strip_suffix(b".").unwrap_or(name);
+    // Empty labels at the end are none.
+    let labels = name.len() - name.iter().rev().take_while(|byte| **byte == b'.').count();
+    let labels = name.get(..labels).unwrap_or_default();
+    let count = memchr_iter(b'.', labels).count() + 1;
+    let last = memrchr(b'.', labels).map_or(labels, |at| labels.get(at + 1..).unwrap_or_default());
+    let lower = |text: &[u8]| if whole { text.to_vec() } else { text.to_ascii_lowercase() };
+    let generic = GENERIC.iter().any(|known| if whole { last == *known } else { last.eq_ignore_ascii_case(known) });
+    let from = match memchr(b'.', name) {
+        None => None,
+        Some(_) if generic => memchr_iter(b'.', labels).rev().nth(1),
+        Some(first) if count > 3 => Some(first),
+        Some(_) => None,
     };
-    let kept = from.map_or(name, |at| &name[at + 1..]);
-    if kept.iter().any(u8::is_ascii_uppercase) { Cow::Owned(kept.to_ascii_lowercase()) } else { Cow::Borrowed(kept) }
+    let kept = match from {
+        Some(at) => labels.get(at + 1..).unwrap_or_default(),
+        None => name,
+    };
+    if !whole && has_capital(kept) { Cow::Owned(lower(kept)) } else { Cow::Borrowed(kept) }
+}
+
+/// What follows the first "@" of an address, or the whole text when it has none, without "<>" and white space around it;
+/// None when white space or ">" is left inside.
+fn bare_domain(text: &[u8]) -> Option<&[u8]> {
+    let text = text.trim_ascii();
+    let text = text.strip_prefix(b"<").unwrap_or(text);
+    let domain = match memchr(b'@', text) {
+        Some(at) if at > 0 && at + 1 < text.len() => text.get(at + 1..)?,
+        _ => text,
+    };
+    let domain = domain.strip_suffix(b">").unwrap_or(domain);
+    let plain = !domain.is_empty() && !domain.iter().any(|&byte| is_space(byte) || byte == b'>');
+    plain.then_some(domain)
 }
 
 fn bracketed_ipv4(client: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (name, rest) = split_once(client, b"[")?;
-    let (address, _) = split_once(rest, b"]")?;
-    let mut parts = 0;
-    for part in address.split(|&byte| byte == b'.') {
-        parts += 1;
-        if !(1..=3).contains(&part.len()) || !part.iter().all(u8::is_ascii_digit) {
+    let open = position(client, b'[')?;
+    let (name, rest) = (&client[..open], &client[open + 1..]);
+    let mut end = 0;
+    for dot in [true, true, true, false] {
+        let length = digits(&rest[end..]);
+        end += length;
+        if !(1..=3).contains(&length) || *rest.get(end)? != if dot { b'.' } else { b']' } {
             return None;
         }
+        end += usize::from(dot);
     }
-    (parts == 4).then_some((name, address))
+    Some((name, &rest[..end]))
 }
 
 fn slashed(client: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -298,7 +391,8 @@ fn enclosed(client: &[u8]) -> Option<(&[u8], &[u8])> {
 /// Where "host.dom" begins in "mach.host.dom" (last label of three bytes), or "host.do.co" in "mach.host.do.co";
 /// None for names of another shape.
 pub fn registered_part(name: &[u8]) -> Option<usize> {
-    let dot = |end: usize| memrchr(b'.', &name[..end]);
+    // A name is short and its last dots are near its end.
+    let dot = |end: usize| name[..end].iter().rposition(|&byte| byte == b'.');
     let last = dot(name.len())?;
     let second = dot(last)?;
     let (last_length, second_length) = (name.len() - last - 1, last - second - 1);
@@ -350,7 +444,14 @@ mod tests {
         ] {
             assert_eq!(String::from_utf8_lossy(&client_organisation(client.as_bytes())), want, "{client}");
         }
-        assert_eq!(&*organisation(b"[192.0.2.1]"), b"[192.0.2.1]");
+        for (address, want) in [
+            ("u@Mail.Sales.Example.com", "example.com"),
+            ("root", "root"),
+            ("u@host.example.co.uk.", "example.co.uk"),
+            ("u@[192.0.2.1]", "0.2.1]"),
+        ] {
+            assert_eq!(String::from_utf8_lossy(&organisation(address.as_bytes())), want, "{address}");
+        }
     }
 
     #[test]

@@ -109,6 +109,7 @@ pub fn write(out: &mut impl Write, hints: &[Hint]) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::applet::pflogsumm::fact::Reason;
+    use crate::applet::pflogsumm::map::Key;
     use crate::applet::pflogsumm::tallies::Day;
 
     #[test]
@@ -117,8 +118,8 @@ mod tests {
         let mut extras = Extras::default();
         // The log does not begin with the earliest day.
         tallies.days = [24, 22, 23].map(|day| Day { year: 2026, month: 10, day, ..Day::default() }).to_vec();
-        let rises = tallies.senders.place(b"rises@a.example").0;
-        let steady = tallies.senders.place(b"steady@a.example").0;
+        let rises = tallies.senders.place(Key::of(b"rises@a.example")).0;
+        let steady = tallies.senders.place(Key::of(b"steady@a.example")).0;
         for (day, count) in [(0, 100), (1, 3), (2, 3)] {
             (0..count).for_each(|_| extras.sender(rises, day));
             (0..60).for_each(|_| extras.sender(steady, day));

@@ -5,6 +5,7 @@ use super::{Now, seconds};
 use crate::applet::pflogsumm::fact::{Date, Deferral, Fact, Level, Reason, Sink, Verdict};
 use crate::applet::pflogsumm::fields::{self, decimal, end_of_content, without_priority};
 use crate::applet::pflogsumm::input::Lines;
+use crate::applet::pflogsumm::map::Key;
 use crate::applet::pflogsumm::options::Options;
 use crate::applet::pflogsumm::range::Range;
 use crate::applet::pflogsumm::reject::{self, Style};
@@ -142,7 +143,7 @@ impl<'o> AccurateReader<'o> {
         let (hour, service, at) = (parts.stamp.hour, parts.service, parts.at);
         match Event::parse(parts.content) {
             Event::Pickup { queue_id: id, .. } => {
-                sink.take(Fact::Arrive { hour, id: &id, client: Some(b"pickup"), process: None });
+                sink.take(Fact::Arrive { hour, id: Key::of(&id), client: Some(b"pickup"), process: None });
             }
             // A session of smtpd_proxy_filter: the smtpd behind the filter takes the message.
             Event::Client { queue_id: id, .. } if *id == *b"NOQUEUE" => {}
@@ -154,10 +155,12 @@ impl<'o> AccurateReader<'o> {
                     return sink.take(Fact::Returned(&id));
                 }
                 let domain = client_organisation(client);
-                sink.take(Fact::Arrive { hour, id: &id, client: Some(&domain), process: parts.process });
+                let (id, process) = (Key::of(&id), parts.process);
+                sink.take(Fact::Arrive { hour, id, client: Some(&domain), process });
             }
             Event::QueueActive { queue_id: id, from, size, .. } => {
-                sink.take(Fact::Sender { id: &id, address: &self.sender(&from), size });
+                let address = self.sender(&from);
+                sink.take(Fact::Sender { id: Key::of(&id), address: Key::of(&address), size });
             }
             Event::MessageId { queue_id, .. } => sink.take(Fact::Open(&queue_id)),
             Event::Delivery(delivery) => self.delivery(parts, &delivery, sink),
@@ -225,12 +228,15 @@ impl<'o> AccurateReader<'o> {
         match found.status {
             b"sent" if found.reason.starts_with(b"forwarded as ") => sink.take(Fact::Forwarded),
             b"sent" => match queued_elsewhere(found) {
-                Some(next) => sink.take(Fact::Passed { hour, id, next, address: &address, delay }),
-                None => sink.take(Fact::Sent { hour, id, address: &address, delay }),
+                Some(next) => {
+                    sink.take(Fact::Passed { hour, id: Key::of(id), next, address: Key::of(&address), delay })
+                }
+                None => sink.take(Fact::Sent { hour, id: Key::of(id), address: Key::of(&address), delay }),
             },
             b"deferred" => {
                 let reason = cut(65);
                 let why = Some(Deferral { service: parts.service, host: None, reason: text::without_code(&reason) });
+                let id = Key::of(id);
                 sink.take(Fact::Deferred { hour, id, why, relay: host(), address: &address, delay });
             }
             b"bounced" => {
@@ -283,7 +289,8 @@ impl<'o> AccurateReader<'o> {
         match older(content) {
             Some((id, Older::Canceled)) => sink.take(Fact::Canceled(id)),
             Some((id, Older::Sender { address, size })) => {
-                sink.take(Fact::Sender { id, address: &self.sender(address), size });
+                let address = self.sender(address);
+                sink.take(Fact::Sender { id: Key::of(id), address: Key::of(&address), size });
             }
             Some((id, Older::Delivery(found))) => {
                 let found = Outcome {
@@ -322,7 +329,7 @@ pub fn older(content: &[u8]) -> Option<(&[u8], Older<'_>)> {
         let (address, size) = fields::sender_and_size(rest)?;
         Older::Sender { address, size }
     } else {
-        Older::Delivery(said.strip_prefix(b"to=<").and_then(fields::Delivery::read_newer)?)
+        Older::Delivery(said.strip_prefix(b"to=<").and_then(fields::Delivery::read_any)?)
     };
     Some((id, meaning))
 }

@@ -1,21 +1,24 @@
-//! The rules of pflogsumm 1.3.0 where they differ from those of 1.1.5: a message is followed until it is removed,
-//! what was rejected late or never got a size is not received, and more kinds of lines count.
+//! The rules of pflogsumm 1.3.0 where they differ from those of 1.1.5: what a line says is read from its beginning, a
+//! message is followed until it is removed, what was rejected late or never got a size is not received, and more kinds
+//! of lines count.
 
-/// smtpd and postscreen.
+/// Who says what in a line.
+mod said;
+/// smtpd, postscreen and pickup.
 mod server;
 
-use super::{Now, Reader, cleanup_verdict};
+use super::{Now, Reader};
 use crate::applet::pflogsumm::condense;
-use crate::applet::pflogsumm::fact::{Date, Deferral, Fact, Level, Sink, Verdict};
-use crate::applet::pflogsumm::fields::{
-    Delivery, connect_failure, days_from_civil, decimal, is_queue_id, old_failure, sender_and_size, without_priority,
-};
+use crate::applet::pflogsumm::fact::{Date, Deferral, Fact, Level, Reason, Sink, Verdict};
+use crate::applet::pflogsumm::fields::{Delivery, days_from_civil, decimal, end_of_content, sender_and_size};
 use crate::applet::pflogsumm::input::Lines;
+use crate::applet::pflogsumm::map::Key;
 use crate::applet::pflogsumm::options::{Newer, Options, Top};
 use crate::applet::pflogsumm::range::Range;
-use crate::applet::pflogsumm::text::{self, find};
-use crate::log::line::{Line, Postfix, Stamp};
-use memchr::{memchr, memchr_iter};
+use crate::applet::pflogsumm::text;
+use crate::log::line::{Stamp, is_space};
+use memchr::{memchr, memrchr};
+use said::Said;
 use std::borrow::Cow;
 use std::io::Write;
 
@@ -53,9 +56,13 @@ impl<'o> NewerReader<'o> {
         self.unprocessed.as_mut().map_or(Ok(()), |out| out.flush())
     }
 
-    /// The longest text behind a report line's count.
-    fn room(&self) -> usize {
-        self.newer.width.map_or(usize::MAX, |width| width.saturating_sub(14).max(4))
+    /// A text that stands behind a count, cut to what is left of a column of 80 in which it had this much room.
+    fn cut<'a>(&self, text: Cow<'a, [u8]>, room: usize) -> Cow<'a, [u8]> {
+        match self.newer.width {
+            Some(_) if self.common.options.verbose => text,
+            None => text,
+            Some(width) => condense::cut(text, (room + width).saturating_sub(80).max(4)),
+        }
     }
 
     /// Whether the line is of the days asked for; the report's head names the first and the last day.
@@ -78,183 +85,198 @@ impl<'o> NewerReader<'o> {
 
     /// Whether a rule knows the line.
     fn postfix(&mut self, stamp: Stamp, rest: &[u8], sink: &mut impl Sink) -> bool {
-        let Some(Postfix { service, word, content, .. }) = Postfix::parse(rest, &self.common.options.syslog_name)
-        else {
-            return false;
-        };
+        let Some(said) = Said::read(rest, &self.common.options.syslog_name) else { return false };
         self.common.follow_calendar(stamp, sink);
-        if self.complaint(service, word, content, rest, sink) {
+        if self.complaint(&said, sink) {
             return true;
         }
-        if service == b"cleanup" && self.cleanup(stamp, word, rest, sink) {
-            return true;
-        }
-        if let Some(verdict) = Verdict::of(word) {
-            self.common.verdict(stamp, verdict, rest, sink);
-            return true;
-        }
-        match service {
+        match said.service {
+            b"cleanup" => self.cleanup(stamp, &said, sink),
             b"master" => {
-                sink.take(Fact::Master(text::after_last(rest, b": ").unwrap_or_default()));
+                sink.take(Fact::Master(said.text));
                 true
             }
-            b"smtpd" | b"postscreen" => self.server(stamp, service, word, content, rest, sink),
-            _ => self.message(stamp, service, word, rest, sink),
+            b"smtpd" | b"postscreen" | b"pickup" => self.server(stamp, &said, sink),
+            _ => match said.text.strip_prefix(b"to=<").and_then(Delivery::read_newer) {
+                Some(found) => self.delivery(stamp, &said, &found, sink),
+                None => match said.service {
+                    b"qmgr" | b"nqmgr" => self.queue(&said, sink),
+                    b"smtp" => exception(said.text, sink),
+                    _ => false,
+                },
+            },
         }
     }
 
-    /// "warning: ...", "fatal: ...", "panic: ...", the first also behind a queue id.
-    fn complaint(&self, service: &[u8], word: &[u8], content: &[u8], rest: &[u8], sink: &mut impl Sink) -> bool {
-        let behind_id = content.get(word.len()..).is_some_and(|tail| tail.starts_with(b": warning: "));
-        let (mark, level): (&[u8], _) = match word {
-            b"fatal" => (b"fatal: ", Level::Fatal),
-            b"panic" => (b"panic: ", Level::Panic),
-            _ if word == b"warning" || behind_id => {
-                let text = text::after_last(rest, b"warning: ").unwrap_or(rest);
-                if self.newer.suppress.names && condense::is_about_names(text) {
-                    return true;
-                }
-                let room = if self.common.options.verbose { usize::MAX } else { self.room() };
-                let text = condense::cut(condense::warning(text), room);
-                sink.take(Fact::Complaint { level: Level::Warning, service, text: &text });
+    /// "warning: ...", "fatal: ...", "panic: ...", also behind a queue id.
+    fn complaint(&self, said: &Said<'_>, sink: &mut impl Sink) -> bool {
+        const LEVELS: [(&[u8], Level); 3] =
+            [(b"warning:", Level::Warning), (b"fatal:", Level::Fatal), (b"panic:", Level::Panic)];
+        let found = LEVELS.into_iter().find_map(|(word, level)| Some((said.text.strip_prefix(word)?, level)));
+        let Some((tail, level)) = found else { return false };
+        let text = tail.trim_ascii_start();
+        if text.is_empty() || text.len() == tail.len() {
+            return false;
+        }
+        let (service, mut text) = (said.service, Cow::Borrowed(text));
+        if level == Level::Warning {
+            if service != b"cleanup" {
+                text = condense::warning(&text).into_owned().into();
+            }
+            if self.newer.suppress.names && text::split_once(&text, b"does not resolve to address").is_some() {
                 return true;
             }
-            _ => return false,
+            text = self.cut(text, 66);
+        }
+        sink.take(Fact::Complaint { level, service, text: &text });
+        true
+    }
+
+    /// header_checks, body_checks and milters, and what was canceled.
+    fn cleanup(&self, stamp: Stamp, said: &Said<'_>, sink: &mut impl Sink) -> bool {
+        const WORDS: [(&[u8], Verdict); 4] = [
+            (b"reject: ", Verdict::Reject),
+            (b"milter-reject: ", Verdict::Reject),
+            (b"hold: ", Verdict::Hold),
+            (b"discard: ", Verdict::Discard),
+        ];
+        const PARTS: [&[u8]; 3] = [b"header", b"body", b"END-OF-MESSAGE"];
+        if said.text == b"removed (canceled)" {
+            sink.take(Fact::Canceled(said.id));
+            return true;
+        }
+        let found = WORDS.iter().find_map(|(word, verdict)| {
+            let rest = said.text.strip_prefix(*word)?;
+            PARTS.iter().find_map(|part| Some((*verdict, *part, rest.strip_prefix(*part)?.strip_prefix(b" ")?)))
+        });
+        let Some((verdict, part, about)) = found else { return false };
+        let about = match self.common.options.verbose {
+            true => about,
+            false => about.get(..end_of_content(about)).unwrap_or_default(),
         };
-        sink.take(Fact::Complaint { level, service, text: text::after_last(rest, mark).unwrap_or(rest) });
+        let about = self.cut(Cow::Borrowed(about), 64);
+        let why = Reason { kind: b"cleanup", reason: part, about: &about };
+        let why = (self.common.options.rejects != Top::None).then_some(why);
+        sink.take(Fact::Verdict { hour: stamp.hour, verdict, why });
+        sink.take(if verdict == Verdict::Reject { Fact::Withdraw(said.id) } else { Fact::Removed(said.id) });
         true
     }
 
-    fn cleanup(&self, stamp: Stamp, id: &[u8], rest: &[u8], sink: &mut impl Sink) -> bool {
-        let Some((verdict, part, text)) = cleanup_verdict(rest) else { return false };
-        let room = self.newer.width.map_or(usize::MAX, |width| width.saturating_sub(16).max(4));
-        self.common.cleanup_counted(stamp, verdict, part, text, room, sink);
-        if verdict == Verdict::Reject {
-            let by_milter = find(rest, b": milter-reject: ").is_some();
-            sink.take(if by_milter { Fact::Withdraw(id) } else { Fact::Unarrive(id) });
+    /// The queue manager's lines.
+    fn queue(&self, said: &Said<'_>, sink: &mut impl Sink) -> bool {
+        if let Some((address, size)) = said.text.strip_prefix(b"from=<").and_then(sender_and_size) {
+            let folded = self.common.sender(address);
+            let plain = self.newer.srs.then(|| condense::without_srs(&folded)).flatten();
+            let address = plain.as_deref().unwrap_or(&folded);
+            sink.take(Fact::Sender { id: Key::of(said.id), address: Key::of(address), size });
+        } else if said.text.ends_with(b", status=expired, returned to sender") {
+            sink.take(Fact::Expired(said.id));
+        } else if said.text == b"removed" {
+            sink.take(Fact::Removed(said.id));
+        } else {
+            return false;
         }
         true
     }
 
-    /// The lines of messages on their way.
-    fn message(&self, stamp: Stamp, service: &[u8], id: &[u8], rest: &[u8], sink: &mut impl Sink) -> bool {
-        if !is_queue_id(id) {
-            return service == b"smtp" && exception(rest, sink);
-        }
-        let mut delivery = None;
-        for at in memchr_iter(b'<', rest) {
-            let Some((before, after)) = rest.split_at_checked(at + 1) else { break };
-            if before.ends_with(b"from=<") {
-                if let Some((address, size)) = sender_and_size(after) {
-                    let unmunged = self.newer.srs.then(|| condense::without_srs(address)).flatten();
-                    let address = self.common.sender(unmunged.as_deref().unwrap_or(address));
-                    sink.take(Fact::Sender { id, address: &address, size });
-                    return true;
-                }
-                if let Some(end) = memchr(b'>', after)
-                    && after[end..].starts_with(b">, status=expired")
-                {
-                    sink.take(Fact::Expired(id));
-                    return true;
-                }
-            }
-            if delivery.is_none() && before.ends_with(b"to=<") {
-                delivery = Delivery::read_newer(after);
-            }
-        }
-        if let Some(found) = delivery {
-            return self.delivery(stamp, service, id, &found, rest, sink);
-        }
-        let said = find(rest, b"]: ").and_then(|at| rest.get(at + 3..)).unwrap_or_default();
-        let said = said.strip_prefix(id).and_then(|tail| tail.strip_prefix(b": ")).unwrap_or_default();
-        if service == b"cleanup" && said.starts_with(b"message-id=<") {
-            sink.take(Fact::Open(id));
-            return true;
-        }
-        if said == b"removed" {
-            sink.take(Fact::Removed(id));
-            return true;
-        }
-        if said == b"removed (canceled)" {
-            sink.take(Fact::Canceled(id));
-            return true;
-        }
-        if service == b"pickup" && (find(rest, b": uid=").is_some() || find(rest, b": sender=").is_some()) {
-            sink.take(Fact::Arrive { hour: stamp.hour, id, client: Some(b"pickup"), process: None });
-            return true;
-        }
-        false
-    }
-
-    fn delivery(
-        &self,
-        stamp: Stamp,
-        service: &[u8],
-        id: &[u8],
-        found: &Delivery<'_>,
-        rest: &[u8],
-        sink: &mut impl Sink,
-    ) -> bool {
-        if let Some(level) = found.tls.filter(|_| self.newer.tls_stats) {
-            sink.take(Fact::TlsLevel { host: condense::relay_host(found.relay), level });
-        }
+    fn delivery(&self, stamp: Stamp, said: &Said<'_>, found: &Delivery<'_>, sink: &mut impl Sink) -> bool {
         let hour = stamp.hour;
-        match found.status {
-            b"sent" if find(found.after, b"forwarded as ").is_some() => sink.take(Fact::Forwarded),
-            b"sent" => {
-                let address = self.recipient(found);
-                sink.take(Fact::Sent { hour, id, address: &address, delay: decimal(found.delay) });
+        let relay = match self.common.options.ignore_case {
+            true => Cow::Owned(found.relay.to_ascii_lowercase()),
+            false => Cow::Borrowed(found.relay),
+        };
+        // Without its port.
+        let digits = relay.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+        let relay = match relay.split_at(relay.len() - digits) {
+            ([before @ .., b':'], [_, ..]) => before,
+            _ => &relay,
+        };
+        let known = match found.status {
+            b"sent" if was_forwarded(found.after) => {
+                sink.take(Fact::Forwarded);
+                sink.take(Fact::Removed(said.id));
+                return true;
             }
-            b"deferred" => self.deferred(hour, service, id, found, rest, sink),
-            b"bounced" => self.bounced(hour, found, rest, sink),
-            _ => return false,
+            b"sent" => {
+                let (id, address) = (Key::of(said.id), self.recipient(found));
+                sink.take(Fact::Sent { hour, id, address: Key::of(&address), delay: decimal(found.delay) });
+                true
+            }
+            b"deferred" => {
+                self.deferred(hour, said, found, relay, sink);
+                true
+            }
+            b"bounced" => {
+                self.bounced(hour, said, relay, sink);
+                true
+            }
+            _ => false,
+        };
+        if let Some(tls) = found.tls.filter(|_| self.newer.tls_stats) {
+            let level = tls.get(..memchr(b'/', tls).unwrap_or(tls.len())).unwrap_or_default();
+            sink.take(Fact::TlsLevel { host: condense::relay_host(relay), level });
         }
-        true
+        known
     }
 
     fn recipient<'a>(&self, found: &Delivery<'a>) -> Cow<'a, [u8]> {
-        let to = found.original_to.filter(|_| self.newer.original_to).unwrap_or(found.to);
-        match self.newer.srs.then(|| condense::without_srs(to)).flatten() {
-            Some(address) => Cow::Owned(self.common.style.folding.address(&address).into_owned()),
-            None => self.common.style.folding.address(to),
-        }
+        let original = found.original_to.filter(|to| self.newer.original_to && !to.is_empty());
+        self.common.style.folding.address(original.unwrap_or(found.to))
     }
 
-    fn deferred(&self, hour: u8, service: &[u8], id: &[u8], found: &Delivery<'_>, rest: &[u8], sink: &mut impl Sink) {
+    fn deferred(&self, hour: u8, said: &Said<'_>, found: &Delivery<'_>, relay: &[u8], sink: &mut impl Sink) {
         let options = self.common.options;
-        let reason = text::split_once(rest, b", status=deferred (").map_or(b"".as_slice(), |(_, reason)| reason);
+        let reason = text::split_once(said.text, b", status=deferred (").map_or(b"".as_slice(), |(_, reason)| reason);
         let reason = reason.get(..memchr(b')', reason).unwrap_or(reason.len())).unwrap_or_default();
         let mut cut = Cow::Borrowed(reason);
         let mut host = None;
         if !options.verbose {
-            let reason = reason.get(..memchr(b'(', reason).unwrap_or(reason.len())).unwrap_or_default();
-            let (whose, why) = condense::deferral(reason, found.relay);
+            let (whose, why) = condense::deferral(reason);
             (host, cut) = (Some(whose), why);
         }
-        let why = Deferral { service, host, reason: &cut };
+        let why = Deferral { service: said.service, host, reason: &cut };
         let why = (options.deferrals != Top::None).then_some(why);
-        let address = self.recipient(found);
-        let (relay, delay) = (found.relay, decimal(found.delay));
+        let (id, address, delay) = (Key::of(said.id), self.recipient(found), decimal(found.delay));
         sink.take(Fact::Deferred { hour, id, why, relay, address: &address, delay });
     }
 
-    fn bounced(&self, hour: u8, found: &Delivery<'_>, rest: &[u8], sink: &mut impl Sink) {
+    fn bounced(&self, hour: u8, said: &Said<'_>, relay: &[u8], sink: &mut impl Sink) {
         let options = self.common.options;
         if options.bounces == Top::None {
             return sink.take(Fact::Bounced { hour, why: None });
         }
-        let reason = text::split_once(rest, b", status=bounced (").map_or(b"".as_slice(), |(_, reason)| reason);
-        let end = memchr::memrchr(b')', reason).unwrap_or(0);
-        let reason = reason.get(..end).unwrap_or_default();
-        let shown = if options.verbose { Cow::Borrowed(reason) } else { condense::bounce(reason) };
-        sink.take(Fact::Bounced { hour, why: Some((condense::relay_host(found.relay), &shown)) });
+        let reason = text::split_once(said.text, b", status=bounced (").map_or(b"".as_slice(), |(_, reason)| reason);
+        let reason = reason.get(..memrchr(b')', reason).unwrap_or(0)).unwrap_or_default();
+        let shown = if options.verbose { Cow::Borrowed(reason) } else { condense::said(reason) };
+        sink.take(Fact::Bounced { hour, why: Some((condense::relay_host(relay), &shown)) });
     }
 }
 
-/// "connect to HOST[ADDRESS]:25: WHY"
-fn exception(rest: &[u8], sink: &mut impl Sink) -> bool {
-    let Some((host, why)) = old_failure(rest).or_else(|| connect_failure(rest)) else { return false };
-    sink.take(Fact::Unreachable { why: &why.to_ascii_lowercase(), host });
+/// Whether a delivery's text says "(forwarded as ID)".
+fn was_forwarded(text: &[u8]) -> bool {
+    text::split_once(text, b"(forwarded as ")
+        .is_some_and(|(_, id)| id.first().is_some_and(|byte| *byte != b')') && id.contains(&b')'))
+}
+
+/// "connect to HOST[ADDRESS]:25: WHY" or "connect to HOST[ADDRESS]: WHY (port 25)"
+fn exception(said: &[u8], sink: &mut impl Sink) -> bool {
+    let found = || {
+        let rest = said.strip_prefix(b"connect to")?;
+        let host = rest.trim_ascii_start();
+        let (host, rest) = host.split_at_checked(memchr(b']', host)? + 1).filter(|_| host.len() < rest.len())?;
+        if let Some(why) = rest.strip_prefix(b": ").and_then(|why| why.strip_suffix(b")")) {
+            let number = why.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+            let why = why.get(..why.len() - number)?.strip_suffix(b" (port ")?;
+            return (number > 0 && !why.is_empty()).then_some((host, why));
+        }
+        let port = rest.strip_prefix(b":")?;
+        let why =
+            port.get(crate::log::line::digits(port)..).filter(|why| why.len() < port.len())?.strip_prefix(b":")?;
+        let shown = why.trim_ascii_start();
+        (shown.len() < why.len() && !shown.is_empty()).then_some((host, shown))
+    };
+    let Some((host, why)) = found() else { return false };
+    sink.take(Fact::Unreachable { why: &why.to_ascii_lowercase(), host: condense::relay_host(host) });
     true
 }
 
@@ -265,18 +287,13 @@ impl Lines for NewerReader<'_> {
     }
 
     fn line(&mut self, bytes: &[u8], sink: &mut impl Sink) {
-        let plain = without_priority(bytes);
-        let known = match Line::parse(plain) {
-            Some(Line { stamp, .. }) if !self.in_span(stamp, sink) => true,
-            Some(Line { stamp, rest, .. })
-                if rest.starts_with(b"postfix") || rest.starts_with(&self.common.options.syslog_name) =>
-            {
-                match self.common.cleaned(rest) {
-                    Some(cleaned) => self.postfix(stamp, &cleaned, sink),
-                    None => self.postfix(stamp, rest, sink),
-                }
-            }
-            _ => false,
+        let known = match said::stamped(bytes) {
+            Some((stamp, _)) if !self.in_span(stamp, sink) => true,
+            Some((stamp, rest)) => match self.common.cleaned(rest) {
+                Some(cleaned) => self.postfix(stamp, &cleaned, sink),
+                None => self.postfix(stamp, rest, sink),
+            },
+            None => false,
         };
         if !known && let Some(out) = &mut self.unprocessed {
             let _ = out.write_all(bytes).and_then(|()| out.write_all(b"\n"));
@@ -286,4 +303,9 @@ impl Lines for NewerReader<'_> {
     fn announce(&mut self, bytes: &[u8]) {
         self.common.announce(bytes);
     }
+}
+
+/// White space at the beginning of a text: how much.
+fn blanks(text: &[u8]) -> usize {
+    text.iter().position(|&byte| !is_space(byte)).unwrap_or(text.len())
 }

@@ -42,7 +42,7 @@ pub fn write(out: &mut impl Write, tallies: &Tallies, options: &Options, newer: 
         }
     }
     if newer.tls_stats {
-        report.reasons("SMTP TLS Levels (by relay)", &tallies.newer.tls_levels, Top::All)?;
+        report.reasons("SMTP TLS Levels (by relay)", &tallies.newer.tls_levels, all_or(options.hosts))?;
     }
     let (senders, recipients) = (sort::by_name(&tallies.senders), sort::by_name(&tallies.recipients));
     report.users("Senders by message count", &senders, |of| of.messages)?;
@@ -59,6 +59,11 @@ pub fn write(out: &mut impl Write, tallies: &Tallies, options: &Options, newer: 
         report.details()?;
     }
     Ok(())
+}
+
+/// The lists about TLS take the length of host tables, and are whole where those are left out.
+fn all_or(top: Top) -> Top {
+    if top == Top::None { Top::All } else { top }
 }
 
 /// "(19)", or "(top 4 of 19)" when a list of `length` is cut; `total` is what its lines add up to.
@@ -150,7 +155,7 @@ impl<W: Write> Report<'_, W> {
         self.verdicts("message hold detail", &tallies.holds)?;
         self.verdicts("message discard detail", &tallies.discards)?;
         if newer.tls_stats {
-            self.reasons("Inbound (smtpd) SSL Errors", &tallies.newer.tls_errors, Top::All)?;
+            self.reasons("Inbound (smtpd) SSL Errors", &tallies.newer.tls_errors, all_or(options.hosts))?;
         }
         self.reasons("SMTP Exceptions", &tallies.smtp_failures, Top::All)?;
         self.reasons("Warnings", &tallies.warnings, options.warnings)?;

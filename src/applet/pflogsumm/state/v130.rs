@@ -3,9 +3,9 @@
 
 use crate::applet::pflogsumm::condense;
 use crate::applet::pflogsumm::fact::Fact;
-use crate::applet::pflogsumm::map::{Digest, Map};
+use crate::applet::pflogsumm::map::{Digest, Key, Map};
 use crate::applet::pflogsumm::tallies::Tallies;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::Write;
 
 /// The messages under way.
@@ -19,6 +19,10 @@ pub struct NewerMessages<'o> {
     debug: Option<Box<dyn Write + 'o>>,
     /// Only what came in can be taken back, and what is under way at the end of the log came in.
     careful: bool,
+    /// Whether any line named a size: a log without them tells nothing of what never got one.
+    sizes: bool,
+    /// What was ever put off (1.3.0 does not forget that).
+    put_off: HashSet<Digest>,
     /// Messages that were counted as received and were not, for the tallies to go without them.
     pub undone: Vec<Receipt>,
     /// Removed messages, the oldest first: what several processes log can stand a little out of order.
@@ -37,6 +41,8 @@ struct Message {
     arrived: Option<u32>,
     /// cleanup has seen it, and no size is known.
     open: bool,
+    /// The queue manager named its size, be it 0.
+    sized: bool,
     /// It was removed.
     leaving: bool,
     /// Where it could not be delivered.
@@ -81,6 +87,8 @@ impl<'o> NewerMessages<'o> {
             receiving: HashMap::new(),
             debug,
             careful,
+            sizes: false,
+            put_off: HashSet::new(),
             undone: Vec::new(),
             leaving: VecDeque::new(),
         }
@@ -116,8 +124,9 @@ impl<'o> NewerMessages<'o> {
 
     /// A message of an earlier run.
     pub fn carry(&mut self, id: &[u8], size: u64, client: Option<&[u8]>) {
-        let arrived = client.filter(|_| size == 0).map(|client| self.clients.place(client).0);
-        self.messages.insert(Digest::of(id), Message { size, arrived, open: size == 0, ..Message::default() });
+        let arrived = client.filter(|_| size == 0).map(|client| self.clients.place(Key::of(client)).0);
+        let sized = size != 0;
+        self.messages.insert(Digest::of(id), Message { size, sized, arrived, open: size == 0, ..Message::default() });
     }
 
     /// What was taken in and never got a size was not received.
@@ -125,8 +134,9 @@ impl<'o> NewerMessages<'o> {
         if self.careful {
             return Ok(());
         }
-        let open = self.messages.values().filter(|message| message.open).count();
-        tallies.newer.withdrawn += open as u64;
+        if self.sizes {
+            tallies.newer.withdrawn += self.messages.values().filter(|message| !message.sized).count() as u64;
+        }
         match &mut self.debug {
             Some(debug) => debug.flush(),
             None => Ok(()),
@@ -141,37 +151,47 @@ impl<'o> NewerMessages<'o> {
     }
 
     /// `receipt`: only with --accurate.
-    pub fn arrive(&mut self, id: &[u8], client: &[u8], process: Option<u64>, receipt: Option<Receipt>) {
-        let (place, _) = self.clients.place(client);
-        let digest = Digest::of(id);
+    pub fn arrive(&mut self, id: Key<'_>, client: &[u8], process: Option<u64>, receipt: Option<Receipt>) {
+        let (place, _) = self.clients.place(Key::of(client));
+        let digest = id.digest;
         let message = self.incoming(digest);
         message.arrived = Some(place);
         message.came = true;
         message.receipt = receipt.map(Box::new);
-        self.note("received", id);
-        if let Some(process) = process {
+        self.note("received", id.text);
+        if let Some(process) = process.filter(|_| self.careful) {
             self.receiving.insert(process, digest);
         }
     }
 
     /// Sets the size of a message that has none yet and gives its client, once; None when it has one.
-    pub fn set_size(&mut self, id: &[u8], size: u64) -> Option<Option<&[u8]>> {
+    pub fn set_size(&mut self, id: Key<'_>, size: u64) -> Option<Option<&[u8]>> {
         // Borrowed apart from the clients.
-        let message = self.messages.entry(Digest::of(id)).or_default();
+        let message = self.messages.entry(id.digest).or_default();
         if message.leaving {
             *message = Message::default();
         }
+        self.sizes = true;
         if message.size != 0 {
             return None;
         }
         message.size = size;
+        message.sized = true;
         message.open = false;
-        Some(message.arrived.take().and_then(|place| self.clients.key(place)))
+        let arrived = if self.careful { message.arrived.take() } else { message.arrived };
+        Some(arrived.and_then(|place| self.clients.key(place)))
     }
 
+    /// To 1.3.0 whatever was asked for is a message from then on, one without a size.
+    pub fn size(&mut self, id: Key<'_>) -> u64 {
+        match self.careful {
+            true => self.messages.get(&id.digest).map_or(0, |message| message.size),
+            false => self.messages.entry(id.digest).or_default().size,
+        }
+    }
     /// The sender that a message was counted for.
-    pub fn sent_by(&mut self, id: &[u8], sender: Sender) {
-        let message = self.messages.get_mut(&Digest::of(id));
+    pub fn sent_by(&mut self, id: Key<'_>, sender: Sender) {
+        let message = self.messages.get_mut(&id.digest);
         if let Some(receipt) = message.and_then(|message| message.receipt.as_mut()) {
             receipt.sender = Some(sender);
         }
@@ -187,13 +207,15 @@ impl<'o> NewerMessages<'o> {
         true
     }
 
-    pub fn size(&self, id: &[u8]) -> u64 {
-        self.messages.get(&Digest::of(id)).map_or(0, |message| message.size)
-    }
-
     /// True the first time.
-    pub fn first_deferral(&mut self, id: &[u8], relay: &[u8]) -> bool {
-        let message = self.messages.entry(Digest::of(id)).or_default();
+    pub fn first_deferral(&mut self, id: Key<'_>, relay: &[u8]) -> bool {
+        if !self.careful {
+            if let Some(message) = self.messages.get_mut(&id.digest) {
+                message.relay = Some(relay.into());
+            }
+            return self.put_off.insert(id.digest);
+        }
+        let message = self.messages.entry(id.digest).or_default();
         message.relay = Some(relay.into());
         !std::mem::replace(&mut message.deferred, true)
     }
@@ -232,6 +254,9 @@ impl<'o> NewerMessages<'o> {
                 }
             }
             Fact::Expired(id) => {
+                if !self.careful {
+                    self.messages.entry(Digest::of(id)).or_default();
+                }
                 let message = self.messages.get(&Digest::of(id));
                 let relay = message.and_then(|message| message.relay.as_deref()).unwrap_or(b"unknown");
                 tallies.newer.expired += 1;
