@@ -87,6 +87,7 @@ fn run(log: &mut Log) -> Result<(), (u8, String)> {
             return Err(fail(format!("unauthorized configuration directory name: {}", directory.display())));
         }
     }
+    pillarbox::table::process::adopt(&cf, None);
     let queue = Queue::new(&cf);
     std::env::set_current_dir(queue.directory()).map_err(|error| {
         let reason = pillarbox::sys::files::reason(&error);

@@ -14,10 +14,13 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 /// What is asked about. Addresses in internal form.
+#[derive(Default)]
 pub struct Question {
     /// None: a user of this machine, by sendmail.
     pub client: Option<IpAddr>,
     pub helo: Option<String>,
+    /// The name that the client logged in with.
+    pub login: Option<String>,
     pub sender: String,
     pub recipient: String,
 }
@@ -54,6 +57,7 @@ fn decide(cf: &MainCf, question: &Question) -> Result<Verdict, String> {
             client,
             lookup: cf.smtpd_peername_lookup(),
             helo: question.helo.clone(),
+            login: question.login.clone(),
             sender: question.sender.clone(),
             recipient: question.recipient.clone(),
         };

@@ -116,3 +116,35 @@ fn a_table_that_cannot_be_asked_puts_the_mail_off() {
     assert_eq!(status, 1);
     holds(&said, &["usage: postfix"]);
 }
+
+/// Postfix 3.7.11 with a login by SASL gives these replies.
+#[test]
+fn who_logs_in_may_relay_and_uses_his_own_address() {
+    let main = format!(
+        "{MAIN}smtpd_relay_restrictions = permit_sasl_authenticated, reject_unauth_destination\n\
+         smtpd_sasl_auth_enable = yes\nsmtpd_sender_login_maps = inline:{{ toto@srv.example.org=toto }}\n\
+         smtpd_recipient_restrictions = reject_sender_login_mismatch, check_sasl_access inline:{{ titi=REJECT }}\n"
+    );
+    let ask = |from: &str, login: &[&str]| {
+        let mut args = vec!["--from", from, "--to", "x@elsewhere.example", "--client", "203.0.113.4"];
+        args.extend(login);
+        explain(&main, &args)
+    };
+    let (status, said) = ask("toto@srv.example.org", &[]);
+    assert_eq!(status, 1, "{said}");
+    holds(
+        &said,
+        &["permit_sasl_authenticated", "= dunno", "refused: 554 5.7.1 <x@elsewhere.example>: Relay access denied"],
+    );
+    let (status, said) = ask("toto@srv.example.org", &["--sasl", "Toto"]);
+    assert_eq!(status, 0, "{said}");
+    holds(&said, &["permit_sasl_authenticated", "= permit", "accepted"]);
+    let (_, said) = ask("toto@srv.example.org", &["--sasl", "titi"]);
+    holds(&said, &["refused: 553 5.7.1 <toto@srv.example.org>: Sender address rejected: not owned by user titi"]);
+    let (_, said) = ask("nobody@srv.example.org", &["--sasl", "toto"]);
+    holds(&said, &["refused: 553 5.7.1 <nobody@srv.example.org>: Sender address rejected: not owned by user toto"]);
+    let free = main.replace("reject_sender_login_mismatch", "reject_known_sender_login_mismatch");
+    let args = ["--from", "n@srv.example.org", "--to", "x@elsewhere.example", "--client", "203.0.113.4"];
+    let (_, said) = explain(&free, &[&args[..], &["--sasl", "titi"]].concat());
+    holds(&said, &["refused: 554 5.7.1 <titi>: SASL login name rejected: Access denied"]);
+}

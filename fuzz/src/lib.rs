@@ -16,8 +16,7 @@ pub fn table(place: &Path, kind: &str, suffix: &str, content: &[u8]) {
     for key in KEYS {
         let _ = table.lookup(key);
     }
-    let many: Vec<&[u8]> = KEYS.iter().copied().cycle().take(60).collect();
-    let _ = table.lookup_many(&many);
+    let _ = table.lookup_many(&KEYS.iter().copied().cycle().take(60).collect());
     let mut read = 0;
     let _ = table.entries(&mut |key, value| {
         read += key.len() + value.len();

@@ -72,6 +72,7 @@ impl Voice {
         self.allowed(option, status)?;
         let read = MainCf::read(&main_cf::directory(option)).and_then(|cf| {
             self.adopt(&cf);
+            crate::table::process::adopt(&cf, None);
             common::verify(&cf).map(|()| cf)
         });
         read.map_err(|error| match error {
@@ -116,7 +117,7 @@ impl Voice {
     /// Speaks by this configuration from now on, beginning with what is odd about it.
     pub fn adopt(&mut self, cf: &MainCf) {
         let log = Log::on_demand(&cf.syslog_name(), self.service, &cf.syslog_facility(), &cf.maillog_file());
-        self.log = self.heard(log);
+        self.log = self.heard(log.with_utf8(cf.shows_utf8()));
         cf.notes().iter().for_each(|note| self.warning(note.to_string()));
     }
 

@@ -50,6 +50,12 @@ pub(super) fn derived(name: &str) -> Option<String> {
     Some(if initial { "$initial_destination_concurrency".into() } else { format!("$default{suffix}") })
 }
 
+/// What main.cf makes of a parameter without any default: who computes a default would ask for itself.
+fn as_set(cf: &MainCf, name: &str) -> Option<String> {
+    let set = |name: &str| cf.settings().get(name).map(|setting| setting.raw.clone());
+    Some(super::expand::expand(&set(name)?, &set).unwrap_or_default())
+}
+
 /// The kernel's host name, with the domain after it when it has none.
 fn host_name(cf: &MainCf) -> String {
     let name = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
@@ -57,17 +63,14 @@ fn host_name(cf: &MainCf) -> String {
         return name;
     }
     // The domain is asked only as set: its own default comes from this name.
-    let domain = cf.settings().get("mydomain").map_or("localdomain".to_owned(), |set| set.raw.clone());
+    let domain = as_set(cf, "mydomain").unwrap_or_else(|| "localdomain".to_owned());
     format!("{name}.{domain}")
 }
 
 /// myhostname without its first label; "localdomain" when that leaves nothing.
 fn domain(cf: &MainCf) -> String {
-    let host = match cf.settings().get("myhostname") {
-        // A myhostname that is written with $mydomain cannot be the source of mydomain.
-        Some(set) if !set.raw.contains("mydomain") => cf.expand_text("myhostname", &set.raw).unwrap_or_default(),
-        _ => nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned(),
-    };
+    let host = as_set(cf, "myhostname")
+        .unwrap_or_else(|| nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned());
     match host.split_once('.') {
         Some((_, domain)) if !domain.is_empty() => domain.to_owned(),
         _ => "localdomain".to_owned(),

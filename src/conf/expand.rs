@@ -2,10 +2,14 @@
 //! ${name?{text}:{text}}, ${{left} op {right} ? {text} : {text}}, and the same with blanks around the operators.
 //! Pure: the caller says what a name means.
 
+use std::cell::{Cell, RefCell};
 use thiserror::Error;
 
 /// Nesting beyond this is a loop; the reference draws the same line.
 const MAX_NESTING: u32 = 100;
+
+/// Comparisons in comparisons end here. (The reference goes on until its stack is full.)
+const MAX_COMPARISONS: u32 = 8;
 
 /// Longest result: a text that doubles itself at each level ends here, not in memory.
 const MAX_LENGTH: usize = 16 << 20;
@@ -13,23 +17,26 @@ const MAX_LENGTH: usize = 16 << 20;
 /// What is wrong with a text; each has the reference's words.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum ExpandError {
-    /// Two texts when a literal stands before the reference that nests.
+    /// Each reference that was still to be read when the line was crossed, and each literal before one: the reference
+    /// goes on to the end of all texts and names them.
     #[error("{}", .0.iter().map(|text| format!("unreasonable macro call nesting: \"{text}\"")).collect::<Vec<_>>().join("\n"))]
     Nesting(Vec<String>),
     #[error("truncated macro reference: \"{0}\"")]
     Truncated(String),
     #[error("empty macro name: \"{0}\"")]
     EmptyName(String),
-    #[error("\"==\" or \"!=\"\" or \"<\"\" or \"<=\"\" or \">=\"\" or \">\" expected at: \"...{0}>>>{1}\"")]
+    #[error("\"==\" or \"!=\"\" or \"<\"\" or \"<=\"\" or \">=\"\" or \">\" expected at: \"...{0}>>>{1:.20}\"")]
     Operator(String, String),
-    #[error("unexpected input at: \"...{0}>>>{1}\"")]
+    #[error("unexpected input at: \"...{0}>>>{1:.20}\"")]
     Unexpected(String, String),
     #[error("bad operator suffix at: \"...{0}>>>{1}\"")]
     Suffix(String, String),
     /// What is wanted, then what stands before and after the place.
-    #[error("{0} expected at: \"...{1}>>>{2}\"")]
+    #[error("{0} expected at: \"...{1}>>>{2:.20}\"")]
     Expected(&'static str, String, String),
-    #[error("attribute name syntax error at: \"...{0}>>>{1}\"")]
+    #[error("\"{{expression}}\" expected at: \"...{0}>>>{1}\"")]
+    Expression(String, String),
+    #[error("attribute name syntax error at: \"...{0}>>>{1:.20}\"")]
     Name(String, String),
     #[error("malformed compatibility level syntax: \"{0}\"")]
     Level(String),
@@ -41,78 +48,116 @@ pub enum ExpandError {
 type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// How a text is gone through.
-#[derive(Clone, Copy)]
 struct Walk<'a> {
     lookup: Lookup<'a>,
     /// Every branch is visited and nothing compared: which names does the text mention?
     scan: bool,
+    /// How many references and literals are open. As in the reference, one that is refused is never closed again, and so
+    /// decides which of those after it are named.
+    level: Cell<u32>,
+    /// How many comparisons are open: each side is a walk of its own.
+    depth: u32,
+    /// What was refused as too deep.
+    nested: RefCell<Vec<String>>,
 }
 
 /// Expands `text`; `lookup` gives the raw text of a name, None for an undefined one (which expands to nothing).
 pub fn expand(text: &str, lookup: Lookup<'_>) -> Result<String, ExpandError> {
-    Walk { lookup, scan: false }.text(text, 0)
+    Walk::new(lookup, false, 0).whole(text)
 }
 
 /// Calls `lookup` for every name that `text` mentions, those in branches that are not taken and those in the values
 /// that `lookup` gives included.
 pub fn scan(text: &str, lookup: Lookup<'_>) -> Result<(), ExpandError> {
-    Walk { lookup, scan: true }.text(text, 0).map(|_| ())
+    Walk::new(lookup, true, 0).whole(text).map(drop)
 }
 
-impl Walk<'_> {
-    fn text(&self, text: &str, depth: u32) -> Result<String, ExpandError> {
+impl<'a> Walk<'a> {
+    fn new(lookup: Lookup<'a>, scan: bool, depth: u32) -> Walk<'a> {
+        Walk { lookup, scan, level: Cell::new(0), depth, nested: RefCell::default() }
+    }
+
+    fn whole(self, text: &str) -> Result<String, ExpandError> {
+        let value = self.text(text);
+        let nested = self.nested.into_inner();
+        if nested.is_empty() { value } else { Err(ExpandError::Nesting(nested)) }
+    }
+
+    /// Opens a reference or a literal; false when it is too deep, or another was before.
+    fn opens(&self, text: &str) -> bool {
+        let level = self.level.replace(self.level.get() + 1);
+        if level > MAX_NESTING {
+            self.nested.borrow_mut().push(text.to_owned());
+        }
+        self.nested.borrow().is_empty()
+    }
+
+    fn close(&self) {
+        self.level.set(self.level.get() - 1);
+    }
+
+    fn literal(&self, literal: &mut String, out: &mut String) {
+        if !literal.is_empty() && self.opens(literal) {
+            out.push_str(literal);
+            self.close();
+        }
+        literal.clear();
+    }
+
+    fn text(&self, text: &str) -> Result<String, ExpandError> {
         let mut out = String::with_capacity(text.len());
+        let mut literal = String::new();
         let mut rest = text;
         while let Some(at) = rest.find('$') {
-            out.push_str(&rest[..at]);
+            literal.push_str(&rest[..at]);
             rest = &rest[at + 1..];
             if let Some(after) = rest.strip_prefix('$') {
-                out.push('$');
+                literal.push('$');
                 rest = after;
                 continue;
             }
-            let (value, after) = match rest.chars().next() {
+            let (inner, after, bare) = match rest.chars().next() {
                 Some(open @ ('{' | '(')) => {
                     let (inner, after) = balanced(rest, open).ok_or_else(|| ExpandError::Truncated(text.to_owned()))?;
-                    if depth > MAX_NESTING {
-                        return Err(nesting(&out, inner));
-                    }
-                    (self.reference(inner, text, depth)?, after)
+                    (inner, after, false)
                 }
                 _ => {
-                    let end = rest.find(|c: char| !is_name_char(c)).unwrap_or(rest.len());
-                    let (name, after) = rest.split_at(end);
+                    let (name, after) = rest.split_at(rest.find(|c: char| !is_name_char(c)).unwrap_or(rest.len()));
                     if name.is_empty() {
                         return Err(ExpandError::EmptyName(text.to_owned()));
                     }
-                    if depth > MAX_NESTING {
-                        return Err(nesting(&out, name));
-                    }
-                    (self.value(name, depth)?, after)
+                    (name, after, true)
                 }
             };
-            out.push_str(&value);
+            self.literal(&mut literal, &mut out);
+            if self.opens(inner) {
+                out.push_str(&if bare { self.value(inner)? } else { self.reference(inner, text)? });
+                self.close();
+            }
             rest = after;
             if out.len() > MAX_LENGTH {
                 return Err(ExpandError::TooLong);
             }
         }
-        out.push_str(rest);
+        if self.nested.borrow().is_empty() {
+            literal.push_str(rest);
+            self.literal(&mut literal, &mut out);
+        }
         Ok(out)
     }
 
-    fn value(&self, name: &str, depth: u32) -> Result<String, ExpandError> {
+    fn value(&self, name: &str) -> Result<String, ExpandError> {
         match (self.lookup)(name) {
-            Some(raw) => self.text(&raw, depth + 1),
+            Some(raw) => self.text(&raw),
             None => Ok(String::new()),
         }
     }
 
     /// The inside of ${...}.
-    fn reference(&self, inner: &str, whole: &str, depth: u32) -> Result<String, ExpandError> {
+    fn reference(&self, inner: &str, whole: &str) -> Result<String, ExpandError> {
         let start = inner.trim_start();
         let (holds, value, before, rest) = if start.starts_with('{') {
-            let (holds, before, rest) = self.comparison(start, whole, depth)?;
+            let (holds, before, rest) = self.comparison(start, whole)?;
             (holds, if holds { "bool:true".to_owned() } else { String::new() }, before, rest)
         } else {
             let end = start.find(|c: char| !is_name_char(c)).unwrap_or(start.len());
@@ -124,8 +169,11 @@ impl Walk<'_> {
             if !operator.is_empty() && !operator.starts_with(['?', ':']) {
                 return Err(ExpandError::Name(name.to_owned(), rest.to_owned()));
             }
-            let value = self.value(name, depth)?;
-            (!value.is_empty(), value, name, operator)
+            if operator.is_empty() {
+                return self.value(name);
+            }
+            // Whether it is empty as it stands: what it comes to is not asked.
+            (((self.lookup)(name)).is_some_and(|raw| !raw.is_empty()), String::new(), name, operator)
         };
         let unexpected = |before: &str, at: &str| ExpandError::Unexpected(before.to_owned(), at.to_owned());
         if rest.is_empty() {
@@ -144,19 +192,19 @@ impl Walk<'_> {
         }
         if self.scan {
             for text in [branches.when_true, branches.when_false].into_iter().flatten() {
-                self.text(text, depth + 1)?;
+                self.text(text)?;
             }
             return Ok(String::new());
         }
         match if holds { branches.when_true } else { branches.when_false } {
-            Some(text) => self.text(text, depth + 1),
+            Some(text) => self.text(text),
             // ${name:text} is nothing when the name has a value, and so is ${name?text} when it has none.
             None => Ok(String::new()),
         }
     }
 
     /// `{left} op {right}` at the start of `text`: whether it holds, the part before the rest for messages, the rest.
-    fn comparison<'t>(&self, text: &'t str, whole: &str, depth: u32) -> Result<(bool, &'t str, &'t str), ExpandError> {
+    fn comparison<'t>(&self, text: &'t str, whole: &str) -> Result<(bool, &'t str, &'t str), ExpandError> {
         let truncated = || ExpandError::Truncated(whole.to_owned());
         let (left, after) = balanced(text, '{').ok_or_else(truncated)?;
         let left_end = &text[1..left.len() + 2];
@@ -178,20 +226,18 @@ impl Walk<'_> {
         let tail = tail.trim_start();
         if !tail.starts_with('{') {
             let before = format!("{{{left}}} {sign}{suffix}");
-            return Err(ExpandError::Expected("\"{expression}\"", before, blank.to_owned()));
+            return Err(ExpandError::Expression(before, blank.to_owned()));
         }
         let (right, rest) = balanced(tail, '{').ok_or_else(truncated)?;
         let right_end = &tail[1..right.len() + 2];
-        let left = self.text(left, depth + 1)?;
-        let right = self.text(right, depth + 1)?;
+        if self.depth >= MAX_COMPARISONS {
+            return Err(ExpandError::Nesting(vec![text.to_owned()]));
+        }
+        let side = |text: &str| Walk::new(self.lookup, self.scan, self.depth + 1).whole(text);
+        let (left, right) = (side(left)?, side(right)?);
         let holds = !self.scan && compare(&left, sign, levels, &right)?;
         Ok((holds, right_end, rest.trim_start()))
     }
-}
-
-fn nesting(literal: &str, name: &str) -> ExpandError {
-    let literal = (!literal.is_empty()).then(|| literal.to_owned());
-    ExpandError::Nesting(literal.into_iter().chain([name.to_owned()]).collect())
 }
 
 fn is_name_char(c: char) -> bool {
@@ -297,6 +343,7 @@ mod tests {
             "a" => Some("1".into()),
             "b" => Some("$a$a".into()),
             "empty" => Some(String::new()),
+            "blank" => Some("$empty".into()),
             "loop" => Some("$loop".into()),
             "compatibility_level" => Some("3.6".into()),
             _ => None,
@@ -310,6 +357,7 @@ mod tests {
             ("${a}$(a)$$", "11$"),
             ("${a?yes}${empty?yes}${none?yes}", "yes"),
             ("${a:no}${empty:no}", "no"),
+            ("${b?yes}${blank?yes}${blank:no}", "yesyes"),
             ("${a?{t}:{f}}${empty?{t}:{f}}", "tf"),
             ("${a ? {t} : {f}}", "t"),
             ("${a?x:y}", "x:y"),

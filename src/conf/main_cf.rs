@@ -69,6 +69,17 @@ pub fn directory(option: Option<&Path>) -> PathBuf {
     }
 }
 
+impl Note {
+    /// A logical line that continues nothing, since no line stands before it: it is passed over.
+    pub fn leading_blank(file: &Path, line: usize, logical: &str) -> Note {
+        let mut text: String = logical.chars().take(30).collect();
+        if text.len() < logical.len() {
+            text.push_str("...");
+        }
+        Note::LeadingBlank { file: file.display().to_string(), line, text }
+    }
+}
+
 impl MainCf {
     /// Reads `directory`/main.cf.
     pub fn read(directory: &Path) -> Result<MainCf, ConfError> {
@@ -87,12 +98,7 @@ impl MainCf {
         let file = path.display().to_string();
         for (line, logical) in logical_lines(text) {
             if logical.starts_with([' ', '\t']) {
-                // It continues nothing: no line stands before it.
-                let mut shown: String = logical.chars().take(30).collect();
-                if shown.len() < logical.len() {
-                    shown.push_str("...");
-                }
-                notes.push(Note::LeadingBlank { file: file.clone(), line, text: shown });
+                notes.push(Note::leading_blank(&path, line, &logical));
                 continue;
             }
             let (name, value) = split_assignment(&logical).map_err(|missing| match missing {
@@ -115,6 +121,11 @@ impl MainCf {
     /// Sets a parameter over the file (`-o name=value`).
     pub fn set(&mut self, name: &str, value: &str) {
         self.settings.insert(name.to_owned(), Setting { raw: value.to_owned(), line: 0 });
+    }
+
+    /// Whether messages show text beyond ASCII as it is. Asked before values are verified: a wrong one shows it.
+    pub fn shows_utf8(&self) -> bool {
+        self.text("smtputf8_enable").is_ok_and(|value| value != "no")
     }
 
     /// What is odd about the file, in its order.
@@ -256,9 +267,7 @@ pub fn logical_lines(text: &str) -> Vec<(usize, String)> {
             continue;
         }
         match lines.last_mut() {
-            Some((_, line)) if physical.starts_with([' ', '\t']) && !line.starts_with([' ', '\t']) => {
-                line.push_str(physical);
-            }
+            Some((_, line)) if physical.starts_with([' ', '\t']) => line.push_str(physical),
             _ => lines.push((number + 1, physical.to_owned())),
         }
     }

@@ -77,7 +77,9 @@ pub fn read(directory: &Path) -> Result<Vec<Service>, ConfError> {
 
 /// Reads the text of a master.cf.
 pub fn parse(path: &Path, text: &str) -> Result<Vec<Service>, ConfError> {
-    logical_lines(text).into_iter().map(|(line, text)| service(path, line, &text)).collect()
+    // A first line that begins with a blank continues nothing.
+    let lines = logical_lines(text).into_iter().filter(|(_, text)| !text.starts_with([' ', '\t']));
+    lines.map(|(line, text)| service(path, line, &text)).collect()
 }
 
 fn service(path: &Path, line: usize, text: &str) -> Result<Service, ConfError> {

@@ -1,7 +1,7 @@
 //! master.cf as postconf shows and edits it: every field as written, one entry a service, and the text around the
 //! entries kept. [`master_cf`](super::master_cf) is the reading that daemons use.
 
-use super::main_cf::{ConfError, logical_lines};
+use super::main_cf::{ConfError, Missing, Note, logical_lines, split_assignment};
 use std::path::Path;
 
 /// The names of the fields, as `postconf -F` spells them.
@@ -52,7 +52,8 @@ impl Entry {
             *field = words.next().ok_or(EntryError::Count)?;
         }
         let command = words.next().ok_or(EntryError::Count)?;
-        let entry = Entry { fields, command, arguments: arguments(words.collect()) };
+        let arguments = arguments(words.collect(), warn);
+        let entry = Entry { fields, command, arguments };
         for (field, value) in FIELDS.into_iter().zip(&entry.fields) {
             if !valid(field, value) {
                 return Err(EntryError::Field { field, value: value.clone(), line: line.to_owned() });
@@ -114,7 +115,7 @@ impl Entry {
             Some(_) => {
                 let mut words = words(value, &mut |_| {}).into_iter();
                 self.command = words.next().ok_or_else(bad)?;
-                self.arguments = arguments(words.collect());
+                self.arguments = arguments(words.collect(), &mut |_| {});
             }
             None => return Err(format!("invalid service attribute name: \"{name}\"")),
         }
@@ -238,37 +239,48 @@ fn words(line: &str, warn: &mut dyn FnMut(String)) -> Vec<String> {
 }
 
 /// Finds the overrides among the words: `-o name=value`, `-oname=value`, `-o { name = value }`.
-fn arguments(words: Vec<String>) -> Vec<Argument> {
+fn arguments(words: Vec<String>, warn: &mut dyn FnMut(String)) -> Vec<Argument> {
     let mut found = Vec::new();
     let mut words = words.into_iter().peekable();
     while let Some(word) = words.next() {
-        let assignment = match word.strip_prefix("-o") {
-            Some("") => match words.next() {
-                Some(next) if assignment(&next).is_some() => Some(next),
-                Some(next) => {
-                    found.push(Argument::Unset(next));
-                    continue;
-                }
-                None => None,
+        found.push(match word.strip_prefix("-o") {
+            Some("") => words.next().map_or(Argument::Word(word), |next| assignment(&next, warn)),
+            Some(glued) => match plain(glued) {
+                Some((name, value)) => Argument::Override { name, value },
+                None => Argument::Word(word),
             },
-            Some(glued) => Some(glued.to_owned()),
-            None => None,
-        };
-        match assignment.as_deref().and_then(self::assignment) {
-            Some((name, value)) => found.push(Argument::Override { name, value }),
-            None => found.push(Argument::Word(word)),
-        }
+            None => Argument::Word(word),
+        });
     }
     found
 }
 
-fn assignment(word: &str) -> Option<(String, String)> {
-    let inner = match word.strip_prefix('{') {
-        Some(rest) => rest.strip_suffix('}').unwrap_or(rest).trim(),
-        None => word,
+fn plain(word: &str) -> Option<(String, String)> {
+    let (name, value) = word.split_once('=').filter(|(name, _)| !name.is_empty())?;
+    Some((name.to_owned(), value.trim().to_owned()))
+}
+
+/// The word after -o. What is no assignment is kept as the reference keeps it, which warns about those in braces.
+fn assignment(word: &str, warn: &mut dyn FnMut(String)) -> Argument {
+    let Some(open) = word.strip_prefix('{') else {
+        return match plain(word) {
+            Some((name, value)) => Argument::Override { name, value },
+            None => Argument::Unset(word.to_owned()),
+        };
     };
-    let (name, value) = inner.split_once('=')?;
-    Some((name.trim().to_owned(), value.trim().to_owned()))
+    let closed = open.strip_suffix('}');
+    let inner = closed.unwrap_or(open).trim();
+    match split_assignment(inner) {
+        Ok((name, value)) => Argument::Override { name: name.to_owned(), value: value.to_owned() },
+        Err(Missing::Equals) => {
+            warn(format!("master.cf: missing '=' after attribute name: \"{inner}\""));
+            Argument::Unset(if closed.is_some() { word.to_owned() } else { inner.to_owned() })
+        }
+        Err(Missing::Name) => {
+            warn(format!("master.cf: missing attribute name: \"{inner}\""));
+            Argument::Unset(inner.to_owned())
+        }
+    }
 }
 
 /// Every entry of `directory`/master.cf.
@@ -278,6 +290,10 @@ pub fn read(directory: &Path, warn: &mut dyn FnMut(String)) -> Result<Vec<Entry>
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let mut entries = Vec::new();
     for (line, logical) in logical_lines(&text) {
+        if logical.starts_with([' ', '\t']) {
+            warn(Note::leading_blank(&path, line, &logical).to_string());
+            continue;
+        }
         entries.push(Entry::parse(&logical, warn).map_err(|source| ConfError::Master {
             path: path.clone(),
             line,

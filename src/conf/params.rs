@@ -1,7 +1,8 @@
 //! THE parameter table: every main.cf parameter of Postfix 3.7 with its type and unexpanded default text
 //! (postconf(5)). A row marked `ignored` is accepted and has no effect here; it has no accessor, so no code can use
 //! it by accident. A row without the mark has an accessor on [`MainCf`], and rustc names each that no code calls:
-//! that is how the table stays true. `indirect` rows are obeyed by name: by the pattern of a service's parameters
+//! that is how the table stays true. `newer` rows came after 3.7: honoured, and shown by postconf only where they are set,
+//! since scripts compare what a 3.7 prints. `indirect` rows are obeyed by name: by the pattern of a service's parameters
 //! (`MainCf::for_service`), or because other parameters and defaults refer to them. Defaults that the machine decides (myhostname, mydomain, mynetworks,
 //! process_id, process_name) stand empty here and are computed in `computed.rs`.
 
@@ -17,6 +18,8 @@ pub struct Param {
     pub default: &'static str,
     /// Whether any code here obeys it.
     pub honoured: bool,
+    /// Whether Postfix 3.7 does not have it yet.
+    pub newer: bool,
 }
 
 /// The row of a parameter; the table is sorted by name as postconf sorts (a test holds it to that).
@@ -35,6 +38,9 @@ macro_rules! spelled {
 macro_rules! accessor {
     ($name:ident, $kind:ident, $spelled:expr, ignored) => {};
     ($name:ident, $kind:ident, $spelled:expr, indirect) => {};
+    ($name:ident, $kind:ident, $spelled:expr, newer) => {
+        accessor!($name, $kind, $spelled,);
+    };
     ($name:ident, $kind:ident, $spelled:expr,) => {
         pub(crate) fn $name(&self) -> <super::typed::$kind as Typed>::Value {
             self.typed::<super::typed::$kind>($spelled)
@@ -48,14 +54,25 @@ macro_rules! honoured {
     (indirect) => {
         true
     };
+    (newer) => {
+        true
+    };
     (ignored) => {
+        false
+    };
+}
+macro_rules! newer {
+    (newer) => {
+        true
+    };
+    ($($mark:ident)?) => {
         false
     };
 }
 macro_rules! params {
     ($($name:ident $(as $spelled:literal)? : $kind:ident = $default:literal $($mark:ident)?;)*) => {
         pub static PARAMS: &[Param] = &[$(Param { name: spelled!($name $($spelled)?), kind: Kind::$kind,
-            default: $default, honoured: honoured!($($mark)?) }),*];
+            default: $default, honoured: honoured!($($mark)?), newer: newer!($($mark)?) }),*];
         impl MainCf { $(accessor!($name, $kind, spelled!($name $($spelled)?), $($mark)?);)* }
     };
 }
@@ -141,6 +158,7 @@ params! {
     debug_peer_level: Int = "2" ignored;
     debug_peer_list: Text = "" ignored;
     debugger_command: Text = "" ignored;
+    default_cache_db_type: Text = "lmdb" newer;
     default_database_type: Text = "hash";
     default_delivery_slot_cost: Int = "5" ignored;
     default_delivery_slot_discount: Int = "50" ignored;
@@ -416,6 +434,7 @@ params! {
     myorigin: Text = "$myhostname";
     nested_header_checks: Text = "$header_checks";
     newaliases_path: Text = "/usr/bin/newaliases" ignored;
+    non_bdb_migration_level: Text = "disable" newer;
     non_fqdn_reject_code: Int = "504";
     non_smtpd_milters: Text = "" ignored;
     notify_classes: Text = "resource, software";

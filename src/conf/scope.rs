@@ -28,9 +28,30 @@ pub struct Scope {
     /// one for each mention.
     pub undefined_main: Vec<String>,
     pub undefined_master: Vec<String>,
-    /// Macro errors met on the way.
-    pub faults: Vec<ExpandError>,
+    /// A value that the machine's defaults are computed from, or the names of restriction classes, and cannot be read.
+    pub unreadable: Option<ExpandError>,
+    /// Macro errors met on the way; nothing after a fatal one.
+    pub faults: Vec<Fault>,
 }
+
+/// A value that cannot be read.
+#[derive(Debug)]
+pub struct Fault {
+    pub error: ExpandError,
+    /// It is a parameter's of the table: its value is wanted, to look for tables in it.
+    pub fatal: bool,
+}
+
+/// What is expanded before any name is looked for, in this order, and the parameter that makes it unnecessary: a default is
+/// computed only where nothing is set.
+const FIRST: &[(&str, &str)] = &[
+    ("inet_protocols", ""),
+    ("myhostname", "mydomain"),
+    ("mydomain", "myhostname"),
+    ("inet_interfaces", "mynetworks"),
+    ("mynetworks_style", "mynetworks"),
+    ("smtpd_restriction_classes", ""),
+];
 
 /// Names that the program itself gives a value.
 pub const READ_ONLY: &[&str] = &["process_id", "process_name", "service_name"];
@@ -43,7 +64,7 @@ impl Scope {
     /// Without administrator-made names: what `postconf -d` knows.
     pub fn defaults(services: &[Entry]) -> Scope {
         let mut scope = Scope::default();
-        for row in PARAMS {
+        for row in PARAMS.iter().filter(|row| !row.newer) {
             // These rows exist because the agent's own code reads them; postconf knows them from the service, which
             // takes over the two that it knows anyway.
             if row.name.starts_with("local_destination_")
@@ -79,7 +100,15 @@ impl Scope {
     /// With the administrator's own names.
     pub fn new(cf: &MainCf, services: &[Entry]) -> Scope {
         let mut scope = Scope::defaults(services);
+        for row in PARAMS.iter().filter(|row| row.newer && cf.settings().contains_key(row.name)) {
+            scope.names.insert(row.name.to_owned(), (Class::Builtin, row.default.to_owned()));
+        }
         let mut made: BTreeSet<String> = BTreeSet::new();
+        let set = |name: &str| cf.settings().get(name).map(|setting| setting.raw.clone());
+        scope.unreadable = FIRST
+            .iter()
+            .filter(|(_, instead)| set(instead).is_none())
+            .find_map(|(name, _)| super::expand::expand(&set(name)?, &set).err());
         let classes = cf.text("smtpd_restriction_classes").unwrap_or_default();
         made.extend(MainCf::list(&classes));
         let mut settings: Vec<(&String, &super::main_cf::Setting)> = cf.settings().iter().collect();
@@ -87,17 +116,15 @@ impl Scope {
         // Defaults mention old names (virtual_maps) that mean something when they are set.
         let raw = |name: &str| params::find(name).is_some_and(|row| row.kind == Kind::Raw);
         for row in PARAMS.iter().filter(|row| row.kind != Kind::Raw) {
-            let _ = mentioned(cf, row.default, &[], &mut made, &mut Vec::new());
+            let _ = mentioned(cf, row.default, Own::Main(services), &mut made, &mut Vec::new());
         }
         let mut undefined = Vec::new();
         for (name, setting) in &settings {
-            if raw(name) {
+            if raw(name) || READ_ONLY.contains(&name.as_str()) {
                 continue;
             }
-            let seen = mentioned(cf, &setting.raw, &[], &mut made, &mut undefined);
-            if let Err(fault) = seen.and_then(|()| followed(cf, name, &setting.raw, &[])) {
-                scope.faults.push(fault);
-            }
+            let seen = mentioned(cf, &setting.raw, Own::Main(services), &mut made, &mut undefined);
+            scope.note(seen, followed(cf, name, &setting.raw, &[]));
             made.extend(database_names(cf, &setting.raw));
         }
         let known = |names: &BTreeMap<String, (Class, String)>, name: &String| names.contains_key(name);
@@ -109,10 +136,8 @@ impl Scope {
                 if raw(name) {
                     continue;
                 }
-                let seen = mentioned(cf, value, &own, &mut made, &mut undefined);
-                if let Err(fault) = seen.and_then(|()| followed(cf, name, value, &own)) {
-                    scope.faults.push(fault);
-                }
+                let seen = mentioned(cf, value, Own::Service(&own), &mut made, &mut undefined);
+                scope.note(seen, followed(cf, name, value, &own));
                 made.extend(database_names(cf, value));
             }
         }
@@ -121,6 +146,15 @@ impl Scope {
             scope.names.entry(name).or_insert((Class::User, String::new()));
         }
         scope
+    }
+
+    /// Notes what is wrong with a value as it stands, and with what it comes to.
+    fn note(&mut self, seen: Result<(), ExpandError>, followed: Result<(), ExpandError>) {
+        if self.faults.last().is_some_and(|fault| fault.fatal) {
+            return;
+        }
+        self.faults.extend(seen.err().map(|error| Fault { error, fatal: false }));
+        self.faults.extend(followed.err().map(|error| Fault { error, fatal: true }));
     }
 
     /// Parameters of main.cf that mean nothing, by name.
@@ -154,20 +188,24 @@ impl Scope {
     }
 }
 
-/// Adds to `made` the names that `text` mentions and main.cf sets; to `undefined` those that nothing defines (`own`:
-/// overrides of the same service do). Values of values are looked through in their own turn.
+/// Adds to `made` the names that `text` mentions and main.cf or (for a value of main.cf) a service sets; to `undefined` those
+/// that nothing defines (`own`: overrides of the same service do). Values of values are looked through in their own turn.
 fn mentioned(
     cf: &MainCf,
     text: &str,
-    own: &[(&str, &str)],
+    own: Own<'_>,
     made: &mut BTreeSet<String>,
     undefined: &mut Vec<String>,
 ) -> Result<(), ExpandError> {
     let found = RefCell::new((made, undefined));
     scan(text, &|name| {
         let mut found = found.borrow_mut();
-        if own.iter().any(|(known, _)| *known == name) {
-        } else if cf.settings().contains_key(name) {
+        let by_service = match own {
+            Own::Service(own) if own.iter().any(|(known, _)| *known == name) => return None,
+            Own::Service(_) => false,
+            Own::Main(services) => services.iter().any(|service| service.overrides().any(|(known, _)| known == name)),
+        };
+        if by_service || cf.settings().contains_key(name) {
             found.0.insert(name.to_owned());
         } else if params::find(name).is_none() {
             found.1.push(name.to_owned());
@@ -176,18 +214,21 @@ fn mentioned(
     })
 }
 
-/// The value of one of the table's own parameters is followed to its end, where it may nest without one.
+/// Whose value is looked at.
+#[derive(Clone, Copy)]
+enum Own<'a> {
+    Main(&'a [Entry]),
+    /// With the service's overrides.
+    Service(&'a [(&'a str, &'a str)]),
+}
+
+/// The value of one of the table's own parameters is expanded as it will be when it is used.
 fn followed(cf: &MainCf, name: &str, text: &str, own: &[(&str, &str)]) -> Result<(), ExpandError> {
     if params::find(name).is_none_or(|row| row.kind == Kind::Raw) {
         return Ok(());
     }
     let local = |name: &str| own.iter().find(|(known, _)| *known == name).map(|&(_, value)| value.to_owned());
-    let value = |name: &str| local(name).or_else(|| cf.settings().get(name).map(|setting| setting.raw.clone()));
-    match super::expand::expand(text, &value) {
-        Err(fault @ ExpandError::Nesting(_)) => Err(fault),
-        // Other faults were seen already.
-        _ => Ok(()),
-    }
+    super::expand::expand(text, &|name| local(name).or_else(|| cf.raw(name))).map(drop)
 }
 
 /// What stands after the name of a table "ldap:NAME" in the names of its parameters (ldap_table(5) and others,

@@ -106,7 +106,9 @@ fn prepare(role: &'static Role, args: &[OsString]) -> Result<Context, String> {
     for (name, value) in &parsed.overrides {
         cf.set(name, value);
     }
-    let log = Arc::new(Log::open(&cf.syslog_name(), role.command, &cf.syslog_facility(), &cf.maillog_file()));
+    let log = Log::open(&cf.syslog_name(), role.command, &cf.syslog_facility(), &cf.maillog_file());
+    let log = Arc::new(log.with_utf8(cf.shows_utf8()));
+    crate::table::process::adopt(&cf, Some(log.clone()));
     let fail = |text: String| {
         log.fatal(&text);
         text

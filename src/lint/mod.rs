@@ -106,6 +106,7 @@ lints! {
 /// at all, in the words of `postfix check`.
 pub fn run(directory: &Path) -> Result<(Ground, Vec<Finding>), String> {
     let ground = Ground::read(directory)?;
+    crate::table::process::adopt(&ground.cf, None);
     let mut findings = Findings::default();
     for lint in LINTS {
         findings.lint = lint.name;

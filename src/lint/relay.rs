@@ -18,6 +18,7 @@ pub fn check(ground: &Ground, found: &mut Findings) {
         client: IpAddr::from(STRANGER),
         lookup: false,
         helo: Some("sender.example".into()),
+        login: None,
         sender: SENDER.into(),
         recipient: RECIPIENT.into(),
     };

@@ -4,6 +4,7 @@ use super::finding::Findings;
 use super::ground::Ground;
 use crate::conf::MainCf;
 use crate::table::open::{Options, find, open};
+use crate::table::process::meant;
 use std::fs::metadata;
 
 /// Caches that the daemons make themselves.
@@ -34,7 +35,7 @@ pub fn missing(ground: &Ground, found: &mut Findings) {
     for (name, spec) in named(ground) {
         let Err(error) = open(&spec, &Options::default()) else { continue };
         let (kind, path) = spec.split_once(':').unwrap_or((&spec, ""));
-        let built = find(kind).and_then(|row| row.build);
+        let built = find(meant(kind)).and_then(|row| row.build);
         let help = match built {
             Some(_) if !metadata(path).is_ok_and(|data| data.is_file()) => {
                 format!("write {path}, then: postmap {spec}")
@@ -56,7 +57,7 @@ pub fn outdated(ground: &Ground, found: &mut Findings) {
     let mut told = Vec::new();
     for (name, spec) in named(ground) {
         let Some((kind, path)) = spec.split_once(':') else { continue };
-        let Some(build) = find(kind).and_then(|row| row.build) else { continue };
+        let Some(build) = find(meant(kind)).and_then(|row| row.build) else { continue };
         let database = format!("{path}.{}", build.suffix());
         let changed = |file: &str| metadata(file).and_then(|data| data.modified()).ok();
         let (Some(source), Some(built)) = (changed(path), changed(&database)) else { continue };

@@ -31,6 +31,8 @@ pub struct Log {
     /// Also print to stderr, as commands do ("postmap: warning: ...").
     stderr: Option<String>,
     host: String,
+    /// smtputf8_enable: text beyond ASCII is shown as it is.
+    utf8: bool,
 }
 
 impl Log {
@@ -61,6 +63,7 @@ impl Log {
             service: service.to_owned(),
             stderr: None,
             host: host.split('.').next().unwrap_or_default().to_owned(),
+            utf8: true,
         }
     }
 
@@ -73,7 +76,14 @@ impl Log {
             service: String::new(),
             stderr: None,
             host: String::new(),
+            utf8: true,
         }
+    }
+
+    /// Whether text beyond ASCII is shown as it is (smtputf8_enable), or each byte of it as "?".
+    pub fn with_utf8(mut self, utf8: bool) -> Log {
+        self.utf8 = utf8;
+        self
     }
 
     /// Also prints each line to stderr as "PROGRAM: TEXT".
@@ -92,7 +102,7 @@ impl Log {
     pub fn event_as(&self, service: &str, event: &Event<'_>) {
         let mut content = Vec::with_capacity(200);
         event.write_to(&mut content);
-        mask(&mut content);
+        mask(&mut content, self.utf8);
         content.truncate(MAX_LINE);
         if let Some(program) = &self.stderr {
             let _ = std::io::stderr().write_all(&[program.as_bytes(), b": ", &content, b"\n"].concat());
@@ -144,8 +154,12 @@ fn stamp() -> String {
 }
 
 /// Masks control characters and invalid UTF-8 as "?", as the reference does.
-fn mask(line: &mut Vec<u8>) {
+fn mask(line: &mut Vec<u8>, utf8: bool) {
     if line.iter().all(|byte| (0x20..0x7f).contains(byte)) {
+        return;
+    }
+    if !utf8 {
+        line.iter_mut().filter(|byte| !(0x20..0x7f).contains(*byte)).for_each(|byte| *byte = b'?');
         return;
     }
     let text: String = String::from_utf8_lossy(line)

@@ -261,15 +261,14 @@ pub fn print(tokens: &[Token], lines: bool) -> Vec<u8> {
     let mut out = Vec::new();
     let is_word = |token: &Token| !matches!(token, Token::Operator(_) | Token::Group);
     for (at, token) in tokens.iter().enumerate() {
-        if lines && *token == Token::Operator(b',') {
-            out.extend_from_slice(b",\n");
+        // Also the last one: what follows a comma belongs to it.
+        if *token == Token::Operator(b',') {
+            out.extend_from_slice(if lines { b",\n" } else { b", " });
             continue;
         }
         print_one(token, &mut out);
         if let Some(next) = tokens.get(at + 1)
-            && (matches!(token, Token::Operator(b',') | Token::Group)
-                || *next == Token::Operator(b'<')
-                || (is_word(token) && is_word(next)))
+            && (*token == Token::Group || *next == Token::Operator(b'<') || (is_word(token) && is_word(next)))
         {
             out.push(b' ');
         }

@@ -1,9 +1,10 @@
 //! The aliases file (aliases(5)) as a source: "name: value, value" lines, where the left side may be quoted and the
 //! right side is kept as an address list in one line.
 
-use super::open::Options;
-use super::source::Lines;
+use super::open::{Options, questioned};
+use super::source::{Line, Lines};
 use crate::message::tokens::{Token, is_operator, print, scan};
+use std::borrow::Cow;
 use std::io::BufRead;
 
 /// What is wrong with a line; the text is the reference's, after "FILE, line N: ".
@@ -23,7 +24,8 @@ pub fn read<R: BufRead>(
     options: &Options,
     mut store: impl FnMut(usize, &[u8], &[u8]),
 ) -> std::io::Result<()> {
-    while let Some(line) = lines.next_line(options)? {
+    let mut line = Line::default();
+    while lines.read_line(options, &mut line)? {
         match pair(&line.text, options.utf8) {
             Ok((name, value)) => store(line.first, &name, &value),
             Err(fault) => options.warn(format_args!("{}, line {}: {fault}", lines.name(), line.first)),
@@ -32,13 +34,16 @@ pub fn read<R: BufRead>(
     Ok(())
 }
 
+/// A name and its value.
+pub type Pair<'a> = (Cow<'a, [u8]>, Cow<'a, [u8]>);
+
 /// Splits "name: value" at the first colon outside quotes and comments.
-pub fn pair(line: &[u8], utf8: bool) -> Result<(Vec<u8>, Vec<u8>), AliasError> {
-    if utf8 && std::str::from_utf8(line).is_err() {
-        return Err(AliasError::NotUtf8(String::from_utf8_lossy(line).into_owned()));
+pub fn pair(line: &[u8], utf8: bool) -> Result<Pair<'_>, AliasError> {
+    if utf8 && !line.is_ascii() && std::str::from_utf8(line).is_err() {
+        return Err(AliasError::NotUtf8(questioned(line)));
     }
     if let Some((name, value)) = plain(line) {
-        return Ok((name.to_owned(), value.to_owned()));
+        return Ok((Cow::Borrowed(name), Cow::Borrowed(value)));
     }
     let tokens = scan(line);
     let colon = tokens.iter().position(|token| *token == Token::Operator(b':')).ok_or(AliasError::Pair)?;
@@ -50,7 +55,7 @@ pub fn pair(line: &[u8], utf8: bool) -> Result<(Vec<u8>, Vec<u8>), AliasError> {
     if name.contains(&Token::Operator(b'@')) {
         return Err(AliasError::NotLocal);
     }
-    Ok((name_of(name), print(value, false)))
+    Ok((Cow::Owned(name_of(name)), Cow::Owned(print(value, false))))
 }
 
 /// A line that stays as it is: "name: value" with nothing quoted, and blanks only after commas, one each. Most lines of
@@ -93,7 +98,7 @@ mod tests {
 
     fn both(line: &str) -> (String, String) {
         let (name, value) = pair(line.as_bytes(), true).unwrap();
-        (String::from_utf8(name).unwrap(), String::from_utf8(value).unwrap())
+        (String::from_utf8(name.into()).unwrap(), String::from_utf8(value.into()).unwrap())
     }
 
     #[test]

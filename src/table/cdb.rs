@@ -3,15 +3,12 @@
 //! every number checked; written whole. The reference stores text without a trailing NUL here, and reads either form.
 
 use super::entries::Entries;
-use super::indexed::Stamp;
-use super::nearby::Nearby;
-use super::open::{Opened, Options, Table, TableError, Value};
+use super::indexed::Keyed;
+use super::open::Value;
 use crate::sys::files::reason;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 const HEADER: u64 = 2048;
 
@@ -20,56 +17,27 @@ fn hash(key: &[u8]) -> u32 {
     key.iter().fold(5381u32, |hash, &byte| (hash.wrapping_shl(5).wrapping_add(hash)) ^ u32::from(byte))
 }
 
-struct Cdb {
-    table: String,
-    path: PathBuf,
-    options: Options,
-    state: Mutex<State>,
-}
-
-struct State {
-    data: Data,
-    stamp: Stamp,
-    /// Which forms of key to try; the first that is found decides.
-    with_nul: bool,
-    without_nul: bool,
-}
-
 /// An open file.
-struct Data {
+pub struct Cdb {
     file: File,
-    nearby: Nearby,
     size: u64,
     /// Where each of the 256 tables begins, and how many slots it has.
     tables: Vec<(u32, u32)>,
 }
 
-impl Data {
-    fn open(file: File) -> io::Result<Data> {
+impl Cdb {
+    pub fn open(file: File) -> io::Result<Cdb> {
         let mut header = [0u8; HEADER as usize];
         file.read_exact_at(&mut header, 0)?;
         let size = file.metadata()?.len();
-        Ok(Data { file, nearby: Nearby::default(), size, tables: header.chunks_exact(8).map(two).collect() })
+        Ok(Cdb { file, size, tables: header.chunks_exact(8).map(two).collect() })
     }
 }
 
-pub fn open(kind: &str, name: &str, options: &Options) -> Result<Opened, TableError> {
-    let table = format!("{kind}:{name}");
-    let path = PathBuf::from(format!("{name}.cdb"));
-    let state = Mutex::new(load(&table, &path, options)?);
-    Ok(Box::new(Cdb { table, path, options: options.clone(), state }))
-}
-
-fn load(table: &str, path: &Path, options: &Options) -> Result<State, TableError> {
-    let failed =
-        |error: io::Error| TableError::new(table, format!("open database {}: {}", path.display(), reason(&error)));
-    let file = File::open(path).map_err(failed)?;
-    let stamp = Stamp::of(&file.metadata().map_err(failed)?);
-    let data = Data::open(file).map_err(|_| {
-        TableError::new(table, format!("dict_cdbq_open: unable to init {}: Protocol error", path.display()))
-    })?;
-    let (with_nul, without_nul) = (options.nul != Some(false), options.nul != Some(true));
-    Ok(State { data, stamp, with_nul, without_nul })
+impl Keyed for Cdb {
+    fn get(&self, key: &[u8]) -> Result<Option<Value>, String> {
+        get(self, key).map_err(|error| reason(&error))
+    }
 }
 
 /// Two numbers.
@@ -79,55 +47,17 @@ fn two(bytes: &[u8]) -> (u32, u32) {
 }
 
 /// The value of a key. A file whose numbers lead outside it ends in an error of reading.
-fn get(data: &Data, key: &[u8]) -> io::Result<Option<Value>> {
-    let mut value = None;
+fn get(data: &Cdb, key: &[u8]) -> io::Result<Option<Value>> {
+    let (mut value, mut whole) = (None, Vec::new());
     records(data, hash(key), |record| {
-        value = record_value(data, u64::from(record), key)?;
+        value = record_value(data, u64::from(record), key, &mut whole)?.map(<[u8]>::to_vec);
         Ok(value.is_none())
     })?;
     Ok(value)
 }
 
-/// The values of many keys: first where their records may be, then the records, both in the order of the file.
-fn get_many(data: &Data, keys: &[Vec<u8>]) -> io::Result<Vec<Option<Value>>> {
-    let mut order: Vec<(u32, u32, u32)> = Vec::with_capacity(keys.len());
-    for (at, key) in keys.iter().enumerate() {
-        let hash = hash(key);
-        let slots = data.tables.get((hash & 255) as usize).map_or(0, |&(_, slots)| slots);
-        order.push((hash & 255, (hash >> 8).checked_rem(slots).unwrap_or(0), at as u32));
-    }
-    order.sort_unstable();
-    // Record, turn among the records of its key, key.
-    let mut candidates: Vec<(u32, u32, u32)> = Vec::with_capacity(keys.len());
-    data.nearby.kept(|| {
-        order.iter().try_for_each(|&(_, _, at)| {
-            let mut turn = 0;
-            records(data, hash(&keys[at as usize]), |record| {
-                candidates.push((record, turn, at));
-                turn += 1;
-                // A key with this many others of its hash is hostile work, and asked for alone.
-                if turn < 16 { Ok(true) } else { Err(io::ErrorKind::InvalidData.into()) }
-            })
-        })
-    })?;
-    candidates.sort_unstable();
-    let mut found: Vec<Option<(u32, Value)>> = vec![None; keys.len()];
-    data.nearby.kept(|| {
-        candidates.iter().try_for_each(|&(record, turn, at)| {
-            let best = &mut found[at as usize];
-            if best.as_ref().is_none_or(|(earlier, _)| turn < *earlier)
-                && let Some(value) = record_value(data, u64::from(record), &keys[at as usize])?
-            {
-                *best = Some((turn, value));
-            }
-            Ok::<(), io::Error>(())
-        })
-    })?;
-    Ok(found.into_iter().map(|best| best.map(|(_, value)| value)).collect())
-}
-
 /// Calls `each` with the position of every record that has this hash, until it answers false.
-fn records(data: &Data, hash: u32, mut each: impl FnMut(u32) -> io::Result<bool>) -> io::Result<()> {
+fn records(data: &Cdb, hash: u32, mut each: impl FnMut(u32) -> io::Result<bool>) -> io::Result<()> {
     let Some(&(start, slots)) = data.tables.get((hash & 255) as usize) else { return Ok(()) };
     // A table cannot have more slots than the file has room for.
     let most = u64::from(slots).min(data.size / 8);
@@ -140,7 +70,7 @@ fn records(data: &Data, hash: u32, mut each: impl FnMut(u32) -> io::Result<bool>
         if !have.contains(&slot) {
             let count = (u64::from(slots) - slot).min(8);
             let bytes = &mut some[..8 * count as usize];
-            data.nearby.read_exact_at(&data.file, bytes, u64::from(start) + slot * 8)?;
+            data.file.read_exact_at(bytes, u64::from(start) + slot * 8)?;
             have = slot..slot + count;
         }
         let (found, record) = two(&some[8 * (slot - have.start) as usize..]);
@@ -151,97 +81,25 @@ fn records(data: &Data, hash: u32, mut each: impl FnMut(u32) -> io::Result<bool>
     Ok(())
 }
 
-/// The value of the record at a position, if it is the key's.
-fn record_value(data: &Data, record: u64, key: &[u8]) -> io::Result<Option<Value>> {
-    let mut head = [0u8; 256];
-    let here = data.size.saturating_sub(record).min(256) as usize;
-    data.nearby.read_exact_at(&data.file, &mut head[..here], record)?;
-    let (key_length, value_length) = two(&head[..here]);
+/// The value of the record at a position, if it is the key's; it stands in `whole`.
+fn record_value<'a>(data: &Cdb, record: u64, key: &[u8], whole: &'a mut Vec<u8>) -> io::Result<Option<&'a [u8]>> {
+    // Most records are short: one read.
+    whole.resize(data.size.saturating_sub(record).min(256) as usize, 0);
+    data.file.read_exact_at(whole, record)?;
+    let (key_length, value_length) = two(whole);
     if key_length as usize != key.len() {
         return Ok(None);
     }
-    let length = u64::from(key_length) + u64::from(value_length);
-    if record + 8 + length > data.size {
+    let length = 8 + u64::from(key_length) + u64::from(value_length);
+    if record + length > data.size {
         return Err(io::ErrorKind::InvalidData.into());
     }
-    let mut whole = match head.get(8..8 + length as usize) {
-        Some(whole) => whole.to_vec(),
-        None => {
-            let mut whole = vec![0; length as usize];
-            data.nearby.read_exact_at(&data.file, &mut whole, record + 8)?;
-            whole
-        }
-    };
-    Ok(whole.starts_with(key).then(|| whole.split_off(key.len())))
-}
-
-impl Cdb {
-    fn refresh(&self, state: &mut State) -> Result<(), TableError> {
-        if self.options.reopen
-            && let Ok(data) = std::fs::metadata(&self.path)
-            && Stamp::of(&data) != state.stamp
-        {
-            *state = load(&self.table, &self.path, &self.options)?;
-        }
-        Ok(())
+    let length = length as usize;
+    if whole.len() < length {
+        whole.resize(length, 0);
+        data.file.read_exact_at(whole, record)?;
     }
-}
-
-impl Table for Cdb {
-    fn lookup_many(&self, keys: &[&[u8]]) -> Vec<Result<Option<Value>, TableError>> {
-        // One by one until it is known which form the keys of the file have.
-        let mut answers = Vec::with_capacity(keys.len());
-        let decided = |state: &State| state.with_nul != state.without_nul;
-        while answers.len() < keys.len() && !decided(&self.state.lock().unwrap_or_else(PoisonError::into_inner)) {
-            answers.push(self.lookup(keys[answers.len()]));
-        }
-        let rest = &keys[answers.len()..];
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = self.refresh(&mut state) {
-            answers.extend(rest.iter().map(|_| Err(error.clone())));
-            return answers;
-        }
-        let form = |key: &&[u8]| {
-            let mut key = self.options.folded(key);
-            if state.with_nul {
-                key.push(0);
-            }
-            key
-        };
-        let formed: Vec<Vec<u8>> = rest.iter().map(form).collect();
-        let found = if decided(&state) { get_many(&state.data, &formed).ok() } else { None };
-        drop(state);
-        match found {
-            Some(found) => answers.extend(found.into_iter().map(|value| Ok(value.map(super::indexed::text)))),
-            // A damaged file: which keys can be answered?
-            None => answers.extend(rest.iter().map(|key| self.lookup(key))),
-        }
-        answers
-    }
-
-    fn lookup(&self, key: &[u8]) -> Result<Option<Value>, TableError> {
-        let mut key = self.options.folded(key);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.refresh(&mut state)?;
-        let failed = |error: io::Error| {
-            TableError::new(&self.table, format!("error reading {}: {}", self.path.display(), reason(&error)))
-        };
-        if state.with_nul {
-            key.push(0);
-            if let Some(value) = get(&state.data, &key).map_err(failed)? {
-                state.without_nul = false;
-                return Ok(Some(super::indexed::text(value)));
-            }
-            key.pop();
-        }
-        if state.without_nul
-            && let Some(value) = get(&state.data, &key).map_err(failed)?
-        {
-            state.with_nul = false;
-            return Ok(Some(super::indexed::text(value)));
-        }
-        Ok(None)
-    }
+    Ok(whole.get(8..length).and_then(|pair| pair.strip_prefix(key)))
 }
 
 /// Writes `entries` as a file; `file` is empty.
@@ -297,20 +155,17 @@ mod tests {
         }
         let file = tempfile::tempfile().unwrap();
         write(&entries, &file).unwrap();
-        let mut data = Data::open(file).unwrap();
+        let mut data = Cdb::open(file).unwrap();
         for number in 0..2000u32 {
             let found = get(&data, format!("k{number}").as_bytes()).unwrap();
             assert_eq!(found, Some(format!("v{number}").into_bytes()));
         }
         assert_eq!(get(&data, b"k2000").unwrap(), None);
-        let keys: Vec<Vec<u8>> = (0..3000u32).map(|number| format!("k{}", number * 7 % 3000).into_bytes()).collect();
-        let alone: Vec<_> = keys.iter().map(|key| get(&data, key).unwrap()).collect();
-        assert_eq!(get_many(&data, &keys).unwrap(), alone);
         for seed in 0..200u64 {
             data.file.write_all_at(&[(seed * 7 + 255) as u8; 3], seed.wrapping_mul(7919) % data.size).unwrap();
-            data = Data::open(data.file).unwrap();
+            data = Cdb::open(data.file).unwrap();
             let _ = get(&data, b"k77");
-            let _ = get_many(&data, &[b"k77".to_vec(), b"k1999".to_vec()]);
+            let _ = get(&data, b"k1999");
         }
     }
 }

@@ -17,6 +17,7 @@ impl Network {
     /// Reads "ADDRESS", "ADDRESS/LENGTH", "[ADDRESS]" or "[ADDRESS]/LENGTH"; the error is the reference's text.
     pub fn parse(text: &str) -> Result<Network, String> {
         let bad_pattern = |shown: &str| format!("bad address pattern: \"{shown}\"");
+        let bare;
         let (host, length) = if let Some(rest) = text.strip_prefix('[') {
             let (host, after) =
                 rest.split_once(']').ok_or_else(|| format!("missing ']' character after \"{text}\""))?;
@@ -24,7 +25,7 @@ impl Network {
                 "" => (host, None),
                 _ => match after.strip_prefix('/') {
                     Some(length) => (host, Some(length)),
-                    None => return Err(format!("garbage after \"]\" in \"{text}\"")),
+                    None => return Err(format!("garbage after \"[{host}]\"")),
                 },
             }
         } else {
@@ -33,6 +34,9 @@ impl Network {
                 None => (text, None),
             }
         };
+        // Messages show it without brackets.
+        bare = length.map_or_else(|| host.to_owned(), |length| format!("{host}/{length}"));
+        let text = bare.as_str();
         let digits = |length: &str| !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit());
         if let Some(length) = length
             && !digits(length)
@@ -54,12 +58,9 @@ impl Network {
         };
         let network = Network { address: masked(address, length), length };
         if network.address != address {
-            let right = match network.address {
-                IpAddr::V6(v6) if text.starts_with('[') => format!("[{v6}]/{length}"),
-                other => format!("{other}/{length}"),
-            };
+            let right = network.address;
             return Err(format!(
-                "non-null host address bits in \"{text}\", perhaps you should use \"{right}\" instead"
+                "non-null host address bits in \"{text}\", perhaps you should use \"{right}/{length}\" instead"
             ));
         }
         Ok(network)

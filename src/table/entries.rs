@@ -42,6 +42,14 @@ impl Default for Entries {
 }
 
 impl Entries {
+    /// Room for what a source of so many bytes probably holds, so that the search is not made anew as the entries come.
+    pub fn for_source(bytes: u64) -> Entries {
+        // A line is seldom shorter than its share here; a size is only a promise, which a sparse file breaks.
+        let lines = bytes.min(1 << 28) as usize / 64;
+        let size = (2 * lines).next_power_of_two().max(64);
+        Entries { slots: vec![EMPTY; size], ..Entries::default() }
+    }
+
     pub fn len(&self) -> usize {
         self.records.len()
     }

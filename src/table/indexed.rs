@@ -1,33 +1,52 @@
-//! hash:FILE, btree:FILE, lmdb:FILE: a file of keys and values. Keys are tried with a trailing NUL and without, as the
+//! hash:FILE, btree:FILE, lmdb:FILE, cdb:FILE: a file of keys and values. Keys are tried with a trailing NUL and without, as the
 //! file has them (the first that is found decides for the rest); a file that is replaced or rewritten under us is
 //! opened again. Whoever writes in place (the reference's postmap) holds a lock meanwhile, which is waited for.
 
 use super::bdb::{Db, Kind};
+use super::cdb::Cdb;
 use super::lmdb::Lmdb;
+use super::many::{Answers, Keys};
 use super::open::{Build, Opened, Options, Table, TableError, Value, find_in};
 use std::fs::{File, Metadata};
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+/// So many keys are looked for by two threads.
+const WORTH_A_THREAD: u32 = 1024;
+
+/// Gets the position and the value of a key, and says whether to go on.
+pub type Found<'a> = dyn FnMut(u32, &[u8]) -> bool + 'a;
+
 /// How long a lookup waits for a writer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a file of keys and values can do; errors say what is wrong with the file.
-pub(super) trait Keyed: Send {
+pub(super) trait Keyed: Send + Sync {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, String>;
-    /// The values of many keys.
-    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, String> {
-        keys.iter().map(|key| self.get(key)).collect()
+
+    /// Calls `found` with the position and the value of each of some keys that is there, in any order, until it answers
+    /// false.
+    fn get_many(&self, keys: &Keys, some: Range<u32>, found: &mut Found<'_>) -> Result<(), String> {
+        for position in some {
+            if self.get(keys.at(position as usize))?.is_some_and(|value| !found(position, &value)) {
+                break;
+            }
+        }
+        Ok(())
     }
+
     /// Calls `each` with every key and value until it answers false.
-    fn each(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), String>;
+    fn each(&self, _each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), String> {
+        Err("files of this type are not listed".into())
+    }
 }
 
 impl Keyed for Db {
-    fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, String> {
-        Db::get_many(self, keys).map_err(|fault| fault.to_string())
+    fn get_many(&self, keys: &Keys, some: Range<u32>, found: &mut Found<'_>) -> Result<(), String> {
+        Db::get_many(self, keys, some, found).map_err(|fault| fault.to_string())
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, String> {
@@ -39,21 +58,18 @@ impl Keyed for Db {
     }
 }
 
-/// The file as one of its format; None for a format that is not read here.
-pub(super) fn keyed(build: Build, file: File) -> Result<Option<Box<dyn Keyed>>, String> {
+/// The file as one of its format.
+pub(super) fn keyed(build: Build, file: File) -> Result<Box<dyn Keyed>, String> {
     let bdb = |kind| {
         let db = Db::open(file.try_clone().map_err(|error| crate::sys::files::reason(&error))?)
             .map_err(|fault| fault.to_string())?;
         if db.kind == kind { Ok(Box::new(db) as Box<dyn Keyed>) } else { Err("Invalid argument".to_owned()) }
     };
     match build {
-        Build::Hash => bdb(Kind::Hash).map(Some),
-        Build::Btree => bdb(Kind::Btree).map(Some),
-        Build::Lmdb => {
-            let lmdb = Lmdb::open(file).map_err(|fault| fault.to_string())?;
-            Ok(Some(Box::new(lmdb)))
-        }
-        Build::Cdb => Ok(None),
+        Build::Hash => bdb(Kind::Hash),
+        Build::Btree => bdb(Kind::Btree),
+        Build::Lmdb => Ok(Box::new(Lmdb::open(file).map_err(|fault| fault.to_string())?)),
+        Build::Cdb => Ok(Box::new(Cdb::open(file).map_err(|_| "Protocol error".to_owned())?)),
     }
 }
 
@@ -110,7 +126,10 @@ fn load(table: &str, path: &std::path::Path, build: Build) -> Result<State, Tabl
     let file = File::open(path).map_err(|error| failed(crate::sys::files::reason(&error)))?;
     wait_for_writer(&file).map_err(|error| failed(crate::sys::files::reason(&error)))?;
     let data = file.metadata().map_err(|error| failed(crate::sys::files::reason(&error)))?;
-    let db = keyed(build, file).map_err(failed)?.ok_or_else(|| failed("Invalid argument".into()))?;
+    let db = keyed(build, file).map_err(|fault| match build {
+        Build::Cdb => TableError::new(table, format!("dict_cdbq_open: unable to init {}: {fault}", path.display())),
+        _ => failed(fault),
+    })?;
     Ok(State { db, stamp: Stamp::of(&data), with_nul: true, without_nul: true })
 }
 
@@ -149,11 +168,25 @@ impl Indexed {
 }
 
 /// Text ends at its NUL.
-pub(super) fn text(mut bytes: Vec<u8>) -> Vec<u8> {
-    if let Some(end) = memchr::memchr(0, &bytes) {
-        bytes.truncate(end);
-    }
+fn until_nul(bytes: &[u8]) -> &[u8] {
+    bytes.get(..memchr::memchr(0, bytes).unwrap_or(bytes.len())).unwrap_or_default()
+}
+
+fn text(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.truncate(until_nul(&bytes).len());
     bytes
+}
+
+/// The values of some keys; None when the file is damaged, or there are too many of them.
+fn some(db: &dyn Keyed, keys: &Keys, some: Range<u32>) -> Option<Answers> {
+    let mut answers = Answers::new(some.len());
+    let mut room = true;
+    let first = some.start;
+    let looked = db.get_many(keys, some, &mut |position, value| {
+        room = answers.put((position - first) as usize, until_nul(value));
+        room
+    });
+    (looked.is_ok() && room).then_some(answers)
 }
 
 impl Table for Indexed {
@@ -178,46 +211,48 @@ impl Table for Indexed {
         Ok(None)
     }
 
-    fn lookup_many(&self, keys: &[&[u8]]) -> Vec<Result<Option<Value>, TableError>> {
-        let mut answers = Vec::with_capacity(keys.len());
-        // One by one until it is known which form the keys of the file have.
-        let decided = |state: &State| state.with_nul != state.without_nul;
-        while answers.len() < keys.len() && !decided(&self.state.lock().unwrap_or_else(PoisonError::into_inner)) {
-            answers.push(self.lookup(keys[answers.len()]));
-        }
-        let rest = &keys[answers.len()..];
+    fn lookup_many(&self, keys: &Keys) -> Option<Answers> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = self.refresh(&mut state) {
-            answers.extend(rest.iter().map(|_| Err(error.clone())));
-            return answers;
+        self.refresh(&mut state).ok()?;
+        // One by one until it is known which form the keys of the file have.
+        if state.with_nul == state.without_nul {
+            return None;
         }
-        let form = |key: &&[u8]| {
-            let mut key = self.options.folded(key);
-            if state.with_nul {
-                key.push(0);
+        let end: &[u8] = if state.with_nul { b"\0" } else { b"" };
+        let mut stored = Keys::default();
+        for key in keys.iter() {
+            let kept = if self.options.folds(key) {
+                stored.push(&self.options.folded(key), end)
+            } else {
+                stored.push(key, end)
+            };
+            if !kept {
+                return None;
             }
-            key
-        };
-        let found = if decided(&state) {
-            let formed: Vec<Vec<u8>> = rest.iter().map(form).collect();
-            state.db.get_many(&formed).ok()
-        } else {
-            None
-        };
-        drop(state);
-        match found {
-            Some(found) => answers.extend(found.into_iter().map(|value| Ok(value.map(text)))),
-            // A damaged file: which keys can be answered?
-            None => answers.extend(rest.iter().map(|key| self.lookup(key))),
         }
-        answers
+        let count = u32::try_from(stored.len()).ok()?;
+        let db = state.db.as_ref();
+        if count < WORTH_A_THREAD {
+            return some(db, &stored, 0..count);
+        }
+        // Lookups in a file wait for the system half of the time, so that a second one pays also for small batches.
+        let middle = count / 2;
+        std::thread::scope(|scope| {
+            let others = scope.spawn(|| some(db, &stored, middle..count));
+            let own = some(db, &stored, 0..middle);
+            let others = others.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            let mut answers = Answers::new(keys.len());
+            (answers.append(0, &own?) && answers.append(middle as usize, &others)).then_some(answers)
+        })
     }
 
     fn entries(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), TableError> {
+        if self.build == Build::Cdb {
+            return Err(TableError::not_listed());
+        }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.refresh(&mut state)?;
-        let cut = |bytes: &[u8]| memchr::memchr(0, bytes).unwrap_or(bytes.len());
-        let listed = state.db.each(&mut |key, value| each(&key[..cut(key)], &value[..cut(value)]));
+        let listed = state.db.each(&mut |key, value| each(until_nul(key), until_nul(value)));
         listed.map_err(|fault| self.fault(&fault))
     }
 }

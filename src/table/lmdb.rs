@@ -9,10 +9,12 @@
 
 use super::bdb::file::{u16_at, u32_at};
 use super::entries::Entries;
-use super::indexed::Keyed;
+use super::indexed::{Found, Keyed};
+use super::many::Keys;
 use crate::sys::files::reason;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 const MAGIC: u32 = 0xBEEF_C0DE;
@@ -128,26 +130,35 @@ impl Lmdb {
         Ok(value)
     }
 
-    fn find(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
-        let (mut number, mut page) = (self.root, Vec::new());
+    /// `path` holds the pages on the way to the key that was looked for before, root first, with their numbers.
+    fn find(&self, key: &[u8], path: &mut Vec<(u64, Vec<u8>)>) -> Result<Option<Vec<u8>>, Fault> {
+        let mut number = self.root;
         if number == NO_PAGE {
             return Ok(None);
         }
-        for _ in 0..MAX_DEPTH {
-            self.page(number, &mut page)?;
-            let is_leaf = match u16_at(&page, 10) & (BRANCH | LEAF) {
+        for depth in 0..MAX_DEPTH {
+            if path.len() == depth {
+                path.push((NO_PAGE, Vec::new()));
+            }
+            let (known, page) = &mut path[depth];
+            if *known != number {
+                *known = NO_PAGE;
+                self.page(number, page)?;
+                *known = number;
+            }
+            let is_leaf = match u16_at(page, 10) & (BRANCH | LEAF) {
                 BRANCH => false,
                 LEAF => true,
                 _ => return Err(CORRUPTED),
             };
             // The first node whose key is greater; in a branch the first key is less than any.
-            let (mut low, mut high) = (usize::from(!is_leaf), nodes(&page));
+            let (mut low, mut high) = (usize::from(!is_leaf), nodes(page));
             while low < high {
                 let middle = low + (high - low) / 2;
-                if Node::at(&page, middle)?.key <= key { low = middle + 1 } else { high = middle }
+                if Node::at(page, middle)?.key <= key { low = middle + 1 } else { high = middle }
             }
             let Some(at) = low.checked_sub(1) else { return Ok(None) };
-            let node = Node::at(&page, at)?;
+            let node = Node::at(page, at)?;
             if is_leaf {
                 return if node.key == key { self.value(&node).map(Some) } else { Ok(None) };
             }
@@ -185,7 +196,18 @@ impl Lmdb {
 
 impl Keyed for Lmdb {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, String> {
-        self.find(key).map_err(|fault| fault.to_string())
+        self.find(key, &mut Vec::new()).map_err(|fault| fault.to_string())
+    }
+
+    fn get_many(&self, keys: &Keys, some: Range<u32>, found: &mut Found<'_>) -> Result<(), String> {
+        let mut path = Vec::new();
+        for position in keys.sorted(some) {
+            let value = self.find(keys.at(position as usize), &mut path).map_err(|fault| fault.to_string())?;
+            if value.is_some_and(|value| !found(position, &value)) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn each(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), String> {
@@ -276,8 +298,8 @@ struct Count {
 
 /// Writes `entries` as a file; `file` is empty. A key that is too long is refused in the library's words.
 pub fn write(entries: &Entries, file: &File) -> io::Result<()> {
-    let mut order: Vec<usize> = (0..entries.len()).collect();
-    order.sort_unstable_by_key(|&position| entries.at(position).0);
+    let mut order: Vec<u32> = (0..u32::try_from(entries.len()).map_err(io::Error::other)?).collect();
+    super::bdb::build::sort(entries, &mut order, &mut Vec::new());
     let mut out = BufWriter::with_capacity(1 << 18, file);
     out.write_all(&[0; 2 * PAGE])?;
     let mut count = Count::default();
@@ -294,7 +316,7 @@ pub fn write(entries: &Entries, file: &File) -> io::Result<()> {
         Ok(())
     };
     for position in order {
-        let (key, value) = entries.at(position);
+        let (key, value) = entries.at(position as usize);
         if key.is_empty() || key.len() > KEY_MAX {
             let text = "MDB_BAD_VALSIZE: Unsupported size of key/DB name/data, or wrong DUPFIXED size";
             return Err(io::Error::other(text));
@@ -450,10 +472,14 @@ mod tests {
             let db = Lmdb::open(built(&entries)).unwrap();
             prop_assert_eq!(&all(&db).unwrap(), &entries);
             for (key, value) in &entries {
-                let answer = db.find(key).unwrap();
+                let answer = db.get(key).unwrap();
                 prop_assert_eq!(answer.as_ref(), Some(value));
             }
-            prop_assert_eq!(db.find(b"no such key").unwrap(), entries.get(&b"no such key"[..]).cloned());
+            let mut keys: Vec<Vec<u8>> = entries.keys().rev().cloned().collect();
+            keys.insert(keys.len() / 2, b"no such key".to_vec());
+            let alone: Vec<_> = keys.iter().map(|key| db.get(key).unwrap()).collect();
+            prop_assert_eq!(crate::table::bdb::tests::many(&db, &keys), alone);
+            prop_assert_eq!(db.get(b"no such key").unwrap(), entries.get(&b"no such key"[..]).cloned());
         }
 
         #[test]
@@ -472,7 +498,7 @@ mod tests {
                 file.set_len(cut.index(size as usize) as u64).unwrap();
             }
             if let Ok(db) = Lmdb::open(file) {
-                let _ = db.find(b"some key");
+                let _ = db.get(b"some key");
                 let _ = all(&db);
             }
         }

@@ -10,13 +10,15 @@ pub mod cdb;
 pub mod cidr;
 /// unionmap, pipemap, randmap: tables made of tables.
 pub mod compose;
+/// debug: what is asked of a table, in the log.
+pub mod debug;
 /// The entries of a table that is being built.
 pub mod entries;
 /// Values that name files (postmap -F).
 pub mod files_as_values;
 /// static, environ, fail: tables without a file.
 pub mod fixed;
-/// hash:, btree: and lmdb: as tables.
+/// hash:, btree:, lmdb: and cdb: as tables.
 pub mod indexed;
 /// Lookups that wait for a server, off the thread that needs them.
 pub mod later;
@@ -25,6 +27,8 @@ pub mod later;
 pub mod ldap;
 /// lmdb: files of LMDB without LMDB.
 pub mod lmdb;
+/// Many keys, and their values, at a time.
+pub mod many;
 /// A list of tables, searched in order, and addresses in it.
 pub mod maps;
 /// Lists of patterns: mydestination, mynetworks, relay_domains.
@@ -39,8 +43,6 @@ pub mod mysql;
 /// The option files of MySQL's clients.
 #[cfg(feature = "netdb")]
 pub mod mysql_options;
-/// Blocks of a file that were read last.
-pub mod nearby;
 /// The trait, the types, opening.
 pub mod open;
 /// What regexp and pcre tables share.
@@ -50,6 +52,8 @@ pub mod pcre;
 /// pgsql: PostgreSQL.
 #[cfg(feature = "netdb")]
 pub mod pgsql;
+/// What tables know of the process that they are in.
+pub mod process;
 /// What database tables share: parameters, queries, answers.
 pub mod query;
 /// Building table files.

@@ -1,6 +1,7 @@
 //! [`Table`], what every lookup table can do; [`TYPES`], the one list of table types; [`open`].
 
-use super::{cdb, cidr, compose, fixed, indexed, memcache, memory, pcre, regexp, socketmap, sqlite, tcp, unix};
+use super::many::{Answers, Keys};
+use super::{cidr, compose, debug, fixed, indexed, memcache, memory, pcre, regexp, socketmap, sqlite, tcp, unix};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,6 +24,11 @@ impl TableError {
         TableError { table: table.into(), reason: reason.into() }
     }
 
+    /// A table of a type that cannot be listed: of no table, so that whoever lists can tell.
+    pub(super) fn not_listed() -> TableError {
+        TableError::new("", "the table cannot be listed")
+    }
+
     /// A question that failed as the system says in `last`; empty: it says nothing.
     pub fn query(table: &str, last: &str) -> TableError {
         let reason = if last.is_empty() { String::new() } else { format!("table {table}: query error: {last}") };
@@ -35,14 +41,15 @@ pub trait Table: Send + Sync {
     /// The value of a key; None when the table has no such key.
     fn lookup(&self, key: &[u8]) -> Result<Option<Value>, TableError>;
 
-    /// The values of many keys, which a table on disk looks for in its own order.
-    fn lookup_many(&self, keys: &[&[u8]]) -> Vec<Result<Option<Value>, TableError>> {
-        keys.iter().map(|key| self.lookup(key)).collect()
+    /// The values of many keys, which a table on disk looks for in its own order. None: they are to be asked for one
+    /// by one, since the table has no better way or something is wrong with a key, a value or the file.
+    fn lookup_many(&self, _keys: &Keys) -> Option<Answers> {
+        None
     }
 
     /// Calls `each` with every key and value, in the table's own order, until it answers false.
     fn entries(&self, _each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), TableError> {
-        Err(TableError::new("", "the table cannot be listed"))
+        Err(TableError::not_listed())
     }
 
     /// Whether the table matches patterns (regexp, cidr): such tables are asked only with whole keys, never with
@@ -121,8 +128,9 @@ impl Options {
     }
 
     pub fn warn(&self, text: impl fmt::Display) {
-        if let Some(warn) = &self.warn {
-            warn(&text.to_string());
+        match &self.warn {
+            Some(warn) => warn(&text.to_string()),
+            None => super::process::warning(&text.to_string()),
         }
     }
 
@@ -136,6 +144,11 @@ impl Options {
                 TableError::query(table, last)
             }
         }
+    }
+
+    /// Whether a key may differ from its folded form.
+    pub fn folds(&self, key: &[u8]) -> bool {
+        self.fold && key.iter().any(|byte| byte.is_ascii_uppercase() || !byte.is_ascii())
     }
 
     /// The key as a fixed-string table looks it up.
@@ -208,7 +221,7 @@ pub struct TableType {
 /// links these and no others: who calls it must not reach a database client or a network through it.
 pub const PLAIN: &[TableType] = &[
     TableType { name: "btree", open: indexed::open, build: Some(Build::Btree) },
-    TableType { name: "cdb", open: cdb::open, build: Some(Build::Cdb) },
+    TableType { name: "cdb", open: indexed::open, build: Some(Build::Cdb) },
     TableType { name: "cidr", open: cidr::open, build: None },
     TableType { name: "environ", open: fixed::environ, build: None },
     TableType { name: "fail", open: fixed::fail, build: None },
@@ -242,8 +255,14 @@ const SERVED: &[TableType] = &[
     TableType { name: "tcp", open: tcp::open, build: None },
 ];
 
+/// The types that came after Postfix 3.7.
+const NEWER: &[TableType] = &[TableType { name: "debug", open: debug::open, build: None }];
+
+/// The types that Postfix 3.7 lists (`postconf -m`).
+pub const LISTED: Types = &[PLAIN, SERVED];
+
 /// Every table type.
-pub const TYPES: Types = &[PLAIN, SERVED];
+pub const TYPES: Types = &[PLAIN, SERVED, NEWER];
 
 /// The table types that a program knows.
 pub type Types = &'static [&'static [TableType]];
@@ -266,6 +285,7 @@ pub fn open(spec: &str, options: &Options) -> Result<Opened, TableError> {
             format!("open dictionary: expecting \"type:name\" form instead of \"{spec}\""),
         ));
     };
+    let kind = super::process::meant(kind);
     let row = find_in(options.types, kind)
         .ok_or_else(|| TableError::new(spec, format!("unsupported dictionary type: {kind}")))?;
     let mut table = (row.open)(kind, name, options)?;
@@ -294,8 +314,8 @@ pub(super) fn bad_key(table: &str, key: &[u8]) -> String {
     format!("{table}: non-UTF-8 key \"{}\": {MALFORMED}", questioned(key))
 }
 
-/// With a question mark for each byte that is not UTF-8.
-fn questioned(bytes: &[u8]) -> String {
+/// Text for messages, with a question mark for each byte that is not UTF-8.
+pub fn questioned(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
@@ -341,12 +361,12 @@ impl Table for Utf8 {
         self.checked(key, found)
     }
 
-    fn lookup_many(&self, keys: &[&[u8]]) -> Vec<Result<Option<Value>, TableError>> {
-        if keys.iter().all(|key| std::str::from_utf8(key).is_ok()) {
-            let found = self.table.lookup_many(keys);
-            return keys.iter().zip(found).map(|(key, found)| self.checked(key, found)).collect();
+    fn lookup_many(&self, keys: &Keys) -> Option<Answers> {
+        let is_text = |bytes: &[u8]| std::str::from_utf8(bytes).is_ok();
+        if !keys.is_ascii() && !keys.iter().all(is_text) {
+            return None;
         }
-        keys.iter().map(|key| self.lookup(key)).collect()
+        self.table.lookup_many(keys).filter(|found| found.is_ascii() || found.iter().flatten().all(is_text))
     }
 
     fn entries(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), TableError> {

@@ -166,15 +166,16 @@ fn pattern<'a, E: Engine>(text: &'a [u8], say: &dyn Fn(&str)) -> Result<(Written
                 let shown = char::from(delimiter);
                 return Err(format!("no closing regexp delimiter \"{shown}\": {} this rule", E::UNCLOSED));
             }
-            Some(&byte) if byte == delimiter => break,
+            // Also where it is the delimiter, which then never comes.
             Some(b'\\') => end += 2,
+            Some(&byte) if byte == delimiter => break,
             Some(_) => end += 1,
         }
     }
     let mut flags = E::FLAGS;
     let mut after = &rest[end + 1..];
     while let [flag, more @ ..] = after {
-        if matches!(flag, b' ' | b'\t' | b'!' | b'\n' | b'\r') {
+        if matches!(flag, b' ' | b'\t' | b'\n' | b'\r') || (*flag == b'!' && E::SECOND_PATTERN) {
             break;
         }
         let shown = char::from(*flag);

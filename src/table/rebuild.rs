@@ -7,10 +7,10 @@ use super::bdb::{self, Kind};
 use super::entries::Entries;
 use super::indexed::keyed;
 use super::open::{Build, Duplicates, Options, TableError, find};
-use super::source::{self, Lines};
+use super::source::{self, Line, Lines};
 use crate::sys::files::{Replacement, reason};
 use std::fs::{File, Metadata};
-use std::io::BufRead;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -43,6 +43,7 @@ pub struct Ownership<'a> {
 impl Rebuild {
     /// A new, empty table in place of `kind:name`.
     pub fn new(kind: &str, name: &str, options: &Options, nul: Option<bool>) -> Result<Rebuild, TableError> {
+        let kind = super::process::meant(kind);
         let table = format!("{kind}:{name}");
         let row = find(kind).ok_or_else(|| TableError::new(&table, format!("unsupported dictionary type: {kind}")))?;
         let build = row.build.ok_or_else(|| {
@@ -95,7 +96,6 @@ impl Rebuild {
             }
             let copy = file.try_clone().map_err(|error| failed(&made.path, reason(&error)))?;
             let db = keyed(made.build, copy).map_err(|fault| failed(&made.path, fault))?;
-            let db = db.ok_or_else(|| failed(&made.path, "Invalid argument".into()))?;
             let entries = &mut made.entries;
             let read = db.each(&mut |key, value| {
                 entries.insert(key, value, true);
@@ -107,6 +107,13 @@ impl Rebuild {
         }
     }
 
+    /// Entries will come from a source of so many bytes; none is here yet.
+    pub fn expect(&mut self, bytes: u64) {
+        if self.entries.is_empty() {
+            self.entries = Entries::for_source(bytes);
+        }
+    }
+
     /// The file that will be replaced.
     pub fn path(&self) -> &Path {
         &self.path
@@ -114,8 +121,7 @@ impl Rebuild {
 
     /// Adds an entry as the options say about case and doubles.
     pub fn add(&mut self, key: &[u8], value: &[u8]) -> Result<(), TableError> {
-        let lower = self.options.fold && (!key.is_ascii() || key.iter().any(u8::is_ascii_uppercase));
-        if lower {
+        if self.options.folds(key) {
             let key = self.options.folded(key);
             return self.store(&key, value, self.options.duplicates);
         }
@@ -139,7 +145,7 @@ impl Rebuild {
         if self.entries.insert(stored_key, stored_value, duplicates == Duplicates::Replace) {
             return Ok(());
         }
-        let shown = String::from_utf8_lossy(key).into_owned();
+        let shown = super::open::questioned(key);
         let text = format!("{}: duplicate entry: \"{shown}\"", self.duplicate_name());
         match duplicates {
             Duplicates::Warn => self.options.warn(text),
@@ -165,9 +171,8 @@ impl Rebuild {
     /// Reads a source in postmap's format.
     pub fn read_map<R: BufRead>(&mut self, lines: &mut Lines<R>) -> Result<(), TableError> {
         let options = self.options.clone();
-        loop {
-            let next = lines.next_line(&options).map_err(|error| self.read_error(lines.name(), &error))?;
-            let Some(line) = next else { return Ok(()) };
+        let mut line = Line::default();
+        while lines.read_line(&options, &mut line).map_err(|error| self.read_error(lines.name(), &error))? {
             let say = |text: &str| options.warn(format_args!("{}, line {}: {text}", lines.name(), line.first));
             let (key, value) = match source::entry(&line.text, options.utf8) {
                 Ok(entry) => entry,
@@ -188,6 +193,7 @@ impl Rebuild {
                 self.add(key, value)?;
             }
         }
+        Ok(())
     }
 
     /// Reads a source in the format of the aliases file.
@@ -265,9 +271,25 @@ impl Rebuild {
     }
 }
 
+/// Builds a table from its source, as postmap does.
+pub fn map(spec: &str, options: &Options) -> Result<(), TableError> {
+    from_source(spec, options, |table, lines| table.read_map(lines))
+}
+
 /// Rebuilds the table of an aliases file ("hash:/etc/aliases"), as newaliases does for each entry of alias_database.
 /// `host` is myhostname.
 pub fn aliases(spec: &str, host: &str, options: &Options) -> Result<(), TableError> {
+    from_source(spec, options, |table, lines| {
+        table.read_aliases(lines)?;
+        table.mark_aliases(host)
+    })
+}
+
+fn from_source(
+    spec: &str,
+    options: &Options,
+    read: impl FnOnce(&mut Rebuild, &mut Lines<BufReader<File>>) -> Result<(), TableError>,
+) -> Result<(), TableError> {
     let (kind, name) = spec.split_once(':').ok_or_else(|| {
         TableError::new(spec, format!("open dictionary: expecting \"type:name\" form instead of \"{spec}\""))
     })?;
@@ -275,8 +297,7 @@ pub fn aliases(spec: &str, host: &str, options: &Options) -> Result<(), TableErr
     let open = |error: &std::io::Error| TableError::new(spec, format!("open {name}: {}", reason(error)));
     let file = File::open(name).map_err(|error| open(&error))?;
     let data = file.metadata().map_err(|error| open(&error))?;
-    let mut lines = Lines::new(name, std::io::BufReader::with_capacity(1 << 16, file));
-    table.read_aliases(&mut lines)?;
-    table.mark_aliases(host)?;
+    table.expect(data.len());
+    read(&mut table, &mut Lines::new(name, BufReader::with_capacity(1 << 16, file)))?;
     table.commit(Ownership { source: Some(&data), inherit_mode: true, inherit_owner: true })
 }

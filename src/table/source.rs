@@ -2,7 +2,7 @@
 //! blank continues the one above and comments and empty lines end nothing; and "key whitespace value" in them. A line
 //! or a file beyond the limits is an error, never an allocation without end.
 
-use super::open::{Options, TableError};
+use super::open::{Options, TableError, questioned};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 
@@ -14,12 +14,10 @@ pub struct Lines<R> {
     reader: R,
     name: String,
     number: usize,
-    pending: Vec<u8>,
-    physical: Vec<u8>,
 }
 
 /// One logical line: where it began and where it ended, and its text without line ends.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Line {
     pub first: usize,
     pub last: usize,
@@ -42,7 +40,7 @@ impl Lines<BufReader<File>> {
 
 impl<R: BufRead> Lines<R> {
     pub fn new(name: &str, reader: R) -> Lines<R> {
-        Lines { reader, name: name.to_owned(), number: 0, pending: Vec::new(), physical: Vec::new() }
+        Lines { reader, name: name.to_owned(), number: 0 }
     }
 
     /// The name that warnings use.
@@ -50,89 +48,88 @@ impl<R: BufRead> Lines<R> {
         &self.name
     }
 
-    /// Reads a physical line with its end, or the beginning of one that is too long; false at the end of the source.
+    /// The byte that a physical line begins with; None at the end of the source.
+    fn peek(&mut self) -> std::io::Result<Option<u8>> {
+        loop {
+            match self.reader.fill_buf() {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                some => return Ok(some?.first().copied()),
+            }
+        }
+    }
+
+    /// Adds a physical line, without its end, to a text.
     /// Not by read_until: its search is made for long texts, and takes a tenth of the whole work on short lines.
-    fn read_physical(&mut self) -> std::io::Result<bool> {
-        while self.physical.len() <= MAX_LINE {
+    fn read_physical(&mut self, text: &mut Vec<u8>) -> std::io::Result<()> {
+        loop {
             let some = match self.reader.fill_buf() {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                 some => some?,
             };
-            if some.is_empty() {
-                break;
+            let end = memchr::memchr(b'\n', some);
+            let here = some.get(..end.unwrap_or(some.len())).unwrap_or_default();
+            if text.len() + here.len() > MAX_LINE {
+                return Err(std::io::Error::other("line too long"));
             }
-            let (take, ended) = match memchr::memchr(b'\n', some) {
-                Some(end) => (end + 1, true),
-                None => (some.len(), false),
-            };
-            self.physical.extend_from_slice(&some[..take]);
+            text.extend_from_slice(here);
+            let take = here.len() + usize::from(end.is_some());
             self.reader.consume(take);
-            if ended {
-                break;
+            if end.is_some() || take == 0 {
+                return Ok(());
             }
         }
-        Ok(!self.physical.is_empty())
     }
 
-    /// The next logical line. A first line that begins with a blank continues nothing: `options` hears of it and it
-    /// is dropped.
+    /// The next logical line.
     pub fn next_line(&mut self, options: &Options) -> std::io::Result<Option<Line>> {
-        let mut line = self.whole_line(options)?;
-        if let Some(line) = &mut line {
-            // A text ends at a NUL byte, as in C; the lines that continue it too.
-            let end = memchr::memchr(0, &line.text).unwrap_or(line.text.len());
-            line.text.truncate(end);
-        }
-        Ok(line)
+        let mut line = Line::default();
+        Ok(self.read_line(options, &mut line)?.then_some(line))
     }
 
-    fn whole_line(&mut self, options: &Options) -> std::io::Result<Option<Line>> {
-        let mut line: Option<Line> = None;
-        loop {
-            if self.pending.is_empty() {
-                self.physical.clear();
-                if !self.read_physical()? {
-                    return Ok(line);
+    /// Whether a logical line begins with a blank, which only the first one can: it continues nothing, `options` hears of it
+    /// and it is dropped.
+    fn continues_nothing(&self, options: &Options, line: &mut Line) -> bool {
+        if !line.text.first().is_some_and(u8::is_ascii_whitespace) {
+            return false;
+        }
+        let shown = questioned(line.text.get(..30).unwrap_or(&line.text));
+        let dots = if line.text.len() > 30 { "..." } else { "" };
+        options.warn(format_args!("{}: logical line must not start with whitespace: \"{shown}{dots}\"", self.name));
+        line.text.clear();
+        true
+    }
+
+    /// The next logical line into `line`, which keeps its room from call to call; false at the end of the source.
+    pub fn read_line(&mut self, options: &Options, line: &mut Line) -> std::io::Result<bool> {
+        line.text.clear();
+        let mut begun = false;
+        while let Some(byte) = self.peek()? {
+            if begun && !byte.is_ascii_whitespace() && byte != b'#' {
+                if !self.continues_nothing(options, line) {
+                    break;
                 }
-                self.number += 1;
-            } else {
-                self.physical = std::mem::take(&mut self.pending);
+                begun = false;
             }
-            let mut text: &[u8] = &self.physical;
-            text = text.strip_suffix(b"\n").unwrap_or(text);
+            let start = line.text.len();
+            self.read_physical(&mut line.text)?;
+            self.number += 1;
+            let text = line.text.get(start..).unwrap_or_default();
             let content = text.trim_ascii_start();
             if content.is_empty() || content[0] == b'#' {
-                continue;
-            }
-            let continues = content.len() < text.len();
-            match &mut line {
-                Some(line) if continues => {
-                    if line.text.len() + text.len() > MAX_LINE {
-                        return Err(std::io::Error::other("line too long"));
-                    }
-                    line.text.extend_from_slice(text);
-                    line.last = self.number;
+                line.text.truncate(start);
+            } else {
+                line.last = self.number;
+                if !begun {
+                    line.first = self.number;
                 }
-                Some(_) => {
-                    self.pending = std::mem::take(&mut self.physical);
-                    return Ok(line);
-                }
-                None if continues => {
-                    let shown = String::from_utf8_lossy(&text[..text.len().min(30)]).into_owned();
-                    let dots = if text.len() > 30 { "..." } else { "" };
-                    options.warn(format_args!(
-                        "{}: logical line must not start with whitespace: \"{shown}{dots}\"",
-                        self.name
-                    ));
-                }
-                None => {
-                    if text.len() > MAX_LINE {
-                        return Err(std::io::Error::other("line too long"));
-                    }
-                    line = Some(Line { first: self.number, last: self.number, text: text.to_vec() });
-                }
+                begun = true;
             }
         }
+        begun = begun && !self.continues_nothing(options, line);
+        // A text ends at a NUL byte, as in C; the lines that continue it too.
+        let end = memchr::memchr(0, &line.text).unwrap_or(line.text.len());
+        line.text.truncate(end);
+        Ok(begun)
     }
 }
 
@@ -149,7 +146,7 @@ pub enum EntryError {
 
 /// Splits a logical line at its first blank outside double quotes; the quotes stay in the key.
 pub fn entry(text: &[u8], utf8: bool) -> Result<(&[u8], &[u8]), EntryError> {
-    let shown = || String::from_utf8_lossy(text).into_owned();
+    let shown = || questioned(text);
     if utf8 && !text.is_ascii() && std::str::from_utf8(text).is_err() {
         return Err(EntryError::NotUtf8(shown()));
     }

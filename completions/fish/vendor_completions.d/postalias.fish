@@ -3,6 +3,7 @@ complete -c postalias -s d -d 'delete the key; - reads keys from standard input'
 complete -c postalias -s q -d 'print the value of the key; - reads keys from standard input' -r
 complete -c postalias -s s -d 'list all entries'
 complete -c postalias -s i -d 'add entries from standard input to the table as it is'
+complete -c postalias -s j -d 'with -q and -s: each key and its value as an object of JSON, one a line'
 complete -c postalias -s r -d 'replace entries that are there already'
 complete -c postalias -s w -d 'no warning about entries that are there already'
 complete -c postalias -s f -d 'keep the case of keys'

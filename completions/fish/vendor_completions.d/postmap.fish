@@ -3,6 +3,7 @@ complete -c postmap -s d -d 'delete the key; - reads keys from standard input' -
 complete -c postmap -s q -d 'print the value of the key; - reads keys from standard input' -r
 complete -c postmap -s s -d 'list all entries'
 complete -c postmap -s i -d 'add entries from standard input to the table as it is'
+complete -c postmap -s j -d 'with -q and -s: each key and its value as an object of JSON, one a line'
 complete -c postmap -s r -d 'replace entries that are there already'
 complete -c postmap -s w -d 'no warning about entries that are there already'
 complete -c postmap -s f -d 'keep the case of keys'

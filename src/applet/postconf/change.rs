@@ -34,7 +34,11 @@ fn main_cf(options: &Options, path: &Path, warn: &mut dyn FnMut(&str)) -> Result
     };
     let mut changes = Vec::new();
     for word in &options.operands {
-        changes.push(if action == Action::Set { assignment(word)? } else { (word.trim().to_owned(), String::new()) });
+        let change = if action == Action::Set { assignment(word)? } else { (word.trim().to_owned(), String::new()) };
+        if let Some((name, value)) = changes.iter().rfind(|(name, _)| action == Action::Set && *name == change.0) {
+            warn(&format!("ignoring earlier request: '{name} = {value}'"));
+        }
+        changes.push(change);
     }
     let shown = path.display().to_string();
     let mut double = |name: &str| warn(&format!("{shown}: multiple entries for \"{name}\""));
@@ -63,7 +67,7 @@ enum What {
 fn master_cf(options: &Options, path: &Path, warn: &mut dyn FnMut(&str)) -> Result<(), Failure> {
     let mut wishes = Vec::new();
     for request in &options.operands {
-        wishes.push(wish(options, request)?);
+        wishes.push(wish(options, request, warn)?);
     }
     let file = path.display().to_string();
     let keys: Vec<(String, String)> = wishes.iter().map(|wish| (wish.service.clone(), wish.kind.clone())).collect();
@@ -75,6 +79,10 @@ fn master_cf(options: &Options, path: &Path, warn: &mut dyn FnMut(&str)) -> Resu
             for wish in &mut wishes {
                 if !matches(&entry, &[&wish.service, &wish.kind]) {
                     continue;
+                }
+                // A new entry stands once, where the first of them stood.
+                if wish.matched && matches!(wish.what, What::Entry(_)) {
+                    return Ok(Fate::Remove);
                 }
                 wish.matched = true;
                 match &wish.what {
@@ -116,7 +124,7 @@ fn master_cf(options: &Options, path: &Path, warn: &mut dyn FnMut(&str)) -> Resu
     Ok(())
 }
 
-fn wish(options: &Options, request: &str) -> Result<Wish, Failure> {
+fn wish(options: &Options, request: &str, warn: &mut dyn FnMut(&str)) -> Result<Wish, Failure> {
     let needs = || {
         Failure::fatal(match options.subject {
             Subject::Services => "-Me, -MX or -M# requires service_name/type",
@@ -134,7 +142,7 @@ fn wish(options: &Options, request: &str) -> Result<Wish, Failure> {
     let name = parts.get(2).map(|name| (*name).to_owned());
     let what = match (&options.subject, name) {
         (Subject::Services, None) if set => {
-            let entry = Entry::parse(&value, &mut |_| {}).map_err(|error| match error {
+            let entry = Entry::parse(&value, &mut |text| warn(&text)).map_err(|error| match error {
                 crate::conf::master_text::EntryError::Count => {
                     Failure::fatal(format!("bad field count: \"{request}\""))
                 }

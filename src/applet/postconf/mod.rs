@@ -50,7 +50,8 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
     match &options.subject {
         Subject::Locks => return list(&mut LOCKS.iter().copied()),
         Subject::Maps => {
-            let mut names: Vec<&str> = crate::table::TYPES.iter().copied().flatten().map(|row| row.name).collect();
+            let mut names: Vec<&str> =
+                crate::table::open::LISTED.iter().copied().flatten().map(|row| row.name).collect();
             names.sort_unstable();
             return list(&mut names.into_iter());
         }
@@ -85,8 +86,11 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
     Ok(Exit::OK)
 }
 
+/// Each byte that is not ASCII text is a question mark, as in all that the reference's programs say.
 fn warn(call: &Invocation, text: &str) {
     for line in text.lines() {
+        let shown = |byte| if (b' '..0x7f).contains(&byte) { char::from(byte) } else { '?' };
+        let line: String = line.bytes().map(shown).collect();
         let _ = writeln!(std::io::stderr(), "{}: warning: {line}", call.program);
     }
 }
@@ -129,6 +133,13 @@ fn macro_failure(error: &ConfError, warn: &mut dyn FnMut(&str)) -> Failure {
         other => warn(&other.to_string()),
     }
     Failure::fatal("macro processing error")
+}
+
+/// An object of JSON on a line (-j), spaced as postqueue -j spaces its.
+fn object(members: &[(&str, &str)]) -> String {
+    let text = |text: &str| serde_json::Value::from(text).to_string();
+    let members: Vec<String> = members.iter().map(|(name, value)| format!("{}: {}", text(name), text(value))).collect();
+    format!("{{{}}}", members.join(", "))
 }
 
 /// "name = value" with single blanks, folded at the line limit when asked.

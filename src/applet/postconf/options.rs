@@ -47,6 +47,8 @@ pub struct Options {
     pub hide_name: bool,
     pub hide_value: bool,
     pub expand: bool,
+    /// An object of JSON for each parameter or service.
+    pub json: bool,
     pub quiet: bool,
     /// -b: notices with their names filled in.
     pub fill_in: bool,
@@ -54,12 +56,13 @@ pub struct Options {
     pub operands: Vec<String>,
 }
 
-const LETTERS: &str = "aAbc:C:deEfFhHlmMno:pPqtT:vxX#";
+const LETTERS: &str = "aAbc:C:deEfFhHjlmMno:pPqtT:vxX#";
 
 /// The options that must agree, in the order in which messages name them.
-const NAMED: &str = "aAbCdefFhHlmMnopPtTxX#";
+const NAMED: &str = "aAbCdefFhHjlmMnopPtTxX#";
 /// Of each set at most one.
-const EXCLUSIVE: &[&str] = &["aAbFlmMpPtT", "denX#", "efX#", "eX#x", "ehX#", "eHX#", "hH"];
+const EXCLUSIVE: &[&str] =
+    &["aAbFlmMpPtT", "denX#", "efX#", "eX#x", "ehX#", "eHX#", "hH", "ej", "fj", "hj", "Hj", "jX", "j#"];
 /// What goes with each subject.
 const COMPATIBLE: &[(char, &str)] = &[
     ('a', ""),
@@ -69,10 +72,10 @@ const COMPATIBLE: &[(char, &str)] = &[
     ('m', ""),
     ('T', ""),
     ('t', ""),
-    ('p', "CdefhHnoxX#"),
-    ('M', "efoxX#"),
-    ('F', "efhHox"),
-    ('P', "efhHoxX"),
+    ('p', "CdefhHjnoxX#"),
+    ('M', "efjoxX#"),
+    ('F', "efhHjox"),
+    ('P', "efhHjoxX"),
 ];
 
 const USAGE: &str = "usage: postconf [-a (server SASL types)] [-A (client SASL types)] [-b (bounce templates)] \
@@ -97,6 +100,7 @@ pub fn parse(call: &Invocation) -> Result<Options, Failure> {
         hide_name: false,
         hide_value: false,
         expand: false,
+        json: false,
         quiet: false,
         fill_in: false,
         overrides: Vec::new(),
@@ -121,6 +125,7 @@ pub fn parse(call: &Invocation) -> Result<Options, Failure> {
             'F' => options.subject = Subject::Fields,
             'h' => options.hide_name = true,
             'H' => options.hide_value = true,
+            'j' => options.json = true,
             'l' => options.subject = Subject::Locks,
             'm' => options.subject = Subject::Maps,
             'M' => options.subject = Subject::Services,
@@ -238,6 +243,7 @@ pub fn cli() -> Command {
         .arg(flag("F", "fields of master.cf"))
         .arg(flag("h", "values only"))
         .arg(flag("H", "names only"))
+        .arg(flag("j", "each parameter, service or field as an object of JSON, one a line"))
         .arg(flag("l", "list the lock methods"))
         .arg(flag("m", "list the table types"))
         .arg(flag("M", "services of master.cf"))

@@ -1,7 +1,7 @@
 //! Showing master.cf: services (-M), fields (-F), overrides (-P), all or those that match "service/type[/name]".
 
 use super::options::{Options, Subject};
-use super::{line, macro_failure, read_main, show};
+use super::{line, macro_failure, object, read_main, show};
 use crate::conf::master_text::{Argument, Entry, FIELDS};
 use crate::conf::{ConfError, MainCf, master_text};
 use crate::exit::Failure;
@@ -82,6 +82,9 @@ fn show_one(options: &Options, service: &Entry, name: &str, out: &mut dyn Write)
         if options.hide_value {
             return Ok(writeln!(out, "{full}")?);
         }
+        if options.json {
+            return Ok(writeln!(out, "{}", object(&[(&full, &line(None, value, false))]))?);
+        }
         let label = (!options.hide_name).then_some(full.as_str());
         Ok(writeln!(out, "{}", line(label, value, options.fold))?)
     };
@@ -105,6 +108,12 @@ fn show_one(options: &Options, service: &Entry, name: &str, out: &mut dyn Write)
                 shown = true;
                 put(parameter, value, out)?;
             }
+        }
+        _ if options.json => {
+            let fields = FIELDS.map(|field| (field, service.field(field).unwrap_or_default()));
+            let fields = fields.each_ref().map(|(field, value)| (*field, value.as_str()));
+            writeln!(out, "{}", object(&fields))?;
+            shown = true;
         }
         _ => {
             writeln!(out, "{}", service.text(options.fold))?;

@@ -1,9 +1,8 @@
 //! Showing main.cf: all parameters, those that are set, or those that are named.
 
 use super::options::Options;
-use super::{line, macro_failure, read_main, read_services};
+use super::{line, macro_failure, object, read_main, read_services};
 use crate::conf::MainCf;
-use crate::conf::expand::ExpandError;
 use crate::conf::main_cf::DEFAULT_DIRECTORY;
 use crate::conf::master_text::Entry;
 use crate::conf::scope::{Class, Scope};
@@ -35,6 +34,10 @@ pub fn run(
 /// The known names, with warnings about undefined ones and about macros that cannot be read.
 pub fn known(options: &Options, cf: &MainCf, services: &[Entry], warn: &mut dyn FnMut(&str)) -> Result<Scope, Failure> {
     let scope = Scope::new(cf, services);
+    if let Some(error) = &scope.unreadable {
+        warn(&error.to_string());
+        return Err(Failure::fatal("dictionary mail_dict: macro processing error"));
+    }
     if !options.quiet {
         let directory = cf.directory().display().to_string();
         for (names, file) in [(&scope.undefined_master, "master.cf"), (&scope.undefined_main, "main.cf")] {
@@ -50,8 +53,8 @@ pub fn known(options: &Options, cf: &MainCf, services: &[Entry], warn: &mut dyn 
         }
     }
     for fault in &scope.faults {
-        warn(&fault.to_string());
-        if matches!(fault, ExpandError::Nesting(_)) {
+        warn(&fault.error.to_string());
+        if fault.fatal {
             return Err(Failure::fatal("macro processing error"));
         }
     }
@@ -65,7 +68,7 @@ pub fn unused(options: &Options, cf: &MainCf, scope: &Scope, services: &[Entry],
     }
     let directory = cf.directory().display().to_string();
     for (name, value) in scope.unused_main(cf) {
-        warn(&printable(&format!("{directory}/main.cf: unused parameter: {name}={value}")));
+        warn(&format!("{directory}/main.cf: unused parameter: {name}={value}"));
     }
     unused_services(options, cf, scope, services, warn);
 }
@@ -77,13 +80,8 @@ pub fn unused_services(options: &Options, cf: &MainCf, scope: &Scope, services: 
     }
     let directory = cf.directory().display().to_string();
     for (name, value) in scope.unused_master(services) {
-        warn(&printable(&format!("{directory}/master.cf: unused parameter: {name}={value}")));
+        warn(&format!("{directory}/master.cf: unused parameter: {name}={value}"));
     }
-}
-
-/// With a question mark for each byte that is not ASCII text.
-fn printable(text: &str) -> String {
-    text.bytes().map(|byte| if (b' '..0x7f).contains(&byte) { char::from(byte) } else { '?' }).collect()
 }
 
 fn parameters(
@@ -119,6 +117,9 @@ fn parameters(
         } else {
             raw
         };
+        if options.json {
+            return Ok(writeln!(out, "{}", object(&[(name, &line(None, &value, false))]))?);
+        }
         let name = (!options.hide_name).then_some(name);
         Ok(writeln!(out, "{}", line(name, &value, options.fold))?)
     };

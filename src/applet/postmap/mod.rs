@@ -1,8 +1,16 @@
 //! postmap(1): builds, queries, lists and changes lookup tables. postalias(1) is the same program with another source
 //! format; both stand on [`job`].
 
+/// -q.
+mod ask;
+/// A source becomes a table.
+mod build;
+/// -d.
+mod delete;
 /// What is common to postmap and postalias.
 pub mod job;
+/// -s.
+mod list;
 /// Lines of a message as lookup keys (-b, -h, -m).
 mod message_keys;
 
@@ -47,6 +55,7 @@ pub fn common(name: &'static str, about: &'static str) -> Command {
         .arg(value("q", "KEY", "print the value of the key; - reads keys from standard input"))
         .arg(flag("s", "list all entries"))
         .arg(flag("i", "add entries from standard input to the table as it is"))
+        .arg(flag("j", "with -q and -s: each key and its value as an object of JSON, one a line"))
         .arg(flag("r", "replace entries that are there already"))
         .arg(flag("w", "no warning about entries that are there already"))
         .arg(flag("f", "keep the case of keys"))

@@ -19,6 +19,8 @@ pub struct Attempt {
     /// Whether the client's name is looked up.
     pub lookup: bool,
     pub helo: Option<String>,
+    /// The name that the client logged in with.
+    pub login: Option<String>,
     pub sender: String,
     pub recipient: String,
 }
@@ -47,6 +49,7 @@ pub fn attempt(cf: &MainCf, attempt: &Attempt) -> Result<Answer, String> {
         let mut check = Check::new(&settings, &dns, &log, &peer, "RCPT");
         check.protocol = "ESMTP";
         check.helo = attempt.helo.as_deref();
+        check.login = attempt.login.as_deref();
         check.sender = Some(&attempt.sender);
         check.recipient = Some(&attempt.recipient);
         let mut status = Status::Dunno;

@@ -1,9 +1,11 @@
 //! Btree files: internal pages lead from the root to leaves that are chained in key order; keys compare bytewise.
 
 use super::file::{BTREE_INTERNAL, BTREE_LEAF, Db, Fault, Page, u16_at, u32_at};
+use crate::table::indexed::Found;
+use crate::table::many::Keys;
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::sync::Arc;
+use std::ops::Range;
 
 const KEYDATA: u8 = 1;
 const OVERFLOW_ITEM: u8 = 3;
@@ -11,25 +13,64 @@ const OVERFLOW_ITEM: u8 = 3;
 const DELETED: u8 = 0x80;
 
 pub fn get(db: &Db, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+    let mut path = Path::default();
     // One long key may be met on the way down, in the leaf's search and once more when it is found.
     let mut budget = db.budget().saturating_mul(64);
-    let page = leaf(db, Some(key), &mut budget)?;
+    let page = leaf(db, Some(key), &mut path, &mut budget)?;
+    Ok(value_in(db, page, key, &mut budget)?.map(Cow::into_owned))
+}
+
+/// See [`Db::get_many`].
+pub fn get_many(db: &Db, keys: &Keys, some: Range<u32>, found: &mut Found<'_>) -> Result<(), Fault> {
+    let mut path = Path::default();
+    for position in keys.sorted(some) {
+        let key = keys.at(position as usize);
+        let mut budget = db.budget().saturating_mul(64);
+        // Keys come in order: one that is not beyond the last of the leaf where the one before belongs is there too.
+        let page = match path.0.last() {
+            Some((_, page)) if !is_beyond(page, key) => page,
+            _ => leaf(db, Some(key), &mut path, &mut budget)?,
+        };
+        if let Some(value) = value_in(db, page, key, &mut budget)?
+            && !found(position, &value)
+        {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a key is certainly or perhaps beyond a leaf's last.
+fn is_beyond(page: &Page, key: &[u8]) -> bool {
+    let last = page.entries().ok().and_then(|entries| entries.checked_sub(2));
+    let start = last.map_or(0, |last| page.offset(last));
+    match (page.kind(), page.bytes.get(start..start + 3)) {
+        (BTREE_LEAF, Some(head)) if last.is_some() && head[2] == KEYDATA => {
+            let length = usize::from(u16_at(head, 0));
+            page.bytes.get(start + 3..start + 3 + length).is_none_or(|last| key > last)
+        }
+        _ => true,
+    }
+}
+
+/// The value of a key in the leaf where it belongs.
+fn value_in<'a>(db: &Db, page: &'a Page, key: &[u8], budget: &mut u64) -> Result<Option<Cow<'a, [u8]>>, Fault> {
     // Keys of deleted pairs still stand in order, so they part the page like the others.
     let (mut low, mut high) = (0, page.entries()? / 2);
     while low < high {
         let middle = low + (high - low) / 2;
-        match any(db, &page, 2 * middle, &mut budget)?.as_ref().cmp(key) {
+        match any(db, page, 2 * middle, budget)?.as_ref().cmp(key) {
             Ordering::Less => low = middle + 1,
             Ordering::Greater | Ordering::Equal => high = middle,
         }
     }
     // The first that is not less; after a deleted pair its successor may have the same key.
     for at in (2 * low..page.entries()?.saturating_sub(1)).step_by(2) {
-        if any(db, &page, at, &mut budget)?.as_ref() != key {
+        if any(db, page, at, budget)?.as_ref() != key {
             break;
         }
-        if let (Some(_), Some(value)) = (load(db, &page, at, &mut budget)?, load(db, &page, at + 1, &mut budget)?) {
-            return Ok(Some(value.into_owned()));
+        if let (Some(_), Some(value)) = (load(db, page, at, budget)?, load(db, page, at + 1, budget)?) {
+            return Ok(Some(value));
         }
     }
     Ok(None)
@@ -37,7 +78,7 @@ pub fn get(db: &Db, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
 
 pub fn each(db: &Db, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), Fault> {
     let mut budget = db.budget();
-    let mut page = Arc::unwrap_or_clone(leaf(db, None, &mut budget)?);
+    let mut page = leaf(db, None, &mut Path::default(), &mut budget)?.clone();
     let mut steps = db.pages;
     loop {
         let entries = page.entries()?;
@@ -62,23 +103,39 @@ pub fn each(db: &Db, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), F
     }
 }
 
+/// The pages from the root to the leaf that was looked into last, with their numbers. Page 0 is none of them.
+#[derive(Default)]
+struct Path(Vec<(u32, Page)>);
+
 /// The leaf where `key` stands or would stand; the first leaf without a key.
-fn leaf(db: &Db, key: Option<&[u8]>, budget: &mut u64) -> Result<Arc<Page>, Fault> {
+fn leaf<'a>(db: &Db, key: Option<&[u8]>, path: &'a mut Path, budget: &mut u64) -> Result<&'a Page, Fault> {
     let mut number = db.root;
     let mut above = u8::MAX;
-    loop {
-        let page = db.page(number)?;
+    for depth in 0.. {
+        if path.0.len() == depth {
+            path.0.push(Default::default());
+        }
+        let (known, page) = &mut path.0[depth];
+        if *known != number {
+            *known = 0;
+            db.read(number, page)?;
+            *known = number;
+        }
         // Levels fall towards the leaves, so the way down ends.
         if page.level() >= above {
-            return Err(Fault::Damaged("page of a wrong level"));
+            break;
         }
         above = page.level();
         match page.kind() {
-            BTREE_LEAF => return Ok(page),
-            BTREE_INTERNAL => number = child(db, &page, key, budget)?,
+            BTREE_LEAF => {
+                path.0.truncate(depth + 1);
+                return Ok(&path.0[depth].1);
+            }
+            BTREE_INTERNAL => number = child(db, page, key, budget)?,
             _ => return Err(Fault::Damaged("page of an unknown type")),
         }
     }
+    Err(Fault::Damaged("page of a wrong level"))
 }
 
 /// The child under the last key that is not greater; the first key stands for everything below the second.

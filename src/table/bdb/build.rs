@@ -6,6 +6,7 @@ use super::file::{
 };
 use super::hash;
 use crate::table::entries::Entries;
+use crate::table::many::head;
 use std::collections::hash_map::RandomState;
 use std::fs::File;
 use std::hash::BuildHasher;
@@ -201,17 +202,10 @@ fn write_hash(entries: &Entries, file: &File) -> io::Result<()> {
     file.write_all_at(&head.bytes, 0)
 }
 
-/// Sorts the members of a bucket by key. The first eight bytes of each key stand beside it meanwhile: most comparisons
-/// need no more, and the keys are all over the memory.
-fn sort(entries: &Entries, members: &mut [u32], keyed: &mut Vec<(u64, u32)>) {
+/// Sorts some entries by key. `keyed` is room for it.
+pub fn sort(entries: &Entries, members: &mut [u32], keyed: &mut Vec<(u128, u32)>) {
     keyed.clear();
-    keyed.extend(members.iter().map(|&position| {
-        let key = entries.at(position as usize).0;
-        let mut head = [0; 8];
-        let length = key.len().min(8);
-        head[..length].copy_from_slice(&key[..length]);
-        (u64::from_be_bytes(head), position)
-    }));
+    keyed.extend(members.iter().map(|&position| (head(entries.at(position as usize).0), position)));
     keyed.sort_unstable_by(|left, right| {
         let whole = || entries.at(left.1 as usize).0.cmp(entries.at(right.1 as usize).0);
         left.0.cmp(&right.0).then_with(whole)
@@ -275,7 +269,7 @@ fn leaf_item_length(item: &[u8]) -> usize {
 /// Overflow pages come first (page 2 on), because a leaf names them; page 1 is the root, as Berkeley DB wants it.
 fn write_btree(entries: &Entries, file: &File) -> io::Result<()> {
     let mut order: Vec<u32> = (0..entries.len() as u32).collect();
-    order.sort_unstable_by_key(|&position| entries.at(position as usize).0);
+    sort(entries, &mut order, &mut Vec::new());
 
     let mut run = Run::new(file, 2);
     let mut big = vec![];

@@ -1,11 +1,11 @@
 //! An open file: the meta page, single pages with their items, and overflow chains.
 
-use crate::table::nearby::Nearby;
-use std::cell::RefCell;
+use crate::table::indexed::Found;
+use crate::table::many::Keys;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::sync::Arc;
 
 pub const PAGE_HEADER: usize = 26;
 pub const META_SIZE: usize = 512;
@@ -50,13 +50,7 @@ pub struct Db {
     pub root: u32,
     /// Hash files before version 7 have another hash function.
     pub version: u32,
-    nearby: Nearby,
-    /// Pages that were read last, the last used first; only while many questions are asked.
-    recent: RefCell<Vec<(u32, Arc<Page>)>>,
 }
-
-/// Pages that are kept while many questions are asked.
-const RECENT: usize = 16;
 
 pub fn u16_at(bytes: &[u8], at: usize) -> u16 {
     bytes.get(at..at + 2).and_then(|two| two.try_into().ok()).map_or(0, u16::from_le_bytes)
@@ -104,8 +98,6 @@ impl Db {
             spares: std::array::from_fn(|at| u32_at(&meta, 96 + 4 * at)),
             root: u32_at(&meta, 88),
             version,
-            nearby: Nearby::default(),
-            recent: RefCell::default(),
         };
         if kind == Kind::Hash {
             let masks = (db.high_mask.wrapping_add(1).is_power_of_two() || db.high_mask == u32::MAX)
@@ -141,7 +133,7 @@ impl Db {
             return Err(Fault::Damaged("page number out of range"));
         }
         page.bytes.resize(self.page_size, 0);
-        self.nearby.read_exact_at(&self.file, &mut page.bytes, u64::from(number) * self.page_size as u64)?;
+        self.file.read_exact_at(&mut page.bytes, u64::from(number) * self.page_size as u64)?;
         let own = u32_at(&page.bytes, 8);
         // Buckets of a doubling that were never used are pages of zeros.
         if own != number && !(own == 0 && page.kind() == 0) {
@@ -150,46 +142,13 @@ impl Db {
         Ok(())
     }
 
-    /// Page `number`, perhaps read before.
-    pub fn page(&self, number: u32) -> Result<Arc<Page>, Fault> {
-        let mut recent = self.recent.borrow_mut();
-        if let Some(at) = recent.iter().position(|(known, _)| *known == number) {
-            recent[..=at].rotate_right(1);
-            return Ok(Arc::clone(&recent[0].1));
-        }
-        let mut page = Page::default();
-        if recent.len() >= RECENT
-            && let Some(old) = recent.pop().and_then(|(_, old)| Arc::into_inner(old))
-        {
-            page = old;
-        }
-        self.read(number, &mut page)?;
-        let page = Arc::new(page);
-        if self.nearby.is_on() {
-            recent.insert(0, (number, Arc::clone(&page)));
-        }
-        Ok(page)
-    }
-
-    /// The values of many keys, looked for in the order of the file.
-    pub fn get_many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Vec<u8>>>, Fault> {
-        let mut order: Vec<u32> = (0..u32::try_from(keys.len()).unwrap_or(u32::MAX)).collect();
-        let key = |at: u32| keys.get(at as usize).map_or(&[][..], Vec::as_slice);
+    /// Calls `found` with the position and the value of each of some keys that is there, in the order of the file, until
+    /// it answers false.
+    pub fn get_many(&self, keys: &Keys, some: Range<u32>, found: &mut Found<'_>) -> Result<(), Fault> {
         match self.kind {
-            Kind::Hash => order.sort_by_cached_key(|&at| super::hash::bucket(self, key(at))),
-            Kind::Btree => order.sort_unstable_by(|&one, &other| key(one).cmp(key(other))),
+            Kind::Hash => super::hash::get_many(self, keys, some, found),
+            Kind::Btree => super::btree::get_many(self, keys, some, found),
         }
-        let mut found = vec![None; keys.len()];
-        let done = self.nearby.kept(|| {
-            order.iter().try_for_each(|&at| {
-                if let Some(slot) = found.get_mut(at as usize) {
-                    *slot = self.get(key(at))?;
-                }
-                Ok(())
-            })
-        });
-        self.recent.borrow_mut().clear();
-        done.map(|()| found)
     }
 
     /// Reads an item of `length` bytes from the overflow chain that begins at `number`. `budget` is what may still

@@ -2,7 +2,10 @@
 //! pairs, key and value, sorted by key on pages of type 13.
 
 use super::file::{Db, Fault, HASH, HASH_UNSORTED, Page, u32_at};
+use crate::table::indexed::Found;
+use crate::table::many::Keys;
 use std::borrow::Cow;
+use std::ops::Range;
 
 const KEYDATA: u8 = 1;
 const OFFPAGE: u8 = 3;
@@ -32,34 +35,67 @@ pub fn bucket(db: &Db, key: &[u8]) -> u32 {
 }
 
 pub fn get(db: &Db, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
-    let bucket = bucket(db, key);
-    let mut found = None;
-    let mut steps = db.pages;
+    let mut value = None;
+    find(db, bucket(db, key), key, &mut Kept::default(), &mut |found| value = Some(found.to_vec()))?;
+    Ok(value)
+}
+
+/// See [`Db::get_many`].
+pub fn get_many(db: &Db, keys: &Keys, some: Range<u32>, found: &mut Found<'_>) -> Result<(), Fault> {
+    // A small table has many of the keys on a page.
+    let mut order: Vec<(u32, u32)> = some.map(|position| (bucket(db, keys.at(position as usize)), position)).collect();
+    order.sort_unstable();
+    let mut kept = Kept::default();
+    for (bucket, position) in order {
+        let mut go_on = true;
+        find(db, bucket, keys.at(position as usize), &mut kept, &mut |value| go_on = found(position, value))?;
+        if !go_on {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The first page of the bucket that was looked into last. No bucket's is page 0.
+#[derive(Default)]
+struct Kept {
+    number: u32,
+    page: Page,
+}
+
+/// Calls `found` with the value of a key.
+fn find(db: &Db, bucket: u32, key: &[u8], kept: &mut Kept, found: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {
+    let number = bucket_page(db, bucket)?;
+    if kept.number != number {
+        kept.number = 0;
+        db.read(number, &mut kept.page)?;
+        kept.number = number;
+    }
+    let first = &kept.page;
     let mut budget = db.budget();
     // Most buckets are one page of short items in order.
-    let first = db.page(bucket_page(db, bucket)?)?;
     if first.kind() == HASH
         && first.next() == 0
-        && let Some(at) = search(&first, key)?
+        && let Some(at) = search(first, key)?
     {
-        return Ok(match at {
-            Some(at) => Some(item(&first, at + 1)?.load(db, &mut budget)?.into_owned()),
-            None => None,
-        });
+        if let Some(at) = at {
+            found(&item(first, at + 1)?.load(db, &mut budget)?);
+        }
+        return Ok(());
     }
+    let mut steps = db.pages;
     chain(db, bucket, &mut steps, &mut |page, at| {
-        let item = item(page, at)?;
-        let equal = match item {
+        let equal = match item(page, at)? {
             Item::Here(bytes) => bytes == key,
             Item::Elsewhere { length, .. } if length as usize != key.len() => false,
             Item::Elsewhere { page, length } => db.overflow(page, length, &mut budget)? == key,
         };
         if equal {
-            found = Some(self::item(page, at + 1)?.load(db, &mut budget)?.into_owned());
+            found(&item(page, at + 1)?.load(db, &mut budget)?);
         }
         Ok(!equal)
     })?;
-    Ok(found)
+    Ok(())
 }
 
 pub fn each(db: &Db, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), Fault> {
@@ -107,9 +143,10 @@ fn chain(
     pair: &mut dyn FnMut(&Page, usize) -> Result<bool, Fault>,
 ) -> Result<bool, Fault> {
     let mut number = bucket_page(db, bucket)?;
+    let mut page = Page::default();
     while number != 0 {
         *steps = steps.checked_sub(1).ok_or(Fault::Damaged("bucket chain in a circle"))?;
-        let page = db.page(number)?;
+        db.read(number, &mut page)?;
         match page.kind() {
             HASH | HASH_UNSORTED => {}
             // A page of zeros, see Db::read.

@@ -65,3 +65,34 @@ t 'smtpd_banner = ${mail_name:y}' "$S" postconf -xh smtpd_banner
 t 'smtpd_banner = $process_name' "$S" postconf -xh smtpd_banner
 t 'smtpd_banner = ${{3}>level{2}?{a}:{b}}x' "$S" postconf -xh smtpd_banner
 t 'smtpd_banner = ${{3} >level {x} ? {a}:{b}}x' "$S" postconf -xh smtpd_banner
+# A test asks whether the text is empty as it stands.
+t 'empty=\nx=$empty\nmydomain=[${x?yes}${x:no}]' "$S" postconf -xh mydomain
+t 'mydomain=${myorigin?a}\nmyorigin=$mydomain' "$S" postconf -nx
+# What defaults are computed from is read first; other parameters are expanded in search of tables.
+t 'inet_protocols=$inet_protocols' "$S" postconf -n
+t 'mydomain=$mydomain' "$S" postconf -n
+t 'myhostname=x\nmydomain=$mydomain' "$S" postconf -n
+t 'mynetworks_style=${a' "$S" postconf -M
+t 'mynetworks=10.0.0.0/8\nmynetworks_style=${a' "$S" postconf -M
+t 'smtpd_restriction_classes=${a' "$S" postconf -n
+t 'relayhost=${a' "$S" postconf -n
+t 'b=${a' "$S" postconf -n
+t 'b=$c\nc=$b\nrelayhost=${mydomain?$b}' "$S" postconf -n
+t 'process_id=$process_id' "$S" postconf -n
+t 'loop=x$loop.$b$a\nb=1\na=1\nrelayhost=$loop' "$S" postconf -n
+t 'mydomain=$mydestination' "$S" postconf -n
+# Of what follows the mistake twenty characters are shown.
+t 'a=1\nrelayhost=${a?{x}yyyyyyyyyyyyyyyyyyyyyyyyyyyyy}' "$S" postconf -n
+t 'relayhost=${{a}xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx}' "$S" postconf -n
+t 'relayhost=${a bbbbbbbbbbbbbbbbbbbbbbbbbbbbbb}' "$S" postconf -n
+t 'relayhost=${{a}==xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx}' "$S" postconf -n
+# A first line that begins with a blank continues nothing, and those that continue it go with it.
+t '  a=b\n c=d\nb=c' "$S" postconf -n
+t 'b=c' '  -o a=b\n  -o c=d\n'"$S" postconf -M
+t 'b=c' '\tx unix - - - - - yyyyyyyyyyyyyyyyyyyyyyyyyyyyy\n'"$S" postconf -M
+# Overrides that are none.
+t 'b=c' "$S"' -o {a b=c} -o { d = e f }' postconf -Mf
+t 'a=$x' "$S"'\n  -o x=y' postconf -P
+e 'a=b\n' 'smtp inet n - y - - smtpd\n' postconf -Me 'smtp/inet=smtp inet n - y - - smtpd -o {=c} -o {} -o { = } -o b -o =c'
+e 'a=b\n' 'smtp inet n - y - - smtpd\n# c\nx unix - - - - - y\nsmtp inet n - n - - smtpd -v\n' postconf -Me 'smtp/inet=z inet n - y - - foo'
+e 'a=b\n' 'smtp inet n - y - - smtpd\n' postconf z=1 z=2 z=3

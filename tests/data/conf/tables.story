@@ -91,7 +91,6 @@ postmap -q a cidr:/none
 postmap -q a nocolon
 postmap -q a 'fail:a:b'
 postmap -s 'fail:a:b'
-postmap -q a 'debug:hash:x'
 postmap -q a 'regexp:{/x/ y}'
 postmap -q x 'regexp:{{/x/ y}}'
 postmap -q 127.0.0.1 'cidr:{{127.0.0.1 y}}'
@@ -104,3 +103,10 @@ printf 'x\n\ny\n' | postmap -q - static:q
 postmap -q a regexp:none
 echo 'k v' > bad.db; postmap -q a bad
 : > empty.db; postmap -q a empty
+# Found by random tables.
+printf '%s\n' '[::1]$1 x' '[::1]]' '[::1]/128x x' '[10.0.0.1]/8 x' '[fe80::1]/10 x' '[::1' >u; o '' postmap -q 1.2.3.4 cidr:u
+printf '%s\n' '/a/!x OK' '/a/i!/b/ OK' '\a\ b' >u; o '' postmap -q a pcre:u
+printf '%s\n' '/a/!x OK' '/c/i!/b/ OK' '\a\ b' >u; o '' postmap -q c regexp:u
+printf '%s\n' 'a: b,' 'c: ,d,,e,' 'f:,' 'é: x' >u; o '' sh -c "postalias lmdb:u && postalias -s lmdb:u | grep -v YP_"
+printf '%s\n' ' a 1' ' b 2' 'c 3' '"ünï 1' >u; touch -t 202001010000 u; o '' postmap -q c texthash:u
+printf '%s\n' ' a 1' ' b 2' 'c 3' '"ünï 1' >u; o 'compatibility_level=3.6' postmap lmdb:u

@@ -2,6 +2,7 @@
 
 use super::check::{Check, Status, Step};
 use super::restriction::Plain;
+use crate::conf::MainCf;
 use crate::daemon::smtpd::patience::patiently;
 use crate::daemon::smtpd::recipient;
 use crate::dns::Answer;
@@ -144,7 +145,8 @@ impl Check<'_> {
         })
     }
 
-    /// smtpd_sender_login_maps: an address with an owner is not for clients that did not log in, which here is all.
+    /// smtpd_sender_login_maps: an address with an owner is for clients that logged in as one, and who logged in uses what
+    /// is his (for reject_known_sender_login_mismatch also what is nobody's).
     async fn login_mismatch(&mut self, plain: Plain, sender: Option<&str>) -> Step {
         let settings = self.settings;
         let words: &[&str] = match plain {
@@ -159,16 +161,30 @@ impl Check<'_> {
             }
             return Ok(Status::Dunno);
         }
-        let Some(sender) = sender.filter(|_| plain != Plain::AuthenticatedLoginMismatch) else {
+        let other = match self.login {
+            Some(_) => Plain::UnauthenticatedLoginMismatch,
+            None => Plain::AuthenticatedLoginMismatch,
+        };
+        let Some(sender) = sender.filter(|_| plain != other) else {
             return Ok(Status::Dunno);
         };
         let resolution = self.resolve(sender).await?;
         let (address, class) = (&resolution.recipient, resolution.class);
         let found = patiently(|| recipient::find(settings, &settings.sender_logins, address, class)).await;
-        if self.asked(found, sender)?.is_none() {
-            return Ok(Status::Dunno);
-        }
-        Ok(self.reject(553, "5.7.1", &format!("<{sender}>: Sender address rejected: not logged in")))
+        let owners = self.asked(found, sender)?;
+        let fault = match (self.login, owners) {
+            (None, Some(_)) => "not logged in".to_owned(),
+            (Some(login), Some(owners)) => {
+                let owners = String::from_utf8_lossy(&owners.value).to_lowercase();
+                if MainCf::list(&owners).contains(&login.to_lowercase()) {
+                    return Ok(Status::Dunno);
+                }
+                format!("not owned by user {login}")
+            }
+            (Some(login), None) if plain != Plain::KnownLoginMismatch => format!("not owned by user {login}"),
+            _ => return Ok(Status::Dunno),
+        };
+        Ok(self.reject(553, "5.7.1", &format!("<{sender}>: Sender address rejected: {fault}")))
     }
 
     /// There is no verify service here: nobody is let in or kept out for good by a probe that was not made.

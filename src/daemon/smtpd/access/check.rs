@@ -73,6 +73,8 @@ pub struct Check<'a> {
     pub sender: Option<&'a str>,
     pub recipient: Option<&'a str>,
     pub etrn: Option<&'a str>,
+    /// The name that the client logged in with. No session has one here: it is for who asks what would be.
+    pub login: Option<&'a str>,
     /// Recipients accepted so far.
     pub recipients: usize,
     pub size: u64,
@@ -112,6 +114,7 @@ impl<'a> Check<'a> {
             sender: None,
             recipient: None,
             etrn: None,
+            login: None,
             recipients: 0,
             size: 0,
             talks_ahead: false,
@@ -303,6 +306,7 @@ impl<'a> Check<'a> {
             }
             Plain::PermitNakedIp => self.naked_address(),
             Plain::InvalidHelo | Plain::NonFqdnHelo | Plain::UnknownHelo => self.helo_name(plain).await,
+            Plain::PermitSaslAuthenticated => self.permit_if(self.login.is_some()),
             Plain::WarnIfReject | Plain::Never => Status::Dunno,
             _ => self.address_check(plain).await?,
         })
@@ -317,6 +321,7 @@ impl<'a> Check<'a> {
             Subject::Sender => (self.sender.unwrap_or_default().to_owned(), "Sender address"),
             Subject::Recipient => (self.recipient.unwrap_or_default().to_owned(), "Recipient address"),
             Subject::Etrn => (self.etrn.unwrap_or_default().to_owned(), "Etrn command"),
+            Subject::Login => (self.login.unwrap_or_default().to_owned(), "SASL login name"),
             Subject::Data => (self.stage.to_owned(), "Data command"),
             Subject::EndOfData => (self.stage.to_owned(), "End-of-data"),
         }

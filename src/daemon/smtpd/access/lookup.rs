@@ -40,6 +40,10 @@ impl Check<'_> {
                 let domain = name.clone();
                 self.domain_access(maps, &domain, Tables::All, &name, class).await?
             }
+            Subject::Login if self.login.is_some() => {
+                let login = name.clone();
+                self.key(maps, &login, Tables::All, &name, class).await?
+            }
             _ => None,
         };
         found.unwrap_or(Ok(Status::Dunno))

@@ -236,7 +236,7 @@ impl Check<'_> {
             ("etrn_domain", self.etrn.unwrap_or_default().into()),
             ("stress", String::new()),
             ("sasl_method", String::new()),
-            ("sasl_username", String::new()),
+            ("sasl_username", self.login.unwrap_or_default().into()),
             ("sasl_sender", String::new()),
             ("ccert_subject", String::new()),
             ("ccert_issuer", String::new()),

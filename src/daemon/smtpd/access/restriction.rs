@@ -14,6 +14,8 @@ pub enum Subject {
     Sender,
     Recipient,
     Etrn,
+    /// The name that the client logged in with.
+    Login,
     Data,
     EndOfData,
 }
@@ -63,7 +65,8 @@ pub enum Plain {
     KnownLoginMismatch,
     UnverifiedSender,
     UnverifiedRecipient,
-    /// What it permits cannot be true here: no SASL, no TLS.
+    PermitSaslAuthenticated,
+    /// What it permits cannot be true here: no TLS.
     Never,
 }
 
@@ -138,7 +141,7 @@ const PLAIN: &[(&str, Plain)] = &[
     ("reject_known_sender_login_mismatch", KnownLoginMismatch),
     ("reject_unverified_sender", UnverifiedSender),
     ("reject_unverified_recipient", UnverifiedRecipient),
-    ("permit_sasl_authenticated", Never),
+    ("permit_sasl_authenticated", PermitSaslAuthenticated),
     ("permit_tls_clientcerts", Never),
     ("permit_tls_all_clientcerts", Never),
 ];
@@ -148,7 +151,7 @@ impl std::fmt::Display for Restriction {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let word = |plain: &Plain| PLAIN.iter().find(|(_, known)| known == plain).map_or("permit", |(name, _)| name);
         match self {
-            Restriction::Plain(Never) => f.write_str("permit_sasl_authenticated or its like"),
+            Restriction::Plain(Never) => f.write_str("permit_tls_clientcerts or its like"),
             Restriction::Plain(plain) | Restriction::Final(plain, _) => f.write_str(word(plain)),
             Restriction::Access(_, word, maps) | Restriction::ServerAccess(_, _, word, maps) => {
                 write!(f, "{word} {}", maps.title())
@@ -173,6 +176,7 @@ const SUBJECTS: &[(&str, Subject)] = &[
     ("sender", Subject::Sender),
     ("recipient", Subject::Recipient),
     ("etrn", Subject::Etrn),
+    ("sasl", Subject::Login),
 ];
 
 /// The words that take a table: check_SUBJECT_access and check_SUBJECT_(mx|ns|a)_access.
@@ -184,7 +188,7 @@ fn access_word(word: &str) -> Option<(Subject, Option<Servers>)> {
         .find_map(|(end, servers)| Some((inner.strip_suffix(end)?, Some(*servers))))
         .unwrap_or((inner, None));
     let subject = SUBJECTS.iter().find(|(known, _)| *known == name)?.1;
-    (subject != Subject::Etrn || servers.is_none()).then_some((subject, servers))
+    (!matches!(subject, Subject::Etrn | Subject::Login) || servers.is_none()).then_some((subject, servers))
 }
 
 /// The words that take a domain: is it about an address, does it permit.
@@ -210,7 +214,7 @@ pub fn words() -> Vec<String> {
             words.push(format!("check_{subject}{servers}_access"));
         }
     }
-    words.retain(|word| !word.starts_with("check_etrn_") || word == "check_etrn_access");
+    words.retain(|word| access_word(word).is_some() || !word.starts_with("check_") || OTHERS.contains(&word.as_str()));
     words
 }
 
@@ -220,7 +224,7 @@ pub fn takes_word(word: &str) -> bool {
 }
 
 /// Words with an argument that are of no family.
-const OTHERS: &[&str] = &["check_policy_service", "sleep", "check_ccert_access", "check_sasl_access"];
+const OTHERS: &[&str] = &["check_policy_service", "sleep", "check_ccert_access"];
 
 /// Reads a list. An error is one that keeps the server from starting.
 pub fn parse(text: &str, is_class: &dyn Fn(&str) -> bool, policy: &PolicySettings) -> Result<Vec<Restriction>, String> {
@@ -271,8 +275,8 @@ pub fn parse(text: &str, is_class: &dyn Fn(&str) -> bool, policy: &PolicySetting
             }
         } else if is_class(word) {
             Restriction::Class(word.clone())
-        } else if lower == "check_ccert_access" || lower == "check_sasl_access" {
-            // No client here has a certificate or a login name.
+        } else if lower == "check_ccert_access" {
+            // No client here has a certificate.
             words.next();
             Restriction::Plain(Never)
         } else if word.contains(':') {

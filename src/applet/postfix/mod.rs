@@ -1,5 +1,10 @@
 //! postfix(1): start, stop and look after the mail system.
 
+/// lint and explain.
+mod analysis;
+/// Leaving Berkeley DB.
+mod non_bdb;
+
 use super::cli;
 use super::voice::{self, Voice};
 use super::{Applet, Invocation, Purpose};
@@ -13,8 +18,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub const APPLET: Applet = Applet {
@@ -38,14 +43,14 @@ fn cli() -> Command {
         .arg(Arg::new("D").short('D').action(ArgAction::SetTrue).help("without effect: there is no debugger to attach"))
         .arg(Arg::new("v").short('v').action(ArgAction::Count).help("be verbose"))
         .arg(Arg::new("command").action(ArgAction::Append).num_args(0..).help(
-            "start, start-fg, stop, abort, reload, check, lint, explain, status, flush, set-permissions, upgrade-configuration, logrotate",
+            "start, start-fg, stop, abort, reload, check, lint, explain, status, flush, set-permissions, upgrade-configuration, logrotate, non-bdb",
         ))
 }
 
 /// The instance, and the voice in which the reference's script speaks.
 struct Instance {
     cf: MainCf,
-    log: Log,
+    log: Arc<Log>,
 }
 
 impl Instance {
@@ -86,8 +91,8 @@ fn serve(call: &Invocation, voice: &mut Voice) -> Result<Exit, Failure> {
     if let Ok(parsed) = cli::getopt(OPTIONS, &call.args) {
         let words: Vec<String> = parsed.operands.iter().map(|word| word.to_string_lossy().into_owned()).collect();
         match words.split_first() {
-            Some((command, words)) if command == "lint" => return lint(&directory, words),
-            Some((command, words)) if command == "explain" => return explain(&directory, words),
+            Some((command, words)) if command == "lint" => return analysis::lint(&directory, words),
+            Some((command, words)) if command == "explain" => return analysis::explain(&directory, words),
             _ => {}
         }
     }
@@ -100,7 +105,7 @@ fn serve(call: &Invocation, voice: &mut Voice) -> Result<Exit, Failure> {
     let words: Vec<&String> = matches.get_many::<String>("command").into_iter().flatten().collect();
     let command = words.first().map_or("", |word| word.as_str());
     let cf = voice.configuration(Some(&directory), Exit::FAIL)?;
-    let log = Log::open(&cf.syslog_name(), "postfix-script", &cf.syslog_facility(), &cf.maillog_file());
+    let log = Arc::new(Log::open(&cf.syslog_name(), "postfix-script", &cf.syslog_facility(), &cf.maillog_file()));
     let instance = Instance { cf, log };
     match command {
         "start" => start(&instance, false),
@@ -120,6 +125,7 @@ fn serve(call: &Invocation, voice: &mut Voice) -> Result<Exit, Failure> {
             Ok(Exit::OK)
         }
         "logrotate" => logrotate(&instance),
+        "non-bdb" => non_bdb::run(&instance, &words),
         other => Err(instance.fatal(format!(
             "unknown command: '{other}'. Usage: postfix start (or stop, reload, abort, flush, check, status, set-permissions, upgrade-configuration, logrotate)"
         ))),
@@ -148,91 +154,6 @@ fn check(instance: &Instance, verbose: bool) -> Result<Exit, Failure> {
         fatal |= finding.is_fatal();
     }
     if fatal { Err(Failure::silent(Exit::FAIL)) } else { Ok(Exit::OK) }
-}
-
-/// `postfix lint [--json] [--explain LINT]`: 0 nothing found, 1 warnings, 2 errors. Findings go to standard output.
-fn lint(directory: &Path, words: &[String]) -> Result<Exit, Failure> {
-    use crate::lint::{LINTS, Level, render};
-    let mut out = io::stdout().lock();
-    match words.iter().map(|word| word.as_str()).collect::<Vec<_>>()[..] {
-        [] => {}
-        ["--json"] => {}
-        ["--explain", name] => {
-            let Some(lint) = LINTS.iter().find(|lint| lint.name == name) else {
-                let names: Vec<&str> = LINTS.iter().map(|lint| lint.name).collect();
-                return Err(Failure::fatal(format!("there is no lint {name}; there are: {}", names.join(", "))));
-            };
-            out.write_all(lint.page.as_bytes())?;
-            return Ok(Exit::OK);
-        }
-        _ => return Err(Failure::fatal("usage: postfix [-c config_dir] lint [--json | --explain LINT]")),
-    }
-    let (ground, findings) = crate::lint::run(directory).map_err(|text| {
-        let _ = writeln!(io::stderr(), "postfix: fatal: {text}");
-        Failure::silent(Exit(2))
-    })?;
-    let colour = out.is_terminal();
-    for finding in &findings {
-        if words.is_empty() {
-            writeln!(out, "{}", render::text(&ground, finding, colour))?;
-        } else {
-            writeln!(out, "{}", render::json(&ground, finding))?;
-        }
-    }
-    Ok(match findings.iter().map(|finding| finding.level).max() {
-        None => Exit::OK,
-        Some(Level::Warning) => Exit(1),
-        Some(Level::Error) => Exit(2),
-    })
-}
-
-/// `postfix explain --from S --to R [--client IP [--helo NAME]] [--json]`: 0 the mail is taken, 1 it is refused or comes
-/// back, 75 it is put off. Without a client it is a user's, by sendmail.
-fn explain(directory: &Path, words: &[String]) -> Result<Exit, Failure> {
-    use crate::explain::{Question, Verdict};
-    use crate::message::envelope;
-    const USAGE: &str =
-        "postfix [-c config_dir] explain --from SENDER --to RECIPIENT [--client IP [--helo NAME]] [--json]";
-    let usage = || Failure::fatal(format!("usage: {USAGE}"));
-    let (mut question, mut json, mut to) =
-        (Question { client: None, helo: None, sender: String::new(), recipient: String::new() }, false, false);
-    let mut words = words.iter();
-    while let Some(word) = words.next() {
-        if word.as_str() == "--json" {
-            json = true;
-            continue;
-        }
-        let value = words.next().ok_or_else(usage)?;
-        let address = || envelope::unquote(value.trim_start_matches('<').trim_end_matches('>'));
-        match word.as_str() {
-            "--from" => question.sender = address(),
-            "--to" => (question.recipient, to) = (address(), true),
-            "--helo" => question.helo = Some(value.clone()),
-            "--client" => {
-                let client = value.parse().map_err(|_| Failure::fatal(format!("{value} is no address")))?;
-                question.client = Some(client);
-            }
-            _ => return Err(usage()),
-        }
-    }
-    if !to {
-        return Err(usage());
-    }
-    let cf = MainCf::read(directory).map_err(Failure::fatal)?;
-    let (steps, verdict) = crate::explain::explain(&cf, &question).map_err(Failure::fatal)?;
-    let mut out = io::stdout().lock();
-    if json {
-        let value = serde_json::json!({ "steps": steps, "outcome": verdict });
-        writeln!(out, "{value}")?;
-    } else {
-        out.write_all(crate::explain::text(&steps, &verdict).as_bytes())?;
-    }
-    Ok(match &verdict {
-        Verdict::Delivered => Exit::OK,
-        Verdict::Refused { reply } if reply.starts_with('4') => Exit::TEMPFAIL,
-        Verdict::Refused { .. } | Verdict::Returned { .. } => Exit::FAIL,
-        Verdict::Deferred { .. } => Exit::TEMPFAIL,
-    })
 }
 
 /// `postfix -v check`: what main.cf sets and nothing here obeys.
@@ -313,7 +234,7 @@ pub fn start_for_sendmail(cf: &MainCf) -> Result<Exit, Failure> {
         return Ok(Exit::OK);
     }
     let log = Log::open(&cf.syslog_name(), "postfix-script", &cf.syslog_facility(), &cf.maillog_file());
-    start(&Instance { cf: cf.clone(), log }, false).or(Ok(Exit::OK))
+    start(&Instance { cf: cf.clone(), log: Arc::new(log) }, false).or(Ok(Exit::OK))
 }
 
 fn stop(instance: &Instance, signal: Signal) -> Result<Exit, Failure> {
