@@ -22,6 +22,9 @@ pub enum MboxError {
     NotMbox,
     #[error("locked by another program")]
     Locked,
+    /// It is on a server.
+    #[error(transparent)]
+    Remote(#[from] super::remote::RemoteError),
     /// Neither a file beside it nor a journal can be made.
     #[error("no safe place for the new content")]
     NoSafePlace,

@@ -20,6 +20,8 @@ pub mod mbox;
 pub mod outline;
 /// A large mbox on all cores.
 mod pieces;
+/// Mailboxes on servers.
+pub mod remote;
 /// Deleting messages and changing their marks.
 pub mod rewrite;
 /// Where messages begin and end in an mbox.

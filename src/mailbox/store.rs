@@ -2,6 +2,7 @@
 
 use super::maildir::{Maildir, is_maildir};
 use super::mbox::{Mbox, MboxError, News};
+use super::remote::Remote;
 use super::rewrite::Fate;
 use super::scan::Message;
 use std::io::{self, Read};
@@ -12,6 +13,8 @@ use std::path::Path;
 pub enum Store {
     Mbox(Mbox),
     Maildir(Maildir),
+    /// On a server; the mbox is what was fetched.
+    Remote(Box<Remote>),
 }
 
 impl Store {
@@ -28,6 +31,7 @@ impl Store {
         match self {
             Store::Mbox(mbox) => mbox.messages(),
             Store::Maildir(maildir) => maildir.messages(),
+            Store::Remote(remote) => remote.mbox().messages(),
         }
     }
 
@@ -36,6 +40,7 @@ impl Store {
         match self {
             Store::Mbox(mbox) => mbox.refresh(),
             Store::Maildir(maildir) => maildir.refresh(),
+            Store::Remote(_) => Ok(News::Nothing),
         }
     }
 
@@ -44,6 +49,7 @@ impl Store {
         match self {
             Store::Mbox(mbox) => mbox.header(message, limit),
             Store::Maildir(maildir) => maildir.header(message, limit),
+            Store::Remote(remote) => remote.mbox().header(message, limit),
         }
     }
 
@@ -52,6 +58,7 @@ impl Store {
         match self {
             Store::Mbox(mbox) => mbox.from_line(message),
             Store::Maildir(maildir) => maildir.from_line(message),
+            Store::Remote(remote) => remote.mbox().from_line(message),
         }
     }
 
@@ -60,6 +67,7 @@ impl Store {
         Ok(match self {
             Store::Mbox(mbox) => Box::new(mbox.body(message)),
             Store::Maildir(maildir) => Box::new(maildir.body(message)?),
+            Store::Remote(remote) => Box::new(remote.mbox().body(message)),
         })
     }
 
@@ -68,11 +76,12 @@ impl Store {
         match self {
             Store::Mbox(mbox) => mbox.rewrite(fates),
             Store::Maildir(maildir) => maildir.rewrite(fates),
+            Store::Remote(remote) => Ok(remote.rewrite(fates)?),
         }
     }
 
     /// Whether "From " at the start of a body's line is quoted in the store.
     pub fn quotes(&self) -> bool {
-        matches!(self, Store::Mbox(_))
+        !matches!(self, Store::Maildir(_))
     }
 }

@@ -1,10 +1,13 @@
 //! Mailboxes by name, and what becomes of their messages: opening, saving, leaving.
 
+use super::secrets;
 use super::session::{OpenBox, Session, State, Trouble};
 use super::words;
 use crate::mailbox::append;
 use crate::mailbox::marks::{self, Flags, Marks};
 use crate::mailbox::mbox::{MboxError, News};
+use crate::mailbox::remote::url::Url;
+use crate::mailbox::remote::{Remote, RemoteError};
 use crate::mailbox::rewrite::Fate;
 use crate::mailbox::store::Store;
 use crate::message::{address, date, header};
@@ -17,13 +20,8 @@ const BATCH: usize = 8 << 20;
 /// The path that a folder name means: `%` the system mailbox, `%user`, `&` mbox, `#` the one before, `+name` in the
 /// folder directory, `~`.
 pub fn path_of(session: &Session, name: &str) -> Result<PathBuf, Trouble> {
-    if let Some(scheme) = ["pop://", "pops://", "imap://", "imaps://"].iter().find(|scheme| name.starts_with(**scheme))
-    {
-        let reason = format!(
-            "mail on {} servers is not read here; fetch it first, with fetchmail or mpop",
-            scheme.trim_end_matches("s://").trim_end_matches("://").to_uppercase()
-        );
-        return Err(session.trouble("Cannot open mailbox {}: {}", &[name, &reason]));
+    if Url::parse(name).is_some() {
+        return Ok(PathBuf::from(name));
     }
     let name = ["mbox://", "mbox:", "maildir://", "maildir:", "file://", "file:"]
         .iter()
@@ -78,8 +76,42 @@ pub fn folder_directory(session: &Session) -> Result<PathBuf, Trouble> {
     Ok(if folder.is_absolute() { folder } else { session.home().join(folder) })
 }
 
+/// Whether the path is a name of a mailbox on a server.
+pub fn is_remote(path: &Path) -> bool {
+    path.to_str().is_some_and(|name| Url::parse(name).is_some())
+}
+
+fn open_remote(session: &mut Session, name: &str, url: &Url) -> Result<OpenBox, Trouble> {
+    let (user, password) = secrets::find(session, url)?;
+    match Remote::open(url, &user, password, &session.journal_dir()) {
+        Ok(remote) => {
+            let height = super::summary::height(session);
+            let mut open = OpenBox::new(Store::Remote(Box::new(remote)), false, name.to_owned(), height);
+            let first = (0..open.count()).find(|&index| !open.is_read(index));
+            open.go(first.unwrap_or(0));
+            Ok(open)
+        }
+        Err(RemoteError::Io(error)) => {
+            Err(session.trouble("Cannot open mailbox {}: {}", &[name, &session.texts.reason(&error)]))
+        }
+        Err(error) => Err(session.trouble("Cannot open mailbox {}: {}", &[name, &error.to_string()])),
+    }
+}
+
 /// Opens a mailbox; the sentence says why not.
 pub fn open(session: &mut Session, path: &Path) -> Result<OpenBox, Trouble> {
+    if let Some(name) = path.to_str()
+        && let Some(url) = Url::parse(name)
+    {
+        return match url {
+            Ok(url) => open_remote(session, name, &url),
+            // A password in the name is not said again.
+            Err(error) => {
+                let shown = name.rsplit_once('@').map_or(name, |(_, place)| place);
+                Err(session.trouble("Cannot open mailbox {}: {}", &[shown, &error.to_string()]))
+            }
+        };
+    }
     let path = std::path::absolute(path)?;
     let system = path == std::path::absolute(system_mailbox(session, None))?;
     let name = path.to_string_lossy().into_owned();

@@ -157,7 +157,7 @@ fn one_mailbox(
     status: Option<char>,
 ) -> Result<(bool, bool), Trouble> {
     // A mailbox that was not made yet is an empty one.
-    if path.exists() {
+    if path.exists() || folder::is_remote(path) {
         session.open = Some(folder::open(session, path)?);
     } else {
         session.open = None;
@@ -240,7 +240,7 @@ fn from(call: &Invocation) -> Result<Exit, Failure> {
         (None, Some(user)) => folder::system_mailbox(&session, Some(&user.to_string_lossy())),
         (None, None) => folder::system_mailbox(&session, None),
     };
-    if path.exists() {
+    if path.exists() || folder::is_remote(&path) {
         let open = folder::open(&mut session, &path).map_err(|trouble| said(&mut session, trouble))?;
         session.open = Some(open);
     }

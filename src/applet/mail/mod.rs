@@ -37,6 +37,8 @@ mod reading;
 mod screen;
 /// `--search`.
 mod search;
+/// Passwords for mailboxes on servers.
+mod secrets;
 /// A letter from the command line.
 mod send;
 /// One run.

@@ -143,7 +143,7 @@ fn not_opened(
     sentence: &str,
 ) -> Result<(), Trouble> {
     let own = named.is_none() && wishes.user.is_none();
-    let missing = !path.exists();
+    let missing = !path.exists() && !folder::is_remote(path);
     if wishes.mode != Mode::Read && missing {
         return empty(session, wishes.mode, own);
     }

@@ -1,0 +1,55 @@
+//! TCP and TLS, with limits of time.
+
+use super::RemoteError;
+use super::url::Url;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+/// An answer, or a whole message, takes no longer.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What is spoken over.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + std::fmt::Debug> Stream for T {}
+
+pub type Connection = Box<dyn Stream>;
+
+/// Waits for what has a limit of time.
+pub async fn in_time<T>(what: impl Future<Output = T>) -> Result<T, RemoteError> {
+    tokio::time::timeout(PATIENCE, what).await.map_err(|_| RemoteError::Late)
+}
+
+/// A connection, encrypted where the scheme says so; and whether it stays on this machine.
+pub async fn connect(url: &Url) -> Result<(Connection, bool), RemoteError> {
+    let tcp = in_time(TcpStream::connect((url.host.as_str(), url.port))).await??;
+    let local = tcp.peer_addr().is_ok_and(|peer| match peer.ip() {
+        IpAddr::V4(ip) => ip.is_loopback(),
+        IpAddr::V6(ip) => ip.is_loopback(),
+    });
+    let plain: Connection = Box::new(tcp);
+    Ok((if url.scheme.is_tls() { encrypt(plain, &url.host).await? } else { plain }, local))
+}
+
+/// TLS with the machine's certificate authorities (SSL_CERT_FILE names others).
+pub async fn encrypt(stream: Connection, host: &str) -> Result<Connection, RemoteError> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let tls = |error: tokio_rustls::rustls::Error| RemoteError::Tls(error.to_string());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(tls)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| RemoteError::Tls(error.to_string()))?;
+    let connector = TlsConnector::from(Arc::new(config));
+    let stream =
+        in_time(connector.connect(name, stream)).await?.map_err(|error| RemoteError::Tls(error.to_string()))?;
+    Ok(Box::new(stream))
+}
