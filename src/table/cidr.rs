@@ -17,7 +17,6 @@ impl Network {
     /// Reads "ADDRESS", "ADDRESS/LENGTH", "[ADDRESS]" or "[ADDRESS]/LENGTH"; the error is the reference's text.
     pub fn parse(text: &str) -> Result<Network, String> {
         let bad_pattern = |shown: &str| format!("bad address pattern: \"{shown}\"");
-        let bare;
         let (host, length) = if let Some(rest) = text.strip_prefix('[') {
             let (host, after) =
                 rest.split_once(']').ok_or_else(|| format!("missing ']' character after \"{text}\""))?;
@@ -35,7 +34,7 @@ impl Network {
             }
         };
         // Messages show it without brackets.
-        bare = length.map_or_else(|| host.to_owned(), |length| format!("{host}/{length}"));
+        let bare = length.map_or_else(|| host.to_owned(), |length| format!("{host}/{length}"));
         let text = bare.as_str();
         let digits = |length: &str| !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit());
         if let Some(length) = length
