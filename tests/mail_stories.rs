@@ -1037,6 +1037,9 @@ fn recorded_file(name: &str) {
             continue;
         }
         let wanted = case.get("ours").filter(|_| !on_reference()).map(text).unwrap_or(expected);
+        // A session at a terminal is typed by the clock: on a machine that was too busy it is played once more, alone.
+        let typed = case.get("tty").is_some_and(|typed| typed.is_array());
+        let found = if typed && found != wanted { outcomes(std::slice::from_ref(case)).remove(0) } else { found };
         if found != wanted {
             wrong.push(format!("{} {}\n--- expected\n{wanted}--- found\n{found}", case["args"], case["input"]));
         }
