@@ -250,6 +250,16 @@ impl MainCf {
         })
     }
 
+    /// The tables that a list value names, as type and name; behind "proxy:" it is the inner one's.
+    pub fn tables(text: &str) -> Vec<(String, String)> {
+        let words = MainCf::list(text).into_iter();
+        let table = |word: String| {
+            let (kind, name) = word.strip_prefix("proxy:").unwrap_or(&word).split_once(':')?;
+            Some((kind.to_owned(), name.to_owned()))
+        };
+        words.filter_map(table).collect()
+    }
+
     /// A list value: names separated by commas and blanks.
     pub fn list(text: &str) -> Vec<String> {
         text.split([',', ' ', '\t', '\r', '\n']).filter(|word| !word.is_empty()).map(str::to_owned).collect()

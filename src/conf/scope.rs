@@ -356,9 +356,7 @@ const DATABASES: &[(&str, &[&str])] = &[
 /// The parameters of database tables that `value` names and main.cf sets.
 fn database_names(cf: &MainCf, value: &str) -> Vec<String> {
     let mut names = Vec::new();
-    for item in MainCf::list(value) {
-        let item = item.strip_prefix("proxy:").unwrap_or(&item);
-        let Some((kind, table)) = item.split_once(':') else { continue };
+    for (kind, table) in MainCf::tables(value) {
         let Some((_, suffixes)) = DATABASES.iter().find(|(name, _)| *name == kind) else { continue };
         names.extend(
             suffixes.iter().map(|suffix| format!("{table}_{suffix}")).filter(|name| cf.settings().contains_key(name)),

@@ -18,15 +18,9 @@ fn named(ground: &Ground) -> Vec<(String, String)> {
         if MADE_LATER.iter().any(|end| name.ends_with(end)) {
             continue;
         }
-        for word in MainCf::list(&ground.value(name)) {
-            let spec = word.strip_prefix("proxy:").unwrap_or(&word);
-            if let Some((kind, rest)) = spec.split_once(':')
-                && find(kind).is_some()
-                && rest.starts_with('/')
-            {
-                found.push((name.clone(), spec.to_owned()));
-            }
-        }
+        let tables = MainCf::tables(&ground.value(name)).into_iter();
+        let files = tables.filter(|(kind, path)| find(kind).is_some() && path.starts_with('/'));
+        found.extend(files.map(|(kind, path)| (name.clone(), format!("{kind}:{path}"))));
     }
     found
 }

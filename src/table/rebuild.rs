@@ -258,7 +258,7 @@ impl Rebuild {
             Build::Hash => bdb::build::write(Kind::Hash, &self.entries, new.file()),
             Build::Btree => bdb::build::write(Kind::Btree, &self.entries, new.file()),
             Build::Cdb => super::cdb::write(&self.entries, new.file()),
-            Build::Lmdb => super::lmdb::write(&self.entries, new.file()),
+            Build::Lmdb => super::lmdb::build::write(&self.entries, new.file()),
         };
         written.map_err(|error| {
             let reason = match self.build {

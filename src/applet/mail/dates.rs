@@ -39,9 +39,9 @@ pub fn format(texts: Texts, time: &DateTime, format: Option<&str>) -> String {
         }
         match specifier.chars().last() {
             Some('a') => out.push_str(names.day),
-            Some('A') => out.push_str(names.whole_day),
+            Some('A') if names.french => out.push_str(WHOLE_FRENCH_DAYS[names.at.0]),
             Some('b' | 'h') => out.push_str(names.month),
-            Some('B') => out.push_str(names.whole_month),
+            Some('B') if names.french => out.push_str(WHOLE_FRENCH_MONTHS[names.at.1]),
             Some('p' | 'P') if names.french => {}
             Some('c') => out.push_str(&self::format(texts, time, Some(names.date_and_time))),
             Some('x') => out.push_str(&self::format(texts, time, Some(names.date))),
@@ -65,29 +65,14 @@ pub fn format(texts: Texts, time: &DateTime, format: Option<&str>) -> String {
 /// What a day is called, and how a language writes it.
 struct Names {
     french: bool,
+    /// Day of the week, from Monday, and month, both from 0.
+    at: (usize, usize),
     day: &'static str,
-    whole_day: &'static str,
     month: &'static str,
-    whole_month: &'static str,
     date_and_time: &'static str,
     date: &'static str,
 }
 
-const WHOLE_DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
-const WHOLE_MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
 const WHOLE_FRENCH_DAYS: [&str; 7] = ["lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"];
 const WHOLE_FRENCH_MONTHS: [&str; 12] = [
     "janvier",
@@ -111,20 +96,18 @@ impl Names {
         if texts.has_french_dates() {
             return Names {
                 french: true,
+                at: (day, month),
                 day: FRENCH_DAYS[day],
-                whole_day: WHOLE_FRENCH_DAYS[day],
                 month: FRENCH_MONTHS[month],
-                whole_month: WHOLE_FRENCH_MONTHS[month],
                 date_and_time: "%a %d %b %Y %H:%M:%S",
                 date: "%d/%m/%Y",
             };
         }
         Names {
             french: false,
+            at: (day, month),
             day: DAYS[day],
-            whole_day: WHOLE_DAYS[day],
             month: MONTHS[month],
-            whole_month: WHOLE_MONTHS[month],
             date_and_time: "%a %b %e %H:%M:%S %Y",
             date: "%m/%d/%y",
         }

@@ -195,7 +195,7 @@ fn name_for_text(chosen: &Chosen) -> String {
 
 fn store(session: &mut Session, chosen: &[Chosen], target: &Path, what: What, marks: bool) -> Done {
     if folder::is_remote(target) {
-        let reason = session.texts.say("Function not implemented", &[]);
+        let reason = session.texts.say("mailboxes on servers are only read", &[]);
         return Err(session.trouble("Cannot open mailbox {}: {}", &[&target.to_string_lossy(), &reason]));
     }
     let target = std::env::current_dir()?.join(target);

@@ -169,6 +169,7 @@ const FRENCH: &[(&str, &str)] = &[
     ("{}: bad descriptor", "{}: mauvais descripteur"),
     ("Process exited with a non-zero status", "Processus terminé avec un état de sortie non nul"),
     ("Function not implemented", "Fonction non implantée"),
+    ("mailboxes on servers are only read", "les boîtes sur un serveur ne sont que lues"),
     ("Cannot execute", "Exécution impossible"),
     ("Malformed or unsupported mailer URL", "URL de l'agent de courrier sortant mal formée ou non supportée"),
     ("Not a valid sender address", "Adresse d'expéditeur pas valable"),

@@ -3,6 +3,8 @@
 
 /// What the reference miscounts, counted right.
 pub mod accurate;
+/// What cleanup's header and body checks said.
+mod cleanup;
 /// Lines that count nothing.
 mod silent;
 /// The rules of 1.3.0.
@@ -17,10 +19,10 @@ use super::map::Key;
 use super::options::{Options, Top};
 use super::range::Range;
 use super::reject::{self, Reject, Style};
-use super::text::{self, Folding, client_domain, find};
+use super::text::{self, client_domain, find};
 use crate::log::line::{Line, Postfix, Stamp, digits, pair};
 use crate::sys::scan::{has_pair, positions};
-use memchr::{memchr, memchr_iter, memmem};
+use memchr::{memchr, memmem};
 use std::borrow::Cow;
 
 /// The clock's part in reading a log without years.
@@ -67,17 +69,9 @@ impl<'o> Reader<'o> {
         range: Range,
         follows: bool,
     ) -> Reader<'o> {
-        let folding = Folding { ignore_case: options.ignore_case, uucp: options.uucp, verp: options.verp };
         Reader {
             options,
-            style: Style {
-                folding,
-                verbose: options.verbose,
-                add_from: options.rej_add_from,
-                add_to: options.newer.as_ref().is_some_and(|newer| newer.rej_add_to),
-                newer: options.newer.is_some(),
-                organisations: options.accurate,
-            },
+            style: Style::of(options),
             now,
             wanted,
             range,
@@ -195,7 +189,7 @@ impl<'o> Reader<'o> {
 
     /// header_checks, body_checks and milters.
     fn cleanup(&self, stamp: Stamp, line: &Postfix<'_>, rest: &[u8], sink: &mut impl Sink) -> bool {
-        let Some((verdict, part, text)) = cleanup_verdict(line, rest) else { return false };
+        let Some((verdict, part, text)) = cleanup::verdict(line, rest) else { return false };
         self.cleanup_counted(stamp, verdict, part, text, 64, sink);
         true
     }
@@ -447,48 +441,6 @@ fn was_forwarded(text: &[u8]) -> bool {
     positions(text, b'w').any(|at| {
         text.get(..at).is_some_and(|before| before.ends_with(b"for"))
             && text.get(at..).is_some_and(|tail| tail.starts_with(b"warded as "))
-    })
-}
-
-/// The parts of a message that cleanup's verdicts are about.
-const PARTS: [&[u8]; 3] = [b"header", b"body", b"END-OF-MESSAGE"];
-
-/// The part in ": PART ", where a text begins with that.
-fn part_of(text: &[u8]) -> Option<&'static [u8]> {
-    let [b':', b' ', after @ ..] = text else { return None };
-    PARTS.into_iter().find(|part| after.starts_with(part) && after.get(part.len()) == Some(&b' '))
-}
-
-/// Whether ": PART " stands anywhere.
-fn has_part(text: &[u8]) -> bool {
-    positions(text, b':').any(|at| text.get(at..).and_then(part_of).is_some())
-}
-
-/// "/cleanup[N]: ... reject: header TEXT"
-fn cleanup_verdict<'a>(line: &Postfix<'_>, rest: &'a [u8]) -> Option<(Verdict, &'static [u8], &'a [u8])> {
-    // Nearly no line has a verdict, and a regular one has it behind its first word.
-    if line.regular && !has_part(line.content.get(line.word.len()..).unwrap_or_default()) {
-        return None;
-    }
-    const WORDS: [(&[u8], Verdict); 4] = [
-        (b"reject", Verdict::Reject),
-        (b"warning", Verdict::Warn),
-        (b"hold", Verdict::Hold),
-        (b"discard", Verdict::Discard),
-    ];
-    let begin = memmem::find_iter(rest, b"/cleanup[").find_map(|at| {
-        let number = at + b"/cleanup[".len();
-        let end = number + digits(rest.get(number..)?);
-        (end > number && rest.get(end..)?.starts_with(b"]: ")).then_some(end + 3)
-    })?;
-    let tail = rest.get(begin..)?;
-    memchr_iter(b':', tail).find_map(|at| {
-        let after = tail.get(at..)?;
-        let part = part_of(after)?;
-        let (before, verdict) =
-            WORDS.into_iter().find_map(|(word, verdict)| Some((tail.get(..at)?.strip_suffix(word)?, verdict)))?;
-        let whole = !before.last().copied().is_some_and(text::is_word);
-        whole.then(|| (verdict, part, after.get(2 + part.len() + 1..).unwrap_or_default()))
     })
 }
 

@@ -2,6 +2,7 @@
 //! The reasons are cut so that lines that differ only by an address count as one; the rules are the reference's.
 
 use super::condense::without_srs;
+use super::options::Options;
 use super::text::{self, Folding, after_each, client_domain, client_organisation, find, split_once};
 use crate::log::line::is_space;
 use crate::sys::scan::positions;
@@ -32,6 +33,30 @@ pub struct Style {
     pub newer: bool,
     /// Clients as 1.3.0 names them.
     pub organisations: bool,
+}
+
+impl Style {
+    /// Without any wish of the command line.
+    pub const PLAIN: Style = Style {
+        folding: Folding { ignore_case: false, uucp: false, verp: None },
+        verbose: false,
+        add_from: false,
+        add_to: false,
+        newer: false,
+        organisations: false,
+    };
+
+    /// As the command line asks for it.
+    pub fn of(options: &Options) -> Style {
+        Style {
+            folding: Folding { ignore_case: options.ignore_case, uucp: options.uucp, verp: options.verp },
+            verbose: options.verbose,
+            add_from: options.rej_add_from,
+            add_to: options.newer.as_ref().is_some_and(|newer| newer.rej_add_to),
+            newer: options.newer.is_some(),
+            organisations: options.accurate,
+        }
+    }
 }
 
 /// Reads a line's text (everything after the host) that holds "reject: KIND from CLIENT: REASON".
@@ -400,14 +425,7 @@ fn shorten_other(said: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
 
-    const STYLE: Style = Style {
-        folding: Folding { ignore_case: false, uucp: false, verp: None },
-        verbose: false,
-        add_from: false,
-        add_to: false,
-        newer: false,
-        organisations: false,
-    };
+    const STYLE: Style = Style::PLAIN;
 
     fn read_line(line: &str, style: &Style) -> (String, String, String) {
         let reject = read(line.as_bytes(), style);

@@ -2,57 +2,52 @@
 //! terminal, a pipe or a device is written to as it is.
 
 use crate::exit::{Exit, Failure};
-use crate::sys::files::reason;
+use crate::sys::files::{Replacement, reason, umask};
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
-pub struct Replaced {
-    to: PathBuf,
-    /// None when it is written to in place.
-    temporary: Option<PathBuf>,
-    file: File,
+pub enum Replaced {
+    InPlace(File),
+    Beside(Replacement),
 }
 
 impl Replaced {
     pub fn create(path: &Path) -> io::Result<Replaced> {
         // A link goes on leading to the file; what is no plain file must not be renamed over (/dev/stdout).
         let to = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        if to.metadata().is_ok_and(|there| !there.is_file()) {
-            let file = File::options().write(true).open(&to)?;
-            return Ok(Replaced { to, temporary: None, file });
-        }
-        let mut name = to.as_os_str().to_owned();
-        name.push(format!(".{}.tmp", std::process::id()));
-        let file = File::create_new(&name)?;
-        Ok(Replaced { to, temporary: Some(name.into()), file })
+        let mode = match to.metadata() {
+            Ok(there) if !there.is_file() => {
+                return Ok(Replaced::InPlace(File::options().write(true).open(&to)?));
+            }
+            Ok(there) => there.mode() & 0o7777,
+            Err(_) => 0o666 & !umask(),
+        };
+        Ok(Replaced::Beside(Replacement::create(&to, mode)?))
     }
 
     /// The new content is whole.
-    pub fn finish(mut self) -> io::Result<()> {
-        if let Some(temporary) = &self.temporary {
-            self.file.sync_all()?;
-            std::fs::rename(temporary, &self.to)?;
+    pub fn finish(self) -> io::Result<()> {
+        match self {
+            Replaced::InPlace(_) => Ok(()),
+            Replaced::Beside(new) => new.commit(),
         }
-        self.temporary = None;
-        Ok(())
     }
 }
 
 impl Write for Replaced {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes)
+        match self {
+            Replaced::InPlace(file) => file.write(bytes),
+            Replaced::Beside(new) => new.write(bytes),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-}
-
-impl Drop for Replaced {
-    fn drop(&mut self) {
-        if let Some(temporary) = &self.temporary {
-            let _ = std::fs::remove_file(temporary);
+        match self {
+            Replaced::InPlace(file) => file.flush(),
+            Replaced::Beside(new) => new.flush(),
         }
     }
 }

@@ -73,14 +73,12 @@ fn reindex(instance: &Instance, targets: &[String; 2]) -> Result<(), Failure> {
     }
     let mut done = BTreeSet::new();
     for (parameter, value) in values {
-        for word in MainCf::list(&value) {
-            let spec = word.strip_prefix("proxy:").unwrap_or(&word);
-            let Some((kind, name)) = spec.split_once(':') else { continue };
+        for (kind, name) in MainCf::tables(&value) {
             let Some(at) = BERKELEY.iter().position(|berkeley| *berkeley == kind) else { continue };
-            if !Path::new(name).is_file() || !done.insert(spec.to_owned()) {
+            let spec = format!("{}:{name}", targets[at]);
+            if !Path::new(&name).is_file() || !done.insert(spec.clone()) {
                 continue;
             }
-            let spec = format!("{}:{name}", targets[at]);
             instance.say(&format!("building {spec}"));
             build(instance, parameter.starts_with("alias_"), &spec)?;
         }

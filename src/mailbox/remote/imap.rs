@@ -1,7 +1,7 @@
 //! IMAP4 as a reader speaks it, by async-imap: EXAMINE and BODY.PEEK, which mark nothing; SELECT, STORE and UID EXPUNGE only
 //! for what the user deleted.
 
-use super::spool::Spool;
+use super::spool::{self, Spool};
 use super::stream::{Connection, connect, encrypt, in_time};
 use super::url::Url;
 use super::{RemoteError, Secret};
@@ -10,6 +10,7 @@ use async_imap::types::Flag;
 use async_imap::{Client, Session};
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
+use std::collections::HashMap;
 
 /// So many bytes are asked for at once.
 const BATCH: u64 = 4 << 20;
@@ -48,12 +49,14 @@ pub async fn fetch(url: &Url, user: &str, password: &Secret, spool: &mut Spool) 
         let (batch, after) = rest.split_at(more.count().max(1));
         rest = after;
         spool.fits(first.size)?;
+        spool::fits_memory(first.size)?;
         let set = batch.iter().map(|entry| entry.uid.to_string()).collect::<Vec<_>>().join(",");
         let stream = in_time(session.uid_fetch(&set, "(UID BODY.PEEK[])")).await??;
         let found: Vec<_> = in_time(stream.try_collect()).await??;
+        let bodies: HashMap<u32, &[u8]> = found.iter().filter_map(|one| Some((one.uid?, one.body()?))).collect();
         for entry in batch {
             // Gone since the list was made: it is not in the mailbox any more.
-            let Some(body) = found.iter().find(|one| one.uid == Some(entry.uid)).and_then(|one| one.body()) else {
+            let Some(body) = bodies.get(&entry.uid) else {
                 continue;
             };
             let received = entry.received.map(|time| time.to_zoned(jiff::tz::TimeZone::system()));

@@ -36,8 +36,8 @@ pub enum RemoteError {
     Protocol,
     #[error("the server offers no encryption, and is not this machine: no password is sent")]
     Plain,
-    #[error("larger than {} MiB", spool::LARGEST >> 20)]
-    Large,
+    #[error("{0} is larger than {1} MiB")]
+    Large(&'static str, u64),
     #[error("the server gives its messages no unique ids: nothing was deleted")]
     NoIds,
     #[error("no answer in time")]

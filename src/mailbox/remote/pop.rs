@@ -1,7 +1,7 @@
 //! POP3 (RFC 1939, 2449, 2595) as a reader speaks it: CAPA, STLS, USER, PASS, UIDL, LIST, RETR; DELE only for what the user
 //! deleted.
 
-use super::spool::Spool;
+use super::spool::{self, Spool};
 use super::stream::{Connection, connect, encrypt, in_time};
 use super::url::Url;
 use super::{RemoteError, Secret};
@@ -21,7 +21,7 @@ struct Pop {
 
 pub async fn fetch(url: &Url, user: &str, password: &Secret, spool: &mut Spool) -> Result<(), RemoteError> {
     let mut pop = Pop::login(url, user, password).await?;
-    let ids = pop.numbered("UIDL").await.unwrap_or_default();
+    let ids: HashMap<u32, String> = pop.numbered("UIDL").await.unwrap_or_default().into_iter().collect();
     for (number, size) in pop.numbered("LIST").await? {
         spool.fits(size.split(' ').next().and_then(|size| size.parse().ok()).unwrap_or(0))?;
         pop.ask(&format!("RETR {number}")).await?;
@@ -29,14 +29,14 @@ pub async fn fetch(url: &Url, user: &str, password: &Secret, spool: &mut Spool) 
         while let Some(line) = pop.line_of_many().await? {
             message.extend_from_slice(&line);
             spool.fits(message.len() as u64)?;
+            spool::fits_memory(message.len() as u64)?;
         }
         let (block, _) = header::split(&message);
         let sent = header::find(block, "Date").and_then(|value| {
             let (time, zone) = date::of_header(&String::from_utf8_lossy(&value))?;
             date::local(time, zone)?.to_zoned(jiff::tz::TimeZone::system()).ok()
         });
-        let id = ids.iter().find(|(known, _)| *known == number).map_or("", |(_, id)| id.as_str());
-        spool.add(id, Flags::NONE, sent, &message)?;
+        spool.add(ids.get(&number).map_or("", String::as_str), Flags::NONE, sent, &message)?;
     }
     pop.ask("QUIT").await.map(|_| ())
 }

@@ -10,8 +10,15 @@ use std::io::{BufWriter, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-/// A mailbox, and a message, is no larger.
-pub const LARGEST: u64 = 2 << 30;
+/// A mailbox is no larger.
+const LARGEST: u64 = 2 << 30;
+/// Nor a message, which is in memory for a moment.
+const LARGEST_MESSAGE: u64 = 256 << 20;
+
+/// Whether a message of so many bytes is too large.
+pub fn fits_memory(size: u64) -> Result<(), RemoteError> {
+    if size > LARGEST_MESSAGE { Err(RemoteError::Large("a message", LARGEST_MESSAGE >> 20)) } else { Ok(()) }
+}
 
 pub struct Spool {
     file: BufWriter<Replacement>,
@@ -37,7 +44,11 @@ impl Spool {
 
     /// Whether so many bytes more are too many.
     pub fn fits(&self, more: u64) -> Result<(), RemoteError> {
-        if self.size.saturating_add(more) > LARGEST { Err(RemoteError::Large) } else { Ok(()) }
+        if self.size.saturating_add(more) > LARGEST {
+            Err(RemoteError::Large("the mailbox", LARGEST >> 20))
+        } else {
+            Ok(())
+        }
     }
 
     /// A message as it came over the line; its own marks are not the server's.

@@ -9,7 +9,7 @@ use crate::applet::pflogsumm::map::Key;
 use crate::applet::pflogsumm::options::Options;
 use crate::applet::pflogsumm::range::Range;
 use crate::applet::pflogsumm::reject::{self, Style};
-use crate::applet::pflogsumm::text::{self, Folding, client_organisation, find};
+use crate::applet::pflogsumm::text::{self, client_organisation, find};
 use crate::log::event::{Delivery, Event};
 use crate::log::line::{Line, Stamp, digits};
 use memchr::{memchr, memrchr};
@@ -57,17 +57,9 @@ pub struct AccurateReader<'o> {
 
 impl<'o> AccurateReader<'o> {
     pub fn new(options: &'o Options, now: Now, range: Range) -> AccurateReader<'o> {
-        let folding = Folding { ignore_case: options.ignore_case, uucp: options.uucp, verp: options.verp };
         AccurateReader {
             options,
-            style: Style {
-                folding,
-                verbose: options.verbose,
-                add_from: options.rej_add_from,
-                add_to: false,
-                newer: false,
-                organisations: true,
-            },
+            style: Style { add_to: false, newer: false, organisations: true, ..Style::of(options) },
             now,
             range,
             last_date: None,

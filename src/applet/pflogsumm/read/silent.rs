@@ -1,7 +1,8 @@
 //! Lines that say nothing which 1.1.5 counts, known by a look at their beginning: nearly half of a busy log. What this
 //! passes over the long way would read to the same end, which a test holds.
 
-use super::{Reader, part_of};
+use super::Reader;
+use super::cleanup::part_of;
 use crate::log::line::digits;
 use crate::sys::scan::{position, positions};
 

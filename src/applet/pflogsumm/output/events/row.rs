@@ -5,7 +5,7 @@ use crate::applet::pflogsumm::fields::end_of_content;
 use crate::applet::pflogsumm::output::numbers::hour_name;
 use crate::applet::pflogsumm::read::accurate::{Older, Parts, older};
 use crate::applet::pflogsumm::reject::{self, Style};
-use crate::applet::pflogsumm::text::{self, Folding, client_parts, find};
+use crate::applet::pflogsumm::text::{self, client_parts, find};
 use crate::log::event::{Delivery, Event};
 use crate::log::line::digits;
 use memchr::{memchr, memmem};
@@ -27,14 +27,7 @@ pub struct Row<'a> {
 }
 
 /// As verdicts are counted, without the command line's wishes.
-const STYLE: Style = Style {
-    folding: Folding { ignore_case: false, uucp: false, verp: None },
-    verbose: false,
-    add_from: false,
-    add_to: false,
-    newer: false,
-    organisations: true,
-};
+const STYLE: Style = Style { organisations: true, ..Style::PLAIN };
 
 impl<'a> Row<'a> {
     pub fn of(parts: &Parts<'a>) -> Row<'a> {
