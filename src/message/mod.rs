@@ -6,6 +6,8 @@ pub mod address;
 pub mod charset;
 /// Dates of From_ lines and of headers.
 pub mod date;
+/// Text that is shown and not obeyed.
+pub mod display;
 /// Addresses of the envelope: splitting, quoting.
 pub mod envelope;
 /// Header blocks and their fields.

@@ -1,6 +1,7 @@
 //! What reaches the terminal. Nothing of a message does so as control: ESC and the other control characters, C1 codes
 //! and the marks that reverse or hide text are shown as visible signs. In a pipe and in files bytes are unchanged.
 
+use crate::message::display::is_hostile;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::process::{Command, Stdio};
@@ -72,14 +73,8 @@ pub fn visible(text: &[u8]) -> String {
                 out.push(char::from(character as u8 + 64));
             }
             '\u{7f}' => out.push_str("^?"),
-            '\u{80}'..='\u{9f}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{202a}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}' => {
-                let _ = write!(out, "<U+{:04X}>", character as u32);
+            hostile if is_hostile(hostile) => {
+                let _ = write!(out, "<U+{:04X}>", hostile as u32);
             }
             other => out.push(other),
         }

@@ -6,6 +6,7 @@
 mod chart;
 
 use super::numbers::{Delays, Numbers};
+use crate::message::display::is_hostile;
 use chart::Bar;
 use std::collections::HashMap;
 use std::fmt;
@@ -44,8 +45,7 @@ impl fmt::Display for Escaped<'_> {
                 '\'' => f.write_str("&#39;")?,
                 // Neither controls nor what turns the reading direction around belongs into a table.
                 '\n' | '\t' => write!(f, "{c}")?,
-                c if c.is_control() => f.write_str("\u{fffd}")?,
-                '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => f.write_str("\u{fffd}")?,
+                c if is_hostile(c) => f.write_str("\u{fffd}")?,
                 c => write!(f, "{c}")?,
             }
         }

@@ -12,6 +12,7 @@ use crate::applet::pflogsumm::fields::is_queue_id;
 use crate::applet::pflogsumm::read::accurate::{AccurateReader, Parts};
 use crate::applet::pflogsumm::text::{after_last, find};
 use crate::log::event::Event;
+use crate::message::display::harmless;
 pub use finder::Finder;
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
@@ -235,7 +236,7 @@ impl Life {
 
 /// Nothing of a log drives the terminal.
 fn printable(bytes: &[u8]) -> String {
-    text(bytes).chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    harmless(&text(bytes))
 }
 
 /// "2026-11-24 12:00:00"

@@ -1,8 +1,9 @@
 //! The picture: totals and the last hour above, senders and destinations in the middle, the last troubles below. What
 //! there is no room for is left out, the troubles first; 80 columns by 24 lines hold everything.
 
-use super::watch::{Kind, NAMES, Watch, printable, top};
+use super::watch::{Kind, NAMES, Watch, top};
 use crate::applet::pflogsumm::output::numbers::text;
+use crate::message::display::harmless;
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
@@ -101,7 +102,7 @@ fn senders(frame: &mut Frame<'_>, area: Rect, watch: &Watch<'_>) {
     let rows = usize::from(area.height.saturating_sub(1));
     let list = top(&watch.state.tallies.senders, rows, |of| of.messages);
     let rows =
-        list.into_iter().map(|(sender, of)| Row::new([right(of.messages, 7), Span::raw(printable(&text(sender)))]));
+        list.into_iter().map(|(sender, of)| Row::new([right(of.messages, 7), Span::raw(harmless(&text(sender)))]));
     let widths = [Constraint::Length(7), Constraint::Fill(1)];
     frame.render_widget(Table::new(rows, widths).block(titled("senders: messages ")), area);
 }
@@ -111,7 +112,7 @@ fn destinations(frame: &mut Frame<'_>, area: Rect, watch: &Watch<'_>) {
     let list = top(&watch.state.tallies.recipient_domains, rows, |of| of.messages + of.deferrals);
     let rows = list.into_iter().map(|(domain, of)| {
         let style = if of.deferrals > of.messages { Style::new().fg(Color::Yellow) } else { Style::new() };
-        Row::new([right(of.messages, 7), right(of.deferrals, 7), Span::raw(printable(&text(domain)))]).style(style)
+        Row::new([right(of.messages, 7), right(of.deferrals, 7), Span::raw(harmless(&text(domain)))]).style(style)
     });
     let widths = [Constraint::Length(7), Constraint::Length(7), Constraint::Fill(1)];
     frame.render_widget(Table::new(rows, widths).block(titled("destinations: messages, put off ")), area);

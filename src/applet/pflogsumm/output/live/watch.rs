@@ -7,6 +7,7 @@ use crate::applet::pflogsumm::read::accurate::{AccurateReader, Parts};
 use crate::applet::pflogsumm::state::State;
 use crate::applet::pflogsumm::tallies::Map;
 use crate::log::event::Event;
+use crate::message::display::harmless;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
@@ -53,7 +54,7 @@ pub struct Watch<'o> {
 impl<'o> Watch<'o> {
     pub fn new(name: &str, reader: AccurateReader<'o>, state: State<'o>) -> Watch<'o> {
         Watch {
-            name: printable(name),
+            name: harmless(name),
             reader,
             state,
             line: Vec::new(),
@@ -87,7 +88,7 @@ impl<'o> Watch<'o> {
             self.troubles.push_front(Trouble {
                 time: format!("{:02}:{:02}:{:02}", stamp.hour, stamp.minute, stamp.second),
                 kind,
-                text: printable(&format!("{} {}", text(parts.service), text(parts.content))),
+                text: harmless(&format!("{} {}", text(parts.service), text(parts.content))),
             });
             self.troubles.truncate(TROUBLES);
             self.fresh += 1;
@@ -174,12 +175,6 @@ fn kind(parts: &Parts<'_>) -> Option<Kind> {
         Event::Fatal(_) | Event::Panic(_) => Some(Kind::Fatal),
         _ => None,
     }
-}
-
-/// Nothing of a log drives the terminal, or turns the reading direction around.
-pub fn printable(text: &str) -> String {
-    let bad = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().map(|c| if bad(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// The keys with the highest values that are not 0, at most `count`, ties by key.

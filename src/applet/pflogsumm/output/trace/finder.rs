@@ -12,6 +12,8 @@ use std::collections::HashMap;
 const PIECE: usize = 8;
 /// More words than that are too many for vectors.
 const FEW: usize = 64;
+/// For more words than that the fastest automaton is too large: each takes about a kilobyte of it.
+const DENSE: usize = 50_000;
 
 pub struct Finder<'w> {
     search: Search,
@@ -47,7 +49,8 @@ impl<'w> Finder<'w> {
         // The leftmost match, as with vectors: what begins before it was looked at.
         let many = || {
             let mut builder = AhoCorasick::builder();
-            builder.match_kind(MatchKind::LeftmostFirst).kind(Some(AhoCorasickKind::DFA));
+            let kind = (pieces.len() <= DENSE).then_some(AhoCorasickKind::DFA);
+            builder.match_kind(MatchKind::LeftmostFirst).kind(kind);
             builder.build(&pieces).ok()
         };
         let search = match pieces.as_slice() {
