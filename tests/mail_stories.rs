@@ -784,10 +784,46 @@ fn start_up_files_do_not_run_away() {
     assert!(outcome.out.starts_with("x    y"), "{outcome:?}");
 }
 
+/// Whether all that was typed at a terminal is read, and a process or one of its children sleeps until there is more
+/// (proc(5), wchan); nothing where the kernel does not tell.
+fn waits_for_a_key(slave: &std::os::fd::OwnedFd, process: u32) -> Option<bool> {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use std::os::fd::AsFd;
+    if poll(&mut [PollFd::new(slave.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO) != Ok(0) {
+        return Some(false);
+    }
+    let told = |name: &str| std::fs::read_to_string(format!("/proc/{process}/{name}")).ok();
+    let (state, place) = (told("stat")?, told("wchan")?);
+    if !state.rsplit(')').next()?.starts_with(" S") {
+        return Some(false);
+    }
+    match place.as_str() {
+        "" | "0" => return None,
+        "wait_woken" | "n_tty_read" => return Some(true),
+        other if other.contains("poll") || other.contains("select") => return Some(true),
+        _ => {}
+    }
+    let children = told(&format!("task/{process}/children"))?;
+    let mut children = children.split_whitespace().filter_map(|child| child.parse().ok());
+    Some(children.any(|child| waits_for_a_key(slave, child).unwrap_or(false)))
+}
+
+/// A terminal that no other process inherits: whoever held it would hold up its end.
+fn terminal() -> nix::pty::OpenptyResult {
+    use nix::fcntl::{OFlag, open};
+    use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let master = posix_openpt(flags).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let slave = open(ptsname_r(&master).unwrap().as_str(), flags, nix::sys::stat::Mode::empty()).unwrap();
+    nix::pty::OpenptyResult { master: master.into(), slave }
+}
+
 /// Types lines at a terminal and returns what it showed.
 fn at_terminal(home: &Home, args: &[&str], lines: &[&str]) -> (String, i32) {
     use std::io::Read;
-    let pty = nix::pty::openpty(None, None).unwrap();
+    let pty = terminal();
     let mut command = home.command(args);
     let side = || Stdio::from(pty.slave.try_clone().unwrap());
     command.stdin(side()).stdout(side()).stderr(side());
@@ -807,7 +843,6 @@ fn at_terminal(home: &Home, args: &[&str], lines: &[&str]) -> (String, i32) {
     let mut child = wrapped.spawn().unwrap();
     drop(wrapped);
     drop(command);
-    drop(pty.slave);
     let mut master = std::fs::File::from(pty.master);
     let mut reader = master.try_clone().unwrap();
     let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
@@ -819,25 +854,31 @@ fn at_terminal(home: &Home, args: &[&str], lines: &[&str]) -> (String, i32) {
         }
     });
     for line in lines {
-        // Typed when the terminal has been quiet for a while.
-        let mut before = usize::MAX;
-        for _ in 0..50 {
-            std::thread::sleep(std::time::Duration::from_millis(60));
+        // Typed when the program asks for it: the terminal is quiet, all keys before this were read, and somebody waits
+        // for one. What is typed after the end is only echoed: this side of the terminal stays open for that.
+        let (mut before, mut quiet) = (usize::MAX, 0);
+        for _ in 0..200 {
+            std::thread::sleep(std::time::Duration::from_millis(15));
             let now = seen.lock().unwrap().len();
-            if now == before && now > 0 {
+            quiet = if now == before && now > 0 { quiet + 1 } else { 0 };
+            before = now;
+            let asked =
+                child.try_wait().unwrap().is_some() || waits_for_a_key(&pty.slave, child.id()).unwrap_or(quiet > 3);
+            if quiet > 0 && asked {
                 break;
             }
-            before = now;
         }
         let _ = master.write_all(line.as_bytes());
     }
-    // A session that never ends is a failure, not a wait.
+    // A session that never ends is an outcome (124), not a wait: it asks for more, or does nothing for long.
     let start = std::time::Instant::now();
+    let mut asking = 0;
     let status = loop {
         if let Some(status) = child.try_wait().unwrap() {
             break status.code().unwrap_or(-1);
         }
-        if start.elapsed().as_secs() > 20 {
+        asking = if waits_for_a_key(&pty.slave, child.id()) == Some(true) { asking + 1 } else { 0 };
+        if asking > 100 || start.elapsed().as_secs() > 20 {
             if let Ok(group) = nix::unistd::tcgetpgrp(&master) {
                 let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL);
             }
@@ -846,6 +887,7 @@ fn at_terminal(home: &Home, args: &[&str], lines: &[&str]) -> (String, i32) {
         }
         std::thread::sleep(std::time::Duration::from_millis(10));
     };
+    drop(pty.slave);
     drop(master);
     let _ = thread.join();
     let text = String::from_utf8_lossy(&seen.lock().unwrap()).replace("\r\n", "\n");
