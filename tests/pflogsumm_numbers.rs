@@ -689,6 +689,13 @@ fn each_habit_is_mended_and_shown() {
             assert!(report.contains("example.de\n") && !report.contains("ehlo=1"), "{report}");
         }
     }
+    // Sizes that no disk holds.
+    let sizes = [("A", "5"), ("B", "9223372036854775803"), ("C", "99999999999999999999")].map(|(id, size)| {
+        from("Nov 23 08:00:00", "/smtpd", "a.example[192.0.2.3]", &format!("{id}1B2C3D4E5"))
+            .replace("size=10,", &format!("size={size},"))
+    });
+    let (_dir, huge) = logs(&[("log", &sizes.concat())]);
+    assert!(text(&["--explain-differences"], &[&huge[0]]).contains("received"));
     // 5: -d means the year, too.
     let (_dir, logs) = logs(&[("log", &sent("2019-11-24T08:00:00+02:00", plain))]);
     assert_eq!(json(&["-d", "today"], &[&logs[0]])["totals"]["delivered"], 0);

@@ -119,6 +119,40 @@ fn the_newer_options_are_those_of_its_version() {
     assert!(String::from_utf8_lossy(&told.stdout).lines().next().is_some_and(|line| line.contains("--iso_date_time")));
 }
 
+/// What Perl makes of odd values; both references gave these lines.
+#[test]
+fn odd_values_are_what_perl_makes_of_them() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let log = dir.path().join("log");
+    let sent = |domain: &str, delay: &str| {
+        format!(
+            "Nov 23 08:00:00 mx postfix/smtp[5]: A1B2C3D4E5: to=<x@{domain}>, relay=mx[192.0.2.2]:25, delay={delay}, \
+             delays=0/0/0/1, dsn=2.0.0, status=sent (250 ok)\n"
+        )
+    };
+    let mut text: String = [("a.example", "inf"), ("b.example", "-Inf"), ("c.example", "nan"), ("d.example", "+5")]
+        .map(|(domain, delay)| sent(domain, delay))
+        .concat();
+    text.push_str(
+        "Nov 23 08:00:00 mx postfix/anvil[9]: fatal: \t\n\
+         Nov 23 08:00:00 mx postfix/smtpd[1]: NOQUEUE: hold: DATA from localhost[127.0.0.1]: 550 5.7.23 x: Rejected; \
+         from=<> to=<0\n",
+    );
+    std::fs::write(&log, text).expect("written");
+    for version in ["1.1.5", "1.3"] {
+        let got = output(ours().args(["--compat", version]).arg(&log)).stdout;
+        let got = String::from_utf8_lossy(&got);
+        for line in ["  Inf h    Inf h  a.", " -Inf s   -Inf s  b.", "  NaN s    NaN s  c.", "  5.0 s    5.0 s  d."] {
+            assert!(got.contains(line), "{version}: {line}\n{got}");
+        }
+    }
+    let got = output(ours().args(["--compat", "1.3", "--rej-add-to"]).arg(&log)).stdout;
+    let got = String::from_utf8_lossy(&got);
+    for line in ["  anvil (1)\n         1   \t\n", "         1   localhost\n"] {
+        assert!(got.contains(line), "{line}\n{got}");
+    }
+}
+
 #[test]
 fn the_reference_prints_the_same_lines() {
     let reference = Path::new("/usr/sbin/pflogsumm");

@@ -2,6 +2,7 @@
 //! The reasons are cut so that lines that differ only by an address count as one; the rules are the reference's.
 
 use super::condense::without_srs;
+use super::fields::truth;
 use super::options::Options;
 use super::text::{self, Folding, after_each, client_domain, client_organisation, find, split_once};
 use crate::log::line::is_space;
@@ -130,13 +131,15 @@ pub fn read_newer<'a>(text: &'a [u8], style: &Style, srs: bool) -> Reject<'a> {
     };
     let about = if reason.starts_with(b"Sender address rejected:") {
         match style.add_to {
-            true => [&domain, b" (".as_slice(), &from, b" -> ", &to, b")"].concat(),
+            true if truth(&to) => [&domain, b" (".as_slice(), &from, b" -> ", &to, b")"].concat(),
+            true => domain.to_vec(),
             // The missing ">" is the reference's.
             false => [&domain, b" (<".as_slice(), &from, b")"].concat(),
         }
     } else if is_about_recipient(&reason) {
         match style.add_from {
-            true => [&to, b"  (".as_slice(), &from, b")"].concat(),
+            true if truth(&from) => [&to, b"  (".as_slice(), &from, b")"].concat(),
+            true => [&to, b"  (".as_slice(), &domain, b")"].concat(),
             false => to.into_owned(),
         }
     } else if let Some((known, whole)) = known(&reason) {
@@ -145,7 +148,7 @@ pub fn read_newer<'a>(text: &'a [u8], style: &Style, srs: bool) -> Reject<'a> {
     } else if *reason == *b"Helo command rejected: Invalid name" {
         from_only(b"  (")
     } else {
-        match style.add_to {
+        match style.add_to && truth(&to) {
             true if style.add_from => [&domain, b"  (".as_slice(), &from, b" -> ", &to, b")"].concat(),
             true => [&domain, b"  (> ".as_slice(), &to, b")"].concat(),
             false => from_only(b"  (< "),

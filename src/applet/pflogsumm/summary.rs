@@ -309,6 +309,12 @@ pub fn count_anything(bytes: &[u8]) {
         if accurate {
             let _ = html::write(&mut io::sink(), &Numbers::of(&state, &options, &now), "");
             let _ = events::write(&mut io::sink(), feed(), job.accurate_reader(), engine::PIECE);
+            let plain = Options { accurate: false, ..options.clone() };
+            let old = Job { options: &plain, ours: &ours, now: &now };
+            if let (Ok(before), Ok(after)) = (old.state(), job.state()) {
+                let (old, new) = ((old.stable_reader(), before), (job.accurate_reader(), after));
+                let _ = differences::write(&mut io::sink(), feed(), old, new, engine::PIECE);
+            }
         }
         if let Ok(mut state) = job.state() {
             play(bytes, &mut state);

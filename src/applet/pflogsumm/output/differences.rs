@@ -138,7 +138,9 @@ pub fn write(
                 }
             }
             let (now_old, now_new) = (totals(&old), totals(&new));
-            let moved = |before: &Totals, now: &Totals| -> Totals { std::array::from_fn(|at| now[at] - before[at]) };
+            let moved = |before: &Totals, now: &Totals| -> Totals {
+                std::array::from_fn(|at| now[at].wrapping_sub(before[at]))
+            };
             let (by_old, by_new) = (moved(&before_old, &now_old), moved(&before_new, &now_new));
             if by_old != by_new {
                 let (by_old, by_new) = (words(&by_old, &by_new, &now_old), words(&by_new, &by_old, &now_new));

@@ -114,11 +114,12 @@ impl<'o> NewerReader<'o> {
             [(b"warning:", Level::Warning), (b"fatal:", Level::Fatal), (b"panic:", Level::Panic)];
         let found = LEVELS.into_iter().find_map(|(word, level)| Some((said.text.strip_prefix(word)?, level)));
         let Some((tail, level)) = found else { return false };
-        let text = tail.trim_ascii_start();
-        if text.is_empty() || text.len() == tail.len() {
+        // Of blanks alone the last one is the text.
+        let blanks = tail.iter().take_while(|&&byte| is_space(byte)).count().min(tail.len().saturating_sub(1));
+        if blanks == 0 {
             return false;
         }
-        let (service, mut text) = (said.service, Cow::Borrowed(text));
+        let (service, mut text) = (said.service, Cow::Borrowed(&tail[blanks..]));
         if level == Level::Warning {
             if service != b"cleanup" {
                 text = condense::warning(&text).into_owned().into();

@@ -114,7 +114,7 @@ impl Filters {
     /// How many deliveries wait, and their bytes.
     fn waiting(&self) -> (u64, u64) {
         let held = self.given.values().flat_map(|given| &given.held);
-        held.fold((0, 0), |(count, bytes), held| (count + 1, bytes + held.size))
+        held.fold((0, 0), |(count, bytes), held| (count + 1, bytes.saturating_add(held.size)))
     }
 }
 
