@@ -4,7 +4,8 @@
 // Helpers of tests end a test as tests do.
 #![allow(clippy::expect_used, clippy::panic)]
 
-use std::io::Write;
+use nix::pty::openpty;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -18,8 +19,8 @@ const DOVECOT: &str = "/usr/sbin/dovecot";
 /// A server with one mailbox of two messages; it ends with the value.
 struct Server {
     dir: tempfile::TempDir,
-    /// POP3, IMAP, IMAP over TLS.
-    ports: [u16; 3],
+    /// POP3, IMAP, IMAP over TLS, POP3 over TLS.
+    ports: [u16; 4],
     child: Child,
 }
 
@@ -31,6 +32,20 @@ fn is_root() -> bool {
     Path::new("/proc/self").metadata().is_ok_and(|data| data.uid() == 0)
 }
 
+/// Signed by itself, for localhost.
+fn certificate(key: &Path, file: &Path) {
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"])
+        .args(["-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"])
+        .arg("-keyout")
+        .arg(key)
+        .arg("-out")
+        .arg(file)
+        .stderr(Stdio::null())
+        .status();
+    assert!(made.is_ok_and(|status| status.success()), "openssl makes a certificate");
+}
+
 fn message(subject: &str) -> String {
     format!(
         "From a@ex.org Tue Nov 24 10:05:15 2026\nFrom: A <a@ex.org>\nTo: toto@ex.org\nSubject: {subject}\n\
@@ -39,7 +54,7 @@ fn message(subject: &str) -> String {
 }
 
 impl Server {
-    fn start(program: &str, args: &[&str], conf: impl Fn(&Path, [u16; 3]) -> String) -> Server {
+    fn start(program: &str, args: &[&str], conf: impl Fn(&Path, [u16; 4]) -> String) -> Server {
         let dir = tempfile::tempdir().expect("a directory");
         open_to_all(dir.path());
         let home = dir.path().join("home");
@@ -56,7 +71,7 @@ impl Server {
         let ids = if is_root() { "65534:65534" } else { ":" };
         std::fs::write(dir.path().join("users"), format!("toto:{{PLAIN}}secret word:{ids}::{}\n", home.display()))
             .expect("written");
-        let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
+        let listeners = [(); 4].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
         let ports = listeners.each_ref().map(|one| one.local_addr().expect("its number").port());
         drop(listeners);
         let file = dir.path().join("dovecot.conf");
@@ -92,16 +107,9 @@ impl Server {
             return None;
         }
         Some(Server::start(DOVECOT, &["-F", "-c"], |dir, ports| {
-            let key = Command::new("openssl")
-                .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"])
-                .args(["-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"])
-                .arg("-keyout")
-                .arg(dir.join("key"))
-                .arg("-out")
-                .arg(dir.join("cert"))
-                .stderr(Stdio::null())
-                .status();
-            assert!(key.is_ok_and(|status| status.success()), "openssl makes a certificate");
+            certificate(&dir.join("key"), &dir.join("cert"));
+            // That of a stranger who says the same of himself.
+            certificate(&dir.join("foreign-key"), &dir.join("foreign"));
             let listener = |name: &str, port: u16| format!("  inet_listener {name} {{\n    port = {port}\n  }}\n");
             format!(
                 "protocols = imap pop3\nlisten = 127.0.0.1\nbase_dir = {dir}/run\nstate_dir = {dir}/state\nlog_path = {dir}/log\n\
@@ -111,7 +119,7 @@ impl Server {
                  passdb {{\n  driver = passwd-file\n  args = {dir}/users\n}}\n\
                  userdb {{\n  driver = passwd-file\n  args = {dir}/users\n}}\n",
                 listener("pop3", ports[0]),
-                listener("pop3s", 0),
+                listener("pop3s", ports[3]),
                 listener("imap", ports[1]),
                 listener("imaps", ports[2]),
                 dir = dir.display()
@@ -129,7 +137,44 @@ impl Server {
 
     /// What mail says, with these commands; `netrc` is the password file.
     fn mail(&self, args: &[&str], netrc: &str, commands: &str) -> String {
-        let home = self.dir.path().join("reader");
+        self.mail_trusting("cert", args, netrc, commands)
+    }
+
+    /// With another file of authorities.
+    fn mail_trusting(&self, authorities: &str, args: &[&str], netrc: &str, commands: &str) -> String {
+        let mut command = self.reader(args, netrc);
+        command.env("SSL_CERT_FILE", self.dir.path().join(authorities));
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("mail starts");
+        let _ = child.stdin.take().expect("a pipe").write_all(commands.as_bytes());
+        let output = child.wait_with_output().expect("mail ends");
+        self.no_mail_is_left();
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    }
+
+    /// What a person at a terminal sees who types these lines, each when the text before it stands there.
+    fn at_terminal(&self, args: &[&str], lines: &[(&str, &str)]) -> String {
+        let pty = openpty(None, None).expect("a terminal");
+        let mut command = self.reader(args, "");
+        let side = || Stdio::from(pty.slave.try_clone().expect("its other side"));
+        let mut child = command.stdin(side()).stdout(side()).stderr(side()).spawn().expect("mail starts");
+        drop((command, pty.slave));
+        let mut terminal = std::fs::File::from(pty.master);
+        let (mut seen, mut buffer, mut lines) = (String::new(), [0; 4096], lines.iter().peekable());
+        while let Ok(count @ 1..) = terminal.read(&mut buffer) {
+            seen.push_str(&String::from_utf8_lossy(&buffer[..count]));
+            if let Some((_, line)) = lines.next_if(|(prompt, _)| seen.ends_with(prompt)) {
+                terminal.write_all(line.as_bytes()).expect("typed");
+            }
+        }
+        child.wait().expect("mail ends");
+        self.no_mail_is_left();
+        seen.replace("\r\n", "\n")
+    }
+
+    /// mail in a home of its own; `netrc` is the password file.
+    fn reader(&self, args: &[&str], netrc: &str) -> Command {
+        let home = self.home_of_reader();
         let _ = std::fs::create_dir(&home);
         let file: PathBuf = home.join(".netrc");
         std::fs::write(&file, netrc).expect("written");
@@ -143,16 +188,17 @@ impl Server {
             .env("HOME", &home)
             .env("TZ", "UTC")
             .env("PATH", "/usr/bin:/bin");
-        command.env("LC_ALL", "C.UTF-8").env("SSL_CERT_FILE", self.dir.path().join("cert"));
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("mail starts");
-        let _ = child.stdin.take().expect("a pipe").write_all(commands.as_bytes());
-        let output = child.wait_with_output().expect("mail ends");
-        assert!(
-            std::fs::read_dir(home.join(".cache/pillarbox")).map_or(0, Iterator::count) == 0,
-            "no fetched mail is left"
-        );
-        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+        command.env("LC_ALL", "C.UTF-8").env("TERM", "dumb").env("SSL_CERT_FILE", self.dir.path().join("cert"));
+        command
+    }
+
+    fn home_of_reader(&self) -> PathBuf {
+        self.dir.path().join("reader")
+    }
+
+    fn no_mail_is_left(&self) {
+        let cache = self.home_of_reader().join(".cache/pillarbox");
+        assert!(std::fs::read_dir(cache).map_or(0, Iterator::count) == 0, "no fetched mail is left");
     }
 }
 
@@ -163,6 +209,8 @@ impl Drop for Server {
     }
 }
 
+/// Its password, for [`with_simple_password`].
+const TICKET: &str = "default login toto password secretword\n";
 const NETRC: &str = "machine localhost login toto password \"x\"\n";
 
 /// The way of a reader through a mailbox on a server.
@@ -208,7 +256,11 @@ fn our_own_pop3_server_is_read() {
 fn a_real_dovecot_is_read_by_pop3_with_tls() {
     let Some(server) = Server::dovecot() else { return };
     with_simple_password(&server);
-    reading_and_deleting(&server, &format!("pop://toto@localhost:{}", server.ports[0]));
+    // STLS.
+    let listed = server.mail(&["-H", "-f", &format!("pop://toto@localhost:{}", server.ports[0])], TICKET, "");
+    assert!(listed.contains("   2 A                  Tue Nov 24 10:05"), "{listed} {}", server.log());
+    // From the first byte on.
+    reading_and_deleting(&server, &format!("pops://toto@localhost:{}", server.ports[3]));
 }
 
 #[test]
@@ -217,14 +269,45 @@ fn a_real_dovecot_is_read_by_imap_with_tls() {
     with_simple_password(&server);
     // STARTTLS.
     let url = format!("imap://toto@localhost:{}", server.ports[1]);
-    let listed = server.mail(&["-H", "-f", &url], "machine localhost login toto password secretword\n", "");
+    let listed = server.mail(&["-H", "-f", &url], TICKET, "");
     assert!(listed.contains("   2 A                  Tue Nov 24 10:05"), "{listed} {}", server.log());
     // From the first byte on.
     reading_and_deleting(&server, &format!("imaps://toto@localhost:{}", server.ports[2]));
-    let foreign = server.mail(
-        &["-H", "-f", &format!("imaps://toto@127.0.0.1:{}", server.ports[2])],
-        "default login toto password secretword\n",
-        "",
-    );
-    assert!(foreign.contains("Cannot open mailbox") && foreign.contains("certificate"), "{foreign}");
+}
+
+#[test]
+fn a_certificate_that_proves_nothing_ends_it_before_the_password() {
+    let Some(server) = Server::dovecot() else { return };
+    with_simple_password(&server);
+    // Nobody is trusted, or somebody else of this name.
+    for (scheme, port, trusted) in
+        [("imaps", 2, "foreign"), ("pops", 3, "/dev/null"), ("imap", 1, "/dev/null"), ("pop", 0, "foreign")]
+    {
+        let url = |host: &str| format!("{scheme}://toto@{host}:{}", server.ports[port]);
+        let name = url("localhost");
+        let foreign = server.mail_trusting(trusted, &["-H", "-f", &name], TICKET, "");
+        let expected = format!(
+            "mail: Cannot open mailbox {name}: the certificate of localhost is signed by nobody whom this machine trusts; \
+             if you do, name its authority's file in SSL_CERT_FILE\n"
+        );
+        assert!(foreign.contains(&expected), "{foreign}");
+        // The right certificate on the wrong machine.
+        let elsewhere = server.mail(&["-H", "-f", &url("127.0.0.1")], TICKET, "");
+        let expected = "the certificate of 127.0.0.1 is not to be trusted: ";
+        assert!(elsewhere.contains(expected), "{elsewhere}");
+    }
+    assert!(!server.log().contains("Login:") && !server.log().contains("auth failed"), "{}", server.log());
+}
+
+#[test]
+fn a_password_is_asked_for_and_not_shown() {
+    let server = Server::ours();
+    with_simple_password(&server);
+    let url = format!("pop://toto@127.0.0.1:{}", server.ports[0]);
+    let prompt = "Password for toto@127.0.0.1: ";
+    let seen = server.at_terminal(&["-N", "-f", &url], &[(prompt, "secretword\n"), ("? ", "f 1\n"), ("? ", "x\n")]);
+    assert!(seen.starts_with(&format!("{prompt}\n? ")) && seen.contains("   1 A  "), "{seen}");
+    assert!(!seen.contains("secretword"), "{seen}");
+    let refused = server.at_terminal(&["-N", "-f", &url], &[(prompt, "geheim\n")]);
+    assert!(refused.contains("Authentication failed.") && !refused.contains("geheim"), "{refused}");
 }

@@ -43,19 +43,20 @@ pub struct Malformed;
 /// `Name Surname <local@domain>` or `local@domain` in plain ASCII, as most senders are written: (name, mailbox), as
 /// [`parse`] would find them. None: [`parse`] must look.
 pub fn plain(value: &str) -> Option<(&str, &str)> {
-    let (name, mailbox) = match value.strip_suffix('>') {
-        Some(inside) => {
-            let (name, mailbox) = inside.split_once('<')?;
-            (name.trim_end_matches(' '), mailbox)
-        }
-        None => ("", value),
+    let bytes = value.as_bytes();
+    let run = |from: usize, least: u8| {
+        let rest = bytes.get(from..).unwrap_or_default();
+        from + rest.iter().take_while(|byte| PLAIN[usize::from(**byte)] >= least).count()
     };
-    let (local, domain) = mailbox.split_once('@')?;
-    let is_mailbox = !local.is_empty()
-        && !domain.is_empty()
-        && local.bytes().chain(domain.bytes()).all(|byte| PLAIN[usize::from(byte)] == 2);
-    let is_name =
-        !name.starts_with(' ') && !name.contains("  ") && name.bytes().all(|byte| PLAIN[usize::from(byte)] > 0);
+    let (start, end) = match bytes.strip_suffix(b">") {
+        Some(inside) => (run(0, 1) + 1, inside.len()),
+        None => (0, bytes.len()),
+    };
+    let at = run(start, 2);
+    let is_mailbox = at > start && at + 1 < end && bytes[at] == b'@' && run(at + 1, 2) == end;
+    let (name, mailbox) = (value.get(..start)?, value.get(start..end)?);
+    let name = if name.is_empty() { name } else { name.strip_suffix('<')?.trim_end_matches(' ') };
+    let is_name = !name.starts_with(' ') && !name.as_bytes().windows(2).any(|pair| pair == b"  ");
     (is_mailbox && is_name).then_some((name, mailbox))
 }
 

@@ -2,31 +2,32 @@
 //! what cannot be decoded is shown as U+FFFD or as it stands.
 
 use super::mime::{base64, quoted_printable};
+use std::borrow::Cow;
 
 /// Text of bytes in the labelled character set; without a usable label UTF-8, and Latin-1 (as the Web has it) for
 /// bytes that are no UTF-8.
-pub fn decode(bytes: &[u8], label: Option<&str>) -> String {
+pub fn decode<'b>(bytes: &'b [u8], label: Option<&str>) -> Cow<'b, str> {
     // What nearly all is labelled needs no list of labels.
     let label = label.filter(|label| !label.eq_ignore_ascii_case("utf-8"));
     let named = label.and_then(|label| encoding_rs::Encoding::for_label(label.trim().as_bytes()));
     match named {
-        Some(encoding) if encoding != encoding_rs::UTF_8 => encoding.decode_without_bom_handling(bytes).0.into_owned(),
+        Some(encoding) if encoding != encoding_rs::UTF_8 => encoding.decode_without_bom_handling(bytes).0,
         _ => match std::str::from_utf8(bytes) {
-            Ok(text) => text.to_owned(),
-            Err(_) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned(),
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0,
         },
     }
 }
 
 /// A header value with its encoded words decoded.
-pub fn decode_words(value: &[u8]) -> String {
+pub fn decode_words(value: &[u8]) -> Cow<'_, str> {
     if !memchr::memchr_iter(b'=', value).any(|at| value.get(at + 1) == Some(&b'?')) {
         return decode(value, None);
     }
     let mut out = String::with_capacity(value.len());
     // Bytes of neighbouring words of one character set are joined before they are decoded: a writer may have cut a
     // character in two.
-    let mut open: Option<(String, Vec<u8>)> = None;
+    let mut open: Option<(Cow<str>, Vec<u8>)> = None;
     let mut rest = value;
     while !rest.is_empty() {
         let start = memchr::memmem::find(rest, b"=?").unwrap_or(rest.len());
@@ -57,17 +58,17 @@ pub fn decode_words(value: &[u8]) -> String {
         }
     }
     flush(&mut out, &mut open);
-    out
+    Cow::Owned(out)
 }
 
-fn flush(out: &mut String, open: &mut Option<(String, Vec<u8>)>) {
+fn flush(out: &mut String, open: &mut Option<(Cow<str>, Vec<u8>)>) {
     if let Some((charset, bytes)) = open.take() {
         out.push_str(&decode(&bytes, Some(&charset)));
     }
 }
 
 /// The encoded word at the start of `text`: character set, bytes, length in `text`.
-fn encoded_word(text: &[u8]) -> Option<(String, Vec<u8>, usize)> {
+fn encoded_word(text: &[u8]) -> Option<(Cow<'_, str>, Vec<u8>, usize)> {
     let inner = text.strip_prefix(b"=?")?;
     let limit = inner.len().min(1000);
     let mut parts = inner[..limit].splitn(3, |&byte| byte == b'?');
@@ -80,7 +81,7 @@ fn encoded_word(text: &[u8]) -> Option<(String, Vec<u8>, usize)> {
         _ => return None,
     };
     // RFC 2231 allows a language after the character set: "utf-8*fr".
-    let charset = String::from_utf8_lossy(charset.split(|&byte| byte == b'*').next()?).into_owned();
+    let charset = String::from_utf8_lossy(charset.split(|&byte| byte == b'*').next()?);
     let length = 2 + charset_length(inner)? + 1 + encoding.len() + 1 + end + 2;
     Some((charset, bytes, length))
 }

@@ -226,7 +226,7 @@ impl<'m> Part<'m> {
 
     /// The body as text of its character set.
     pub fn text(&self) -> String {
-        charset::decode(&self.decoded(), self.content_type.parameter("charset"))
+        charset::decode(&self.decoded(), self.content_type.parameter("charset")).into_owned()
     }
 
     /// The file name that the sender gave it, without directories.

@@ -15,8 +15,17 @@ pub fn prefetch<T>(list: &[T], at: usize) {
     let _ = (list, at);
 }
 
-/// Asks for large pages under a list whose places are wanted in no order: each small page would cost a look-up of its own.
-/// What the list grows into later is not covered. Short lists are left alone.
+/// A list of `length` times the same, on large pages: see [`large_pages`].
+pub fn filled<T: Clone>(length: usize, value: T) -> Vec<T> {
+    let mut list = Vec::with_capacity(length);
+    // Before the first write, with which the small pages would come.
+    large_pages(&list);
+    list.resize(length, value);
+    list
+}
+
+/// Asks for large pages under the room of a list whose places are wanted in no order: each small page would cost a look-up
+/// of its own. What was written already stays on small pages. Short lists are left alone.
 pub fn large_pages<T>(list: &Vec<T>) {
     const LARGE: usize = 2 << 20;
     #[cfg(target_os = "linux")]

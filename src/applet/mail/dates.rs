@@ -8,16 +8,24 @@ use jiff::civil::DateTime;
 pub fn format(texts: Texts, time: &DateTime, format: Option<&str>) -> String {
     let names = Names::of(texts, time);
     let Some(format) = format else {
-        let two = |number: i8| [b'0' + number.unsigned_abs() / 10 % 10, b'0' + number.unsigned_abs() % 10];
+        let digit = |number: i8| char::from(b'0' + number.unsigned_abs() % 10);
         let mut out = String::with_capacity(24);
         for part in [names.day, " ", names.month, " "] {
             out.push_str(part);
         }
-        let [ten, one] = two(time.day()).map(char::from);
-        out.extend([if ten == '0' { ' ' } else { ten }, one, ' ']);
-        out.extend(two(time.hour()).map(char::from));
-        out.push(':');
-        out.extend(two(time.minute()).map(char::from));
+        let (day, hour, minute) = (time.day(), time.hour(), time.minute());
+        for character in [
+            if day < 10 { ' ' } else { digit(day / 10) },
+            digit(day),
+            ' ',
+            digit(hour / 10),
+            digit(hour),
+            ':',
+            digit(minute / 10),
+            digit(minute),
+        ] {
+            out.push(character);
+        }
         return out;
     };
     let mut out = String::new();

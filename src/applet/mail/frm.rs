@@ -281,7 +281,8 @@ fn sender_and_subject(block: &[u8], aligned: bool) -> String {
         return String::new();
     }
     let sender = all_names(&sender.unwrap_or_default());
-    let subject = charset::decode_words(&subject.unwrap_or_default());
+    let subject = subject.unwrap_or_default();
+    let subject = charset::decode_words(&subject);
     if aligned { format!("{sender:<20}{subject}") } else { format!("{sender}\t{subject}") }
 }
 
@@ -289,11 +290,12 @@ fn sender_and_subject(block: &[u8], aligned: bool) -> String {
 fn all_names(value: &[u8]) -> String {
     match address::parse(&String::from_utf8_lossy(value)) {
         Ok(all) if all.len() > 1 => {
-            let names =
-                all.into_iter().map(|one| one.name.map_or(one.mailbox, |name| charset::decode_words(name.as_bytes())));
+            let names = all
+                .into_iter()
+                .map(|one| one.name.map_or(one.mailbox, |name| charset::decode_words(name.as_bytes()).into_owned()));
             names.collect::<Vec<_>>().join(", ")
         }
-        _ => headline::short_name(value),
+        _ => headline::short_name(value).into_owned(),
     }
 }
 

@@ -1,12 +1,14 @@
 //! One line of a summary, after the `headline` variable.
 
+use super::columns::{Side, columns_of, cut, field, number, push};
 use super::dates;
 use super::session::{OpenBox, Session};
 use super::texts::Texts;
 use super::threads::Place;
 use crate::mailbox::outline::Outline;
-use crate::message::{address, charset, date, header};
-use unicode_width::UnicodeWidthChar;
+use crate::message::address::{self, Address};
+use crate::message::{charset, date, header};
+use std::borrow::Cow;
 
 /// What of a session shows in its summaries.
 pub struct Style {
@@ -55,17 +57,16 @@ pub struct Format {
     pieces: Vec<Piece>,
 }
 
-/// Where a text stands in its column: `%-` left, `%+` right, else numbers right and words left.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Own,
-    Left,
-    Right,
+enum Piece {
+    Text { text: String, columns: usize },
+    Field { letter: char, width: Option<usize>, side: Side, date: Option<String> },
 }
 
-enum Piece {
-    Text(String),
-    Field { letter: char, width: Option<usize>, side: Side, date: Option<String> },
+impl Piece {
+    fn text(text: String) -> Piece {
+        let columns = text.chars().map(columns_of).sum();
+        Piece::Text { text, columns }
+    }
 }
 
 impl Format {
@@ -109,7 +110,7 @@ impl Format {
                 '%' => plain.push('%'),
                 'a' | 'd' | 'D' | 'f' | 'l' | 'L' | 'm' | 'o' | 's' | 'S' | '>' | '<' => {
                     if !plain.is_empty() {
-                        pieces.push(Piece::Text(std::mem::take(&mut plain)));
+                        pieces.push(Piece::text(std::mem::take(&mut plain)));
                     }
                     pieces.push(Piece::Field { letter, width, side, date: format });
                 }
@@ -117,7 +118,7 @@ impl Format {
             }
         }
         if !plain.is_empty() {
-            pieces.push(Piece::Text(plain));
+            pieces.push(Piece::text(plain));
         }
         (Format { pieces }, unknown)
     }
@@ -135,8 +136,9 @@ impl Format {
         let mut used = 0;
         for piece in &self.pieces {
             let (letter, width, side, date) = match piece {
-                Piece::Text(text) => {
-                    used += push(out, text, usize::MAX);
+                Piece::Text { text, columns } => {
+                    out.push_str(text);
+                    used += columns;
                     continue;
                 }
                 Piece::Field { letter, width, side, date } => (*letter, *width, *side, date.as_deref()),
@@ -152,10 +154,15 @@ impl Format {
                 'm' => number(out, place.index as u64 + 1, width, side, usize::MAX),
                 'l' | 'L' => number(out, message.lines.into(), width, side, width.unwrap_or(usize::MAX)),
                 'o' => number(out, message.written_size(), width, side, width.unwrap_or(usize::MAX)),
-                'f' => field(out, &plain(style.texts, sender(style, about, &fields)), width, side),
+                'f' => {
+                    let from = header::in_one_line(fields.from.unwrap_or_default());
+                    field(out, &plain(style.texts, sender(style, about, &from)), width, side)
+                }
                 's' => {
-                    let text = plain(style.texts, subject(&fields));
-                    let text = if place.depth > 0 { "  ".repeat(place.depth.min(10)) + &text } else { text };
+                    let mut text = subject(style, &fields);
+                    if place.depth > 0 {
+                        text = Cow::Owned("  ".repeat(place.depth.min(10)) + &text);
+                    }
                     match width {
                         None => push(out, &text, room),
                         width => field(out, &text, width, side),
@@ -163,7 +170,7 @@ impl Format {
                 }
                 'S' if fields.subject.is_none() => field(out, "", width, side),
                 'S' => {
-                    let text = plain(style.texts, subject(&fields));
+                    let text = subject(style, &fields);
                     let fits = if width.is_none() { room.saturating_sub(2) } else { usize::MAX };
                     let mut quoted = String::from('"');
                     push(&mut quoted, &text, fits);
@@ -181,15 +188,18 @@ impl Format {
                 }
             };
         }
-        cut(out, style.columns.saturating_sub(2));
+        let columns = style.columns.saturating_sub(2);
+        if used > columns {
+            cut(out, columns);
+        }
     }
 }
 
 /// In one line; in a locale of ASCII alone other characters are shown as the octal numbers of their bytes.
-pub fn plain(texts: Texts, text: String) -> String {
+pub fn plain(texts: Texts, text: Cow<str>) -> Cow<str> {
     let in_one_line = memchr::memchr2(b'\n', b'\r', text.as_bytes()).is_none();
-    let text = if in_one_line { text } else { text.replace(['\n', '\r'], " ") };
-    if text.is_ascii() || !texts.ascii {
+    let text = if in_one_line { text } else { Cow::Owned(text.replace(['\n', '\r'], " ")) };
+    if !texts.ascii || text.is_ascii() {
         return text;
     }
     text.bytes()
@@ -244,38 +254,41 @@ fn state_letter(open: &OpenBox, index: usize) -> char {
 }
 
 /// The sender's name, or the address; with `showto` the recipient of one's own letters.
-fn sender(style: &Style, about: &Outline, fields: &Fields) -> String {
+fn sender<'b>(style: &Style, about: &Outline, from: &'b [u8]) -> Cow<'b, str> {
     if !style.by_header {
-        return date::from_line_sender(about.from_line);
+        return Cow::Owned(date::from_line_sender(about.from_line));
     }
-    let from = header::in_one_line(fields.from.unwrap_or_default());
     if let Some(own) = &style.own
-        && let Ok(all) = address::parse(&String::from_utf8_lossy(&from))
+        && let Ok(all) = address::parse(&String::from_utf8_lossy(from))
         && all.iter().any(|one| own.iter().any(|other| one.mailbox.eq_ignore_ascii_case(other)))
         && let Some(to) = header::find(about.block, "To")
     {
-        return short_name(&to);
+        return Cow::Owned(short_name(&to).into_owned());
     }
-    let name = short_name(&from);
+    let name = short_name(from);
     let alone = !name.is_empty() && name.as_bytes() == from.trim_ascii() && !name.contains(['@', ' ']);
-    if alone { format!("{name}@{}", style.host) } else { name }
+    if alone { Cow::Owned(format!("{name}@{}", style.host)) } else { name }
 }
 
 /// "Jean Dupont <j@x>" is Jean Dupont, "j@x" is j@x.
-pub fn short_name(value: &[u8]) -> String {
+pub fn short_name(value: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(value)
         && let Some((name, mailbox)) = address::plain(text)
     {
-        return if name.is_empty() { mailbox.to_owned() } else { charset::decode_words(name.as_bytes()) };
+        return if name.is_empty() { Cow::Borrowed(mailbox) } else { charset::decode_words(name.as_bytes()) };
     }
     match address::parse(&String::from_utf8_lossy(value)).ok().and_then(|all| all.into_iter().next()) {
-        Some(one) => one.name.map_or(one.mailbox, |name| charset::decode_words(name.as_bytes())),
+        Some(Address { name: Some(name), .. }) => Cow::Owned(charset::decode_words(name.as_bytes()).into_owned()),
+        Some(one) => Cow::Owned(one.mailbox),
         None => charset::decode_words(value),
     }
 }
 
-fn subject(fields: &Fields) -> String {
-    charset::decode_words(&header::in_one_line(fields.subject.unwrap_or_default()))
+fn subject<'b>(style: &Style, fields: &Fields<'b>) -> Cow<'b, str> {
+    match header::in_one_line(fields.subject.unwrap_or_default()) {
+        Cow::Borrowed(value) => plain(style.texts, charset::decode_words(value)),
+        Cow::Owned(value) => Cow::Owned(plain(style.texts, charset::decode_words(&value)).into_owned()),
+    }
 }
 
 fn when(style: &Style, about: &Outline, format: Option<&str>) -> String {
@@ -287,94 +300,4 @@ fn when(style: &Style, about: &Outline, format: Option<&str>) -> String {
     let by_line = || date::of_from_line(about.from_line);
     let found = if style.by_date { of_header().or_else(by_line) } else { by_line().or_else(of_header) };
     found.map(|time| dates::format(style.texts, &time, format)).unwrap_or_default()
-}
-
-fn columns_of(character: char) -> usize {
-    match character {
-        '\t' => 1,
-        ' '..='~' => 1,
-        other => other.width().unwrap_or(0),
-    }
-}
-
-/// Puts as much of a text as fits into `columns` columns: how many it took.
-fn push(out: &mut String, text: &str, columns: usize) -> usize {
-    // Most of what is shown is ASCII.
-    if text.len() <= columns && text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-        out.push_str(text);
-        return text.len();
-    }
-    let mut used = 0;
-    for character in text.chars() {
-        let width = columns_of(character);
-        if used + width > columns {
-            break;
-        }
-        used += width;
-        out.push(character);
-    }
-    used
-}
-
-const BLANKS: &str = "                                                                ";
-
-fn blanks(out: &mut String, count: usize) {
-    let mut left = count;
-    while left > 0 {
-        let some = left.min(BLANKS.len());
-        out.push_str(&BLANKS[..some]);
-        left -= some;
-    }
-}
-
-/// As [`push`], with blanks up to the width.
-fn field(out: &mut String, text: &str, width: Option<usize>, side: Side) -> usize {
-    let start = out.len();
-    let used = push(out, text, width.unwrap_or(usize::MAX));
-    let left = width.unwrap_or(0).saturating_sub(used);
-    if side == Side::Right {
-        out.insert_str(start, &" ".repeat(left));
-    } else {
-        blanks(out, left);
-    }
-    used + left
-}
-
-/// A number, its first `digits` digits, on the left or the right side of its column.
-fn number(out: &mut String, number: u64, width: Option<usize>, side: Side, digits: usize) -> usize {
-    let mut text = [0; 20];
-    let (mut start, mut rest) = (text.len(), number);
-    loop {
-        start -= 1;
-        text[start] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    let text = &text[start..][..digits.min(text.len() - start)];
-    let left = width.unwrap_or(0).saturating_sub(text.len());
-    if side != Side::Left {
-        blanks(out, left);
-    }
-    out.push_str(std::str::from_utf8(text).unwrap_or_default());
-    if side == Side::Left {
-        blanks(out, left);
-    }
-    left + text.len()
-}
-
-/// Shortens a line that is too wide.
-fn cut(line: &mut String, columns: usize) {
-    if line.len() <= columns {
-        return;
-    }
-    let mut used = 0;
-    let end = line.char_indices().find(|&(_, character)| {
-        used += columns_of(character);
-        used > columns
-    });
-    if let Some((end, _)) = end {
-        line.truncate(end);
-    }
 }

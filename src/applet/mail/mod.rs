@@ -3,6 +3,8 @@
 
 /// What each command does.
 mod about;
+/// Texts and numbers in columns.
+mod columns;
 /// The commands' table and the conversation.
 mod command;
 /// Writing a letter.

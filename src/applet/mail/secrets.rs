@@ -95,16 +95,15 @@ fn ask(session: &mut Session, prompt: &str) -> Result<String, Trouble> {
     use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
     use std::io::Write;
     session.screen.flush()?;
-    let mut err = std::io::stderr();
-    write!(err, "{prompt}")?;
-    err.flush()?;
     let stdin = std::io::stdin();
     let before = tcgetattr(&stdin).map_err(std::io::Error::from)?;
     let mut silent = before.clone();
     silent.local_flags.remove(LocalFlags::ECHO);
     tcsetattr(&stdin, SetArg::TCSAFLUSH, &silent).map_err(std::io::Error::from)?;
+    // Only now: whoever answers at once is not shown, and not flushed away.
+    let mut err = std::io::stderr();
     let mut line = String::new();
-    let done = stdin.read_line(&mut line);
+    let done = write!(err, "{prompt}").and_then(|()| err.flush()).and_then(|()| stdin.read_line(&mut line));
     tcsetattr(&stdin, SetArg::TCSAFLUSH, &before).map_err(std::io::Error::from)?;
     writeln!(err)?;
     done?;

@@ -180,7 +180,7 @@ fn json(session: &mut Session, indices: &[usize]) -> Result<(), Trouble> {
     for &index in indices {
         let Some(message) = open.mbox.messages().get(index) else { continue };
         let block = open.mbox.header(message, 64 * 1024)?;
-        let field = |name: &str| header::find(&block, name).map(|value| charset::decode_words(&value));
+        let field = |name: &str| header::find(&block, name).map(|value| charset::decode_words(&value).into_owned());
         let object = serde_json::json!({
             "number": index + 1,
             "from": field("From"),

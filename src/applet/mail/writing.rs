@@ -177,7 +177,7 @@ fn answer(session: &mut Session, index: usize, block: &[u8], to: Vec<Address>, c
                 new
             })
             .map(|one| Address {
-                name: one.name.filter(|_| names).map(|name| charset::decode_words(name.as_bytes())),
+                name: one.name.filter(|_| names).map(|name| charset::decode_words(name.as_bytes()).into_owned()),
                 ..one
             })
             .collect();
@@ -198,7 +198,7 @@ fn answer(session: &mut Session, index: usize, block: &[u8], to: Vec<Address>, c
     }
     for (name, value) in letter.headers().to_vec() {
         // A person reads it; a program gets what will be sent.
-        let value = if session.screen.terminal { charset::decode_words(value.as_bytes()) } else { value };
+        let value = if session.screen.terminal { charset::decode_words(value.as_bytes()).into_owned() } else { value };
         session.screen.message(format!("{name}: {value}\n").as_bytes())?;
     }
     session.screen.line(if had_subject { "" } else { "Subject: \n" })?;

@@ -2,7 +2,7 @@
 //! a list; the index is a table of 32-bit tags and places. A look-up touches two places in memory, which on large logs is
 //! what counting costs.
 
-use crate::sys::prefetch::{large_pages, prefetch};
+use crate::sys::prefetch::{filled, large_pages, prefetch};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
 
@@ -79,7 +79,7 @@ impl<V: Default> Map<V> {
 
     fn grow(&mut self) {
         let length = (self.index.len() * 2).max(8);
-        let mut index = vec![0; length];
+        let mut index = filled(length, 0);
         for (place, entry) in self.entries.iter().enumerate() {
             let mut at = entry.digest.0 as usize & (length - 1);
             while index[at] != 0 {
@@ -88,7 +88,8 @@ impl<V: Default> Map<V> {
             index[at] = entry.digest.0 & TAG | (place as u64 + 1);
         }
         self.index = index;
-        large_pages(&self.index);
+        // Room for as many as the index can hold, so that it is on large pages before it is written.
+        self.entries.reserve_exact((length / 4 * 3).saturating_sub(self.entries.len()));
         large_pages(&self.entries);
     }
 }

@@ -4,7 +4,7 @@
 //! otherwise wherever a log is given twice or short queue ids come again. 1.3.0 and --accurate do forget them.
 
 use super::map::{Digest, Key, Map};
-use crate::sys::prefetch::{large_pages, prefetch};
+use crate::sys::prefetch::{filled, prefetch};
 use std::collections::HashMap;
 
 /// Messages by digest of their queue id, in an open table.
@@ -99,8 +99,7 @@ impl Messages {
 
     fn slot(&mut self, message: Digest) -> &mut Message {
         if (self.used + 1) * 4 > self.slots.len() * 3 {
-            let slots = vec![Message::default(); (self.slots.len() * 2).max(64)];
-            large_pages(&slots);
+            let slots = filled((self.slots.len() * 2).max(64), Message::default());
             for old in std::mem::replace(&mut self.slots, slots).into_iter().filter(|old| old.digest != 0) {
                 let at = self.place(old.digest);
                 self.slots[at] = old;

@@ -36,7 +36,7 @@ pub fn write(out: &mut impl Write, tallies: &Tallies, options: &Options, day: Op
     let (senders, recipients) = (&tallies.senders, &tallies.recipients);
     let none = options.users == Top::None;
     let rank = |map| if none { Vec::new() } else { sort::by_host(map) };
-    let (senders, recipients): (Users<'_>, Users<'_>) = (rank(senders), rank(recipients));
+    let (senders, recipients): (Users<'_>, Users<'_>) = rayon::join(|| rank(senders), || rank(recipients));
     report.users("Senders by message count", &senders, |of| of.messages)?;
     report.users("Recipients by message count", &recipients, |of| of.messages)?;
     report.users("Senders by message size", &senders, |of| of.bytes)?;

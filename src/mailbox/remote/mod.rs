@@ -28,6 +28,14 @@ pub enum RemoteError {
     Io(#[from] std::io::Error),
     #[error("{0}")]
     Tls(String),
+    #[error("the certificate of {0} is not to be trusted: {1}")]
+    Certificate(String, String),
+    /// An authority that this machine does not know, or the server's own word.
+    #[error(
+        "the certificate of {0} is signed by nobody whom this machine trusts; if you do, name its authority's file in \
+         SSL_CERT_FILE"
+    )]
+    Untrusted(String),
     /// What the server said.
     #[error("the server says: {0}")]
     Refused(String),

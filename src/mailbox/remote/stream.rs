@@ -49,7 +49,19 @@ pub async fn encrypt(stream: Connection, host: &str) -> Result<Connection, Remot
         .with_no_client_auth();
     let name = ServerName::try_from(host.to_owned()).map_err(|error| RemoteError::Tls(error.to_string()))?;
     let connector = TlsConnector::from(Arc::new(config));
-    let stream =
-        in_time(connector.connect(name, stream)).await?.map_err(|error| RemoteError::Tls(error.to_string()))?;
+    let stream = in_time(connector.connect(name, stream)).await?.map_err(|error| refusal(host, &error))?;
     Ok(Box::new(stream))
+}
+
+/// Why there is no encryption with this server.
+fn refusal(host: &str, error: &std::io::Error) -> RemoteError {
+    use tokio_rustls::rustls::{CertificateError, Error};
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        // A bad signature is that of another authority of the same name.
+        Some(Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature)) => {
+            RemoteError::Untrusted(host.to_owned())
+        }
+        Some(Error::InvalidCertificate(reason)) => RemoteError::Certificate(host.to_owned(), reason.to_string()),
+        _ => RemoteError::Tls(error.to_string()),
+    }
 }

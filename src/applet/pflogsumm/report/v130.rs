@@ -44,7 +44,7 @@ pub fn write(out: &mut impl Write, tallies: &Tallies, options: &Options, newer: 
     if newer.tls_stats {
         report.reasons("SMTP TLS Levels (by relay)", &tallies.newer.tls_levels, all_or(options.hosts))?;
     }
-    let (senders, recipients) = (sort::by_name(&tallies.senders), sort::by_name(&tallies.recipients));
+    let (senders, recipients) = rayon::join(|| sort::by_name(&tallies.senders), || sort::by_name(&tallies.recipients));
     report.users("Senders by message count", &senders, |of| of.messages)?;
     report.users("Recipients by message count", &recipients, |of| of.messages)?;
     if !newer.suppress.sizes {

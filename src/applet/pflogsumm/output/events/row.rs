@@ -21,17 +21,20 @@ pub enum Value<'a> {
     Decimal(f64),
 }
 
-/// A value, or none, for each of [`COLUMNS`].
+/// The values that are there, of few of the [`COLUMNS`], in no order.
 pub struct Row<'a> {
-    values: Vec<Option<Value<'a>>>,
+    values: Vec<(Field, Value<'a>)>,
 }
+
+/// As many values as nearly all lines have at most.
+const MANY: usize = 16;
 
 /// As verdicts are counted, without the command line's wishes.
 const STYLE: Style = Style { organisations: true, ..Style::PLAIN };
 
 impl<'a> Row<'a> {
     pub fn of(parts: &Parts<'a>) -> Row<'a> {
-        let mut row = Row { values: vec![None; COLUMNS.len()] };
+        let mut row = Row { values: Vec::with_capacity(MANY) };
         row.integer(Field::Time, parts.at);
         row.text(Field::Host, parts.host);
         row.text(Field::Service, parts.service);
@@ -44,7 +47,11 @@ impl<'a> Row<'a> {
     }
 
     pub fn get(&self, field: Field) -> Option<&Value<'a>> {
-        self.values.get(field as usize)?.as_ref()
+        self.values.iter().find(|(known, _)| *known == field).map(|(_, value)| value)
+    }
+
+    pub fn values(&self) -> &[(Field, Value<'a>)] {
+        &self.values
     }
 
     /// Seconds since 1970 of the clock on the wall.
@@ -56,8 +63,9 @@ impl<'a> Row<'a> {
     }
 
     fn put(&mut self, field: Field, value: Value<'a>) {
-        if let Some(place) = self.values.get_mut(field as usize) {
-            *place = Some(value);
+        match self.values.iter_mut().find(|(known, _)| *known == field) {
+            Some((_, known)) => *known = value,
+            None => self.values.push((field, value)),
         }
     }
 
@@ -321,8 +329,8 @@ pub fn time_name(at: i64) -> String {
 impl Serialize for Row<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut map = to.serialize_map(None)?;
-        for (column, value) in COLUMNS.iter().zip(&self.values) {
-            match value {
+        for column in COLUMNS {
+            match self.get(column.field) {
                 Some(Value::Integer(at)) if column.field == Field::Time => {
                     map.serialize_entry(column.name, &time_name(*at))?;
                 }

@@ -1,16 +1,18 @@
 //! One partition: rows gather by column until they are a row group.
 
-use crate::applet::pflogsumm::output::events::columns::{COLUMNS, Field, Type, VERSION};
+use crate::applet::pflogsumm::output::events::columns::{COLUMNS, Column, Field, Type, VERSION};
 use crate::applet::pflogsumm::output::events::row::{Row, Value};
 use bytes::Bytes;
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::column::writer::ColumnWriter;
+use parquet::column::writer::{ColumnCloseResult, ColumnWriter, get_column_writer};
 use parquet::data_type::ByteArray;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
-use parquet::file::writer::SerializedFileWriter;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr};
+use parquet::file::writer::{SerializedFileWriter, SerializedPageWriter, TrackedWrite};
 use parquet::schema::parser::parse_message_type;
+use parquet::schema::types::{ColumnDescPtr, ColumnPath};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
@@ -21,13 +23,16 @@ pub struct Partition {
     file: Option<SerializedFileWriter<File>>,
     /// Files begun so far.
     parts: usize,
+    /// Of all [`COLUMNS`].
     columns: Vec<Values>,
+    /// Rows that wait.
+    rows: usize,
     waiting: usize,
     last_row: u64,
 }
 
-/// A column's values that are there, and for each row whether one is.
-#[derive(Default)]
+/// A column's values that are there, and for each row up to the last one that has a value whether it has.
+#[derive(Clone, Default)]
 struct Values {
     there: Vec<i16>,
     integers: Vec<i64>,
@@ -40,33 +45,37 @@ struct Values {
 const ROW: usize = COLUMNS.len() * 2 + 64;
 
 /// All columns but the one that the directory's name holds.
-fn columns() -> impl Iterator<Item = &'static super::super::events::columns::Column> {
+fn columns() -> impl Iterator<Item = &'static Column> {
     COLUMNS.iter().filter(|column| column.field != Field::Host)
 }
 
 impl Partition {
     pub fn new(dir: PathBuf) -> Partition {
-        let columns = columns().map(|_| Values::default()).collect();
-        Partition { dir, file: None, parts: 0, columns, waiting: 0, last_row: 0 }
+        let columns = vec![Values::default(); COLUMNS.len()];
+        Partition { dir, file: None, parts: 0, columns, rows: 0, waiting: 0, last_row: 0 }
     }
 
     /// Adds a row, of this number of all, and gives the bytes that wait for it.
     pub fn add(&mut self, row: &Row<'_>, number: u64) -> usize {
         let mut bytes = ROW;
-        for (values, column) in self.columns.iter_mut().zip(columns()) {
-            let value = row.get(column.field);
-            values.there.push(i16::from(value.is_some()));
+        for (field, value) in row.values() {
+            let Some(values) = self.columns.get_mut(*field as usize) else { continue };
+            values.there.resize(self.rows, 0);
+            values.there.push(1);
             match value {
-                Some(Value::Integer(value)) => values.integers.push(*value),
-                Some(Value::Decimal(value)) => values.decimals.push(*value),
-                Some(Value::Text(text)) => {
-                    values.texts.extend_from_slice(String::from_utf8_lossy(text).as_bytes());
+                Value::Integer(value) => values.integers.push(*value),
+                Value::Decimal(value) => values.decimals.push(*value),
+                Value::Text(text) => {
+                    match std::str::from_utf8(text) {
+                        Ok(_) => values.texts.extend_from_slice(text),
+                        Err(_) => values.texts.extend_from_slice(String::from_utf8_lossy(text).as_bytes()),
+                    }
                     values.ends.push(values.texts.len());
                     bytes += text.len() + size_of::<usize>();
                 }
-                None => {}
             }
         }
+        self.rows += 1;
         self.waiting += bytes;
         self.last_row = number;
         bytes
@@ -90,7 +99,9 @@ impl Partition {
             return Ok(());
         }
         self.waiting = 0;
-        let columns: Vec<Values> = self.columns.iter_mut().map(std::mem::take).collect();
+        let rows = std::mem::take(&mut self.rows);
+        let mut columns: Vec<Values> = self.columns.iter_mut().map(std::mem::take).collect();
+        columns.iter_mut().for_each(|values| values.there.resize(rows, 0));
         let file = match &mut self.file {
             Some(file) => file,
             None => {
@@ -128,46 +139,69 @@ fn writer(file: File) -> Result<SerializedFileWriter<File>, ParquetError> {
     let version = KeyValue::new("pillarbox.events.version".to_owned(), VERSION.to_string());
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        // Of each row group: what pages would add to that costs more than it saves where a day is a file.
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        // No two messages have the same.
+        .set_column_dictionary_enabled(ColumnPath::from(COLUMNS[Field::MessageId as usize].name), false)
         .set_created_by(concat!("pillarbox ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_key_value_metadata(Some(vec![version]))
         .build();
     SerializedFileWriter::new(file, Arc::new(parse_message_type(&schema)?), Arc::new(properties))
 }
 
+/// Writes a row group. The columns are packed side by side, in memory, and put into the file in their order.
 fn write(file: &mut SerializedFileWriter<File>, columns: Vec<Values>) -> Result<(), ParquetError> {
+    let (of, properties) = (file.schema_descr().columns().to_vec(), file.properties().clone());
+    let values = COLUMNS.iter().zip(columns).filter(|(column, _)| column.field != Field::Host);
+    let packed: Vec<_> = values
+        .zip(of)
+        .collect::<Vec<_>>()
+        .into_par_iter()
+        .map(|((column, values), of)| pack(column, values, of, &properties))
+        .collect::<Result<_, _>>()?;
     let mut group = file.next_row_group()?;
-    // Each column's values are gone before the next one's are made.
-    for (column, values) in self::columns().zip(columns) {
-        let Some(mut to) = group.next_column()? else { break };
-        let there = Some(values.there.as_slice());
-        match to.untyped() {
-            ColumnWriter::Int64ColumnWriter(to) if column.of == Type::Time => {
-                let microseconds: Vec<i64> =
-                    values.integers.iter().map(|seconds| seconds.saturating_mul(1_000_000)).collect();
-                to.write_batch(&microseconds, there, None)?;
-            }
-            ColumnWriter::Int64ColumnWriter(to) => {
-                to.write_batch(&values.integers, there, None)?;
-            }
-            ColumnWriter::DoubleColumnWriter(to) => {
-                to.write_batch(&values.decimals, there, None)?;
-            }
-            ColumnWriter::ByteArrayColumnWriter(to) => {
-                let texts = Bytes::from(values.texts);
-                let mut begin = 0;
-                let texts: Vec<ByteArray> = values
-                    .ends
-                    .iter()
-                    .map(|&end| ByteArray::from(texts.slice(std::mem::replace(&mut begin, end)..end)))
-                    .collect();
-                to.write_batch(&texts, there, None)?;
-            }
-            _ => {}
-        }
-        to.close()?;
+    for (bytes, closed) in packed {
+        group.append_column(&Bytes::from(bytes), closed)?;
     }
     group.close()?;
     Ok(())
+}
+
+/// A column's part of a row group.
+fn pack(
+    column: &Column,
+    values: Values,
+    of: ColumnDescPtr,
+    properties: &WriterPropertiesPtr,
+) -> Result<(Vec<u8>, ColumnCloseResult), ParquetError> {
+    let mut bytes = TrackedWrite::new(Vec::new());
+    let there = Some(values.there.as_slice());
+    let pages = Box::new(SerializedPageWriter::new(&mut bytes));
+    let closed = match get_column_writer(of, properties.clone(), pages) {
+        ColumnWriter::Int64ColumnWriter(mut to) => {
+            let unit = if column.of == Type::Time { 1_000_000 } else { 1 };
+            let values: Vec<i64> = values.integers.iter().map(|value| value.saturating_mul(unit)).collect();
+            to.write_batch(&values, there, None)?;
+            to.close()?
+        }
+        ColumnWriter::DoubleColumnWriter(mut to) => {
+            to.write_batch(&values.decimals, there, None)?;
+            to.close()?
+        }
+        ColumnWriter::ByteArrayColumnWriter(mut to) => {
+            let texts = Bytes::from(values.texts);
+            let mut begin = 0;
+            let texts: Vec<ByteArray> = values
+                .ends
+                .iter()
+                .map(|&end| ByteArray::from(texts.slice(std::mem::replace(&mut begin, end)..end)))
+                .collect();
+            to.write_batch(&texts, there, None)?;
+            to.close()?
+        }
+        _ => return Err(ParquetError::General(format!("{} has a type of its own", column.name))),
+    };
+    Ok((bytes.into_inner()?, closed))
 }
 
 /// The error of the file system, if it is one.

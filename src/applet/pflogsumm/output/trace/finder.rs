@@ -1,94 +1,65 @@
-//! Finds the lines that have one of many words, as a whole word, in one pass at the speed of memory: of each word a piece
-//! of eight bytes is searched, by vector instructions when the words are few, by an automaton when they are many, and
-//! then looked at closely.
+//! Finds the lines that have one of many words, as a whole word, in one pass at the speed of memory: one word by vector
+//! instructions, many by looking at a few bytes of the text at a time and passing over those between (as in Wu and
+//! Manber's "A fast algorithm for multi-pattern searching", 1994). An automaton looks at each byte, in a table that no
+//! cache holds.
 
 use crate::applet::pflogsumm::fact::{Fact, Sink};
 use crate::applet::pflogsumm::input::{LONGEST, Lines};
-use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind, packed};
 use memchr::{memchr, memmem, memrchr};
 use std::collections::HashMap;
 
-/// Bytes of a word that are searched; of short words all.
-const PIECE: usize = 8;
-/// More words than that are too many for vectors.
-const FEW: usize = 64;
-/// For more words than that the fastest automaton is too large: each takes about a kilobyte of it.
-const DENSE: usize = 50_000;
+/// Bytes of a word that are searched, of all words as many as of the shortest.
+const PIECE: usize = 16;
 
 pub struct Finder<'w> {
     search: Search,
-    /// For each piece that is searched, the words that it, or one that begins like it, is part of, and where in them.
-    words: Vec<Vec<(&'w [u8], usize)>>,
+    /// For each piece that is searched, the words that it is part of, and where in them.
+    words: HashMap<Piece, Vec<(&'w [u8], usize)>>,
 }
 
+/// As a number, the first byte lowest.
+type Piece = u128;
+
 enum Search {
-    One(memmem::Finder<'static>),
-    Few(packed::Searcher),
-    Many(AhoCorasick),
-    /// No word, or more than an automaton can hold.
+    One(Box<memmem::Finder<'static>>, Piece),
+    Many(Sieve),
+    /// No word.
     None,
 }
 
 impl<'w> Finder<'w> {
     pub fn new(words: &'w [Vec<u8>]) -> Finder<'w> {
-        let mut places: HashMap<&[u8], usize> = HashMap::new();
-        let mut pieces: Vec<&[u8]> = Vec::new();
-        let mut owners: Vec<Vec<(&[u8], usize)>> = Vec::new();
-        for word in words.iter().filter(|word| !word.is_empty()) {
-            let (piece, offset) = piece(word);
-            let at = *places.entry(piece).or_insert_with(|| {
-                pieces.push(piece);
-                owners.push(Vec::new());
-                pieces.len() - 1
-            });
-            if let Some(words) = owners.get_mut(at) {
-                words.push((word, offset));
-            }
+        let given = || words.iter().filter(|word| !word.is_empty());
+        let length = given().map(Vec::len).min().unwrap_or(0).min(PIECE);
+        let mut words: HashMap<Piece, Vec<(&[u8], usize)>> = HashMap::new();
+        for word in given() {
+            let at = distinct(word, length);
+            words.entry(first(&word[at..], length)).or_default().push((word, at));
         }
-        let packed = || (pieces.len() <= FEW).then(|| packed::Searcher::new(&pieces)).flatten();
-        // The leftmost match, as with vectors: what begins before it was looked at.
-        let many = || {
-            let mut builder = AhoCorasick::builder();
-            let kind = (pieces.len() <= DENSE).then_some(AhoCorasickKind::DFA);
-            builder.match_kind(MatchKind::LeftmostFirst).kind(kind);
-            builder.build(&pieces).ok()
-        };
-        let search = match pieces.as_slice() {
+        let search = match words.keys().copied().collect::<Vec<_>>().as_slice() {
             [] => Search::None,
-            [one] => Search::One(memmem::Finder::new(one).into_owned()),
-            _ => packed().map(Search::Few).or_else(|| many().map(Search::Many)).unwrap_or(Search::None),
+            [one] => Search::One(Box::new(memmem::Finder::new(&one.to_le_bytes()[..length]).into_owned()), *one),
+            pieces => Search::Many(Sieve::new(pieces, length)),
         };
-        // Where one piece is found, a longer or shorter one may stand, too.
-        let words = pieces
-            .iter()
-            .map(|piece| {
-                let both = pieces.iter().zip(&owners);
-                let alike = both.filter(|(other, _)| other.starts_with(piece) || piece.starts_with(other));
-                alike.flat_map(|(_, words)| words).copied().collect()
-            })
-            .collect();
         Finder { search, words }
     }
 
-    /// The first piece from here on: where, and which.
-    fn next(&self, bytes: &[u8], from: usize) -> Option<(usize, usize)> {
+    /// The first word from here on: a place in it.
+    fn next(&self, bytes: &[u8], from: usize) -> Option<usize> {
+        let is_there = |at, piece| self.is_there(bytes, at, piece);
         match &self.search {
-            Search::One(finder) => Some((finder.find(bytes.get(from..)?)? + from, 0)),
-            Search::Few(searcher) => {
-                let found = searcher.find_in(bytes, (from..bytes.len()).into())?;
-                Some((found.start(), found.pattern().as_usize()))
+            Search::One(finder, piece) => {
+                let mut places = finder.find_iter(bytes.get(from..)?);
+                places.find(|at| is_there(from + at, *piece)).map(|at| from + at)
             }
-            Search::Many(automaton) => {
-                let found = automaton.find(Input::new(bytes).range(from..))?;
-                Some((found.start(), found.pattern().as_usize()))
-            }
+            Search::Many(sieve) => sieve.find(bytes, from, is_there),
             Search::None => None,
         }
     }
 
     /// Whether one of the piece's words stands here.
-    fn is_there(&self, bytes: &[u8], at: usize, piece: usize) -> bool {
-        self.words.get(piece).into_iter().flatten().any(|(word, offset)| {
+    fn is_there(&self, bytes: &[u8], at: usize, piece: Piece) -> bool {
+        self.words.get(&piece).into_iter().flatten().any(|(word, offset)| {
             let Some(begin) = at.checked_sub(*offset) else { return false };
             let end = begin + word.len();
             bytes.get(begin..end) == Some(word) && is_word(bytes, begin, end)
@@ -96,12 +67,107 @@ impl<'w> Finder<'w> {
     }
 }
 
-/// The part of a word that tells it from others: the end of what stands before an "@" (message ids begin with dates, and
-/// what follows is shared by many), else its beginning.
-fn piece(word: &[u8]) -> (&[u8], usize) {
-    match memchr(b'@', word) {
-        Some(at) if at >= PIECE => (&word[at - PIECE..at], at - PIECE),
-        _ => (&word[..word.len().min(PIECE)], 0),
+/// Where the part of a word begins that tells it from others: the end of what stands before an "@" (message ids begin
+/// with dates, and what follows is shared by many), else its beginning.
+fn distinct(word: &[u8], length: usize) -> usize {
+    memchr(b'@', word).and_then(|at| at.checked_sub(length)).unwrap_or(0)
+}
+
+/// The first bytes of a text, at most as many as of a piece; zeros are missing ones.
+#[inline]
+fn first(text: &[u8], length: usize) -> Piece {
+    let bytes = text.first_chunk::<PIECE>().copied().unwrap_or_else(|| {
+        let mut bytes = [0; PIECE];
+        bytes[..text.len()].copy_from_slice(text);
+        bytes
+    });
+    Piece::from_le_bytes(bytes) & (Piece::MAX >> ((PIECE - length) * 8))
+}
+
+/// Many pieces of the same length. Of the text every so many bytes a block is looked at, so often that each piece must
+/// have one; nearly all of them are no part of any.
+struct Sieve {
+    /// Of a piece.
+    length: usize,
+    /// Of a block.
+    block: usize,
+    blocks: Bits,
+    pieces: Bits,
+}
+
+/// Bytes of a block, if the pieces have as many. Fewer of hexadecimal digits would be in many ids.
+const BLOCK: usize = 6;
+
+impl Sieve {
+    fn new(pieces: &[Piece], length: usize) -> Sieve {
+        let mut sieve = Sieve { length, block: BLOCK.min(length), blocks: Bits::default(), pieces: Bits::default() };
+        for piece in pieces {
+            for at in 0..sieve.stride() {
+                sieve.blocks.set(first(&piece.to_le_bytes()[at..], sieve.block));
+            }
+            sieve.pieces.set(*piece);
+        }
+        sieve
+    }
+
+    /// As many places there are for a block in a piece.
+    fn stride(&self) -> usize {
+        self.length - self.block + 1
+    }
+
+    /// The first place that may be a piece's and that `is_there` takes.
+    fn find(&self, bytes: &[u8], from: usize, is_there: impl Fn(usize, Piece) -> bool) -> Option<usize> {
+        let stride = self.stride();
+        let mut at = from;
+        while at + self.block <= bytes.len() {
+            if self.blocks.has(first(&bytes[at..], self.block)) {
+                let found = (at.saturating_sub(stride - 1).max(from)..=at).find(|&at| {
+                    let piece = first(&bytes[at..], self.length);
+                    self.pieces.has(piece) && is_there(at, piece)
+                });
+                if found.is_some() {
+                    return found;
+                }
+            }
+            at += stride;
+        }
+        None
+    }
+}
+
+/// A set of numbers that seems to have a few more than were put in: two bits for each, both in one word.
+struct Bits {
+    words: Vec<u64>,
+}
+
+/// As many as a core's first cache holds.
+const BITS: u32 = 18;
+
+impl Default for Bits {
+    fn default() -> Bits {
+        Bits { words: vec![0; 1 << (BITS - 6)] }
+    }
+}
+
+impl Bits {
+    #[inline]
+    fn place(number: Piece) -> (usize, u64) {
+        let halves = (number as u64).wrapping_add(((number >> 64) as u64).rotate_left(32));
+        let digest = halves.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - BITS - 6);
+        ((digest >> 12) as usize, 1 << (digest & 63) | 1 << (digest >> 6 & 63))
+    }
+
+    fn set(&mut self, number: Piece) {
+        let (word, bits) = Bits::place(number);
+        if let Some(word) = self.words.get_mut(word) {
+            *word |= bits;
+        }
+    }
+
+    #[inline]
+    fn has(&self, number: Piece) -> bool {
+        let (word, bits) = Bits::place(number);
+        self.words.get(word).is_some_and(|word| word & bits == bits)
     }
 }
 
@@ -116,11 +182,7 @@ impl Lines for Finder<'_> {
 
     fn piece(&mut self, bytes: &[u8], sink: &mut impl Sink) {
         let mut from = 0;
-        while let Some((at, piece)) = self.next(bytes, from) {
-            if !self.is_there(bytes, at, piece) {
-                from = at + 1;
-                continue;
-            }
+        while let Some(at) = self.next(bytes, from) {
             let begin = memrchr(b'\n', &bytes[..at]).map_or(0, |at| at + 1);
             let end = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |length| at + length);
             self.line(&bytes[begin..end.min(begin + LONGEST)], sink);
