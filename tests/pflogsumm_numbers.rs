@@ -479,6 +479,60 @@ Nov 23 08:00:01 mx postfix/qmgr[3]: B1B2C3D4E5: from=<zed@a.example>, size=1500,
     assert_eq!(json(&[], &[&logs[0]])["totals"]["received"], 1);
 }
 
+/// A message for two recipients that spamc gets, each time; the second comes back before its delivery is logged. Both are
+/// then delivered by pipe(8), too, and that is the end of it.
+#[test]
+fn what_a_program_gives_back_counts_once() {
+    let log = "\
+Nov 23 08:00:00 mx postfix/smtpd[1]: A1B2C3D4E5: client=mail.a.example[192.0.2.3]
+Nov 23 08:00:00 mx postfix/cleanup[2]: A1B2C3D4E5: message-id=<one@a.example>
+Nov 23 08:00:00 mx postfix/qmgr[3]: A1B2C3D4E5: from=<zed@a.example>, size=1000, nrcpt=2 (queue active)
+Nov 23 08:00:01 mx postfix/pickup[4]: B1B2C3D4E5: uid=116 from=<zed@a.example>
+Nov 23 08:00:01 mx postfix/pipe[5]: A1B2C3D4E5: to=<x@b.example>, relay=spamassassin, delay=0.6, \
+delays=0.2/0/0/0.4, dsn=2.0.0, status=sent (delivered via spamassassin service)
+Nov 23 08:00:01 mx postfix/cleanup[2]: B1B2C3D4E5: message-id=<one@a.example>
+Nov 23 08:00:01 mx postfix/qmgr[3]: B1B2C3D4E5: from=<zed@a.example>, size=1500, nrcpt=1 (queue active)
+Nov 23 08:00:02 mx postfix/pipe[7]: B1B2C3D4E5: to=<x@b.example>, relay=dovecot, delay=0.1, \
+delays=0/0/0/0.1, dsn=2.0.0, status=sent (delivered via dovecot service)
+Nov 23 08:00:02 mx postfix/qmgr[3]: B1B2C3D4E5: removed
+Nov 23 09:00:01 mx postfix/smtpd[1]: D1B2C3D4E5: client=mail.a.example[192.0.2.3]
+Nov 23 09:00:01 mx postfix/cleanup[2]: D1B2C3D4E5: message-id=<two@a.example>
+Nov 23 09:00:01 mx postfix/qmgr[3]: D1B2C3D4E5: from=<zed@a.example>, size=1000, nrcpt=1 (queue active)
+Nov 23 09:00:01 mx postfix/pickup[4]: C1B2C3D4E5: uid=116 from=<zed@a.example>
+Nov 23 09:00:01 mx postfix/cleanup[2]: C1B2C3D4E5: message-id=<two@a.example>
+Nov 23 09:00:01 mx postfix/qmgr[3]: C1B2C3D4E5: from=<zed@a.example>, size=1500, nrcpt=1 (queue active)
+Nov 23 09:00:01 mx postfix/pipe[5]: D1B2C3D4E5: to=<y@b.example>, relay=spamassassin, delay=1, \
+delays=0.2/0/0/0.8, dsn=2.0.0, status=sent (delivered via spamassassin service)
+Nov 23 09:00:02 mx postfix/pipe[7]: C1B2C3D4E5: to=<y@b.example>, relay=dovecot, delay=0.1, \
+delays=0/0/0/0.1, dsn=2.0.0, status=sent (delivered via dovecot service)
+Nov 23 09:00:02 mx postfix/qmgr[3]: C1B2C3D4E5: removed
+";
+    let (_dir, logs) = logs(&[("log", log)]);
+    let numbers = json(&[], &[&logs[0]]);
+    let totals = &numbers["totals"];
+    for (name, want) in [
+        ("received", 2),
+        ("delivered", 2),
+        ("filtered", 2),
+        ("bytes_received", 2000),
+        ("bytes_delivered", 3000),
+        ("senders", 1),
+        ("recipients", 2),
+    ] {
+        assert_eq!(totals[name], want, "{name}: {totals}");
+    }
+    for list in ["days", "hours", "series"] {
+        let sum = |column: &str| -> u64 {
+            numbers[list].as_array().expect("a list").iter().filter_map(|of| of[column].as_u64()).sum()
+        };
+        assert_eq!((sum("received"), sum("delivered")), (2, 2), "{list}");
+    }
+    let differences = text(&["--explain-differences"], &[&logs[0]]);
+    assert!(differences.contains("right is received -1, delivered -1, filtered +1"), "{differences}");
+    // The reference counts all four.
+    assert!(text(&[], &[&logs[0]]).contains("      4   delivered\n"));
+}
+
 /// The seventeen habits of pflogsumm 1.1.5 that miscount or garble: a log for each, and what is right. Those that are
 /// about the report's form (4 of them) are in `pflogsumm_stories.rs`.
 #[test]
@@ -570,7 +624,14 @@ fn each_habit_is_mended_and_shown() {
             ),
             "/deferrals/entries/0/text",
             "host mx said: 450 (later) ok".into(),
+            "\"host mx said: 450 (later\", right is \"host mx said: 450 (later) ok\"",
+        ),
+        (
+            "16: what the master daemon says",
+            "Nov 23 08:00:00 mx postfix/master[1]: reload: configuration: /etc/postfix\n".to_owned(),
             "",
+            serde_json::Value::Null,
+            "\"/etc/postfix\", right is \"reload: configuration: /etc/postfix\"",
         ),
         (
             "13: a milter's and a proxy's rejects",

@@ -32,8 +32,8 @@ impl Extras {
         self.hour = Some(hour);
     }
 
-    pub fn count(&mut self, column: Column) {
-        let Some(hour) = self.hour else { return };
+    pub fn count(&mut self, hour: Option<i64>, column: Column) {
+        let Some(hour) = hour else { return };
         if self.series.len() < MOST_HOURS || self.series.contains_key(&hour) {
             self.series.entry(hour).or_default()[column as usize] += 1;
         }

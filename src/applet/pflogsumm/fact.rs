@@ -153,8 +153,11 @@ pub enum Fact<'a> {
         host: &'a [u8],
     },
     /// From here on 1.3.0's.
-    /// cleanup has seen the message.
-    Open(&'a [u8]),
+    /// cleanup has seen the message, and its Message-ID, if it has one (--accurate).
+    Open {
+        id: Key<'a>,
+        name: Option<Key<'a>>,
+    },
     Removed(&'a [u8]),
     Canceled(&'a [u8]),
     /// What was counted as received was not.
@@ -203,6 +206,13 @@ pub enum Fact<'a> {
         address: Key<'a>,
         delay: f64,
     },
+    /// Given to a program by pipe(8), which may give it back (--accurate).
+    Piped {
+        hour: u8,
+        id: Key<'a>,
+        address: Key<'a>,
+        delay: f64,
+    },
 }
 
 impl<'a> Fact<'a> {
@@ -246,7 +256,8 @@ impl<'a> Fact<'a> {
                 to.tag(13).byte(hour).maybe_number(process).signed(at).text(domain)
             }
             Fact::Unreachable { why, host } => to.tag(14).text(why).text(host),
-            Fact::Open(id) => to.tag(15).text(id),
+            Fact::Open { id, name: None } => to.tag(15).key(id).byte(0),
+            Fact::Open { id, name: Some(name) } => to.tag(15).key(id).byte(1).key(name),
             Fact::Removed(id) => to.tag(16).text(id),
             Fact::Canceled(id) => to.tag(17).text(id),
             Fact::Withdraw(id) => to.tag(18).text(id),
@@ -264,6 +275,7 @@ impl<'a> Fact<'a> {
             Fact::Passed { hour, id, next, address, delay } => {
                 to.tag(30).byte(hour).key(id).text(next).key(address).decimal(delay)
             }
+            Fact::Piped { hour, id, address, delay } => to.tag(31).byte(hour).key(id).key(address).decimal(delay),
         };
     }
 
@@ -331,7 +343,14 @@ impl<'a> Fact<'a> {
                 domain: from.text()?,
             },
             14 => Fact::Unreachable { why: from.text()?, host: from.text()? },
-            15 => Fact::Open(from.text()?),
+            15 => {
+                let id = from.key()?;
+                let name = match from.byte()? {
+                    0 => None,
+                    _ => Some(from.key()?),
+                };
+                Fact::Open { id, name }
+            }
             16 => Fact::Removed(from.text()?),
             17 => Fact::Canceled(from.text()?),
             18 => Fact::Withdraw(from.text()?),
@@ -355,6 +374,7 @@ impl<'a> Fact<'a> {
                 address: from.key()?,
                 delay: from.decimal()?,
             },
+            31 => Fact::Piped { hour: from.hour()?, id: from.key()?, address: from.key()?, delay: from.decimal()? },
             _ => return None,
         })
     }

@@ -223,15 +223,25 @@ pub fn longest(known: f64, delay: f64) -> f64 {
     if known == 0.0 || delay > known { delay } else { known }
 }
 
-/// The number that a delay begins with.
+/// The number that a delay begins with, as Perl reads it: "inf" and "nan" are numbers too.
 pub fn decimal(text: &[u8]) -> f64 {
     if let Some(value) = plain_decimal(text) {
         return value;
     }
-    let text = text.trim_ascii_start();
-    match text {
-        [b'-', rest @ ..] if rest.first().is_some_and(|byte| *byte != b'-') => return -decimal(rest),
-        _ => {}
+    match text.trim_ascii_start() {
+        [b'-', rest @ ..] => -unsigned(rest),
+        [b'+', rest @ ..] => unsigned(rest),
+        text => unsigned(text),
+    }
+}
+
+fn unsigned(text: &[u8]) -> f64 {
+    let begins = |name: &[u8]| text.get(..3).is_some_and(|begin| begin.eq_ignore_ascii_case(name));
+    if begins(b"inf") {
+        return f64::INFINITY;
+    }
+    if begins(b"nan") {
+        return f64::NAN;
     }
     let whole = digits(text);
     let fraction = match text.get(whole..) {
@@ -329,6 +339,25 @@ mod tests {
             (found.original_to, found.tls, found.status),
             (Some(&b"x"[..]), Some(&b"verified/a"[..]), &b"sent"[..])
         );
+    }
+
+    #[test]
+    fn delays_are_numbers_as_in_perl() {
+        for (text, want) in [
+            ("0.25", 0.25),
+            ("-1.5x", -1.5),
+            ("+5", 5.0),
+            ("-+5", 0.0),
+            (" 1e3", 1000.0),
+            ("1e400", f64::INFINITY),
+            ("Infx", f64::INFINITY),
+            ("-inf", f64::NEG_INFINITY),
+            ("in", 0.0),
+            ("", 0.0),
+        ] {
+            assert_eq!(decimal(text.as_bytes()), want, "{text}");
+        }
+        assert!(decimal(b"-NaN").is_nan());
     }
 
     #[test]

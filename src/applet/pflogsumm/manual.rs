@@ -36,7 +36,7 @@ const AFTER: &[(&str, &str)] = &[
     ),
     (
         "SHARDS",
-        "--partial FILE writes what the logs of one machine or day say, and --merge FILE... gives of several such files, in their order, the exact report that all the logs together would give; - is standard output and standard input. The options that lines are read with (-i, -m, --verp-mung, --rej-add-from, --smtpd-stats, --syslog-name, --verbose-msg-detail, --accurate, --compat, and a --*-detail of 0) must be the same in both. The file begins with \"pflogsumm partial 2\" and is of use to the version that wrote it.",
+        "--partial FILE writes what the logs of one machine or day say, and --merge FILE... gives of several such files, in their order, the exact report that all the logs together would give; - is standard output and standard input. The options that lines are read with (-i, -m, --verp-mung, --rej-add-from, --smtpd-stats, --syslog-name, --verbose-msg-detail, --accurate, --compat, and a --*-detail of 0) must be the same in both. The file begins with \"pflogsumm partial 3\" and is of use to the version that wrote it.",
     ),
     (
         "ENVIRONMENT",

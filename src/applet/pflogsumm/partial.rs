@@ -1,4 +1,4 @@
-//! A shard's facts in a file (`--partial`), and back (`--merge`): two lines of text, "pflogsumm partial 2" and the
+//! A shard's facts in a file (`--partial`), and back (`--merge`): two lines of text, "pflogsumm partial 3" and the
 //! settings that lines were read with, then a zstd stream of blocks. A block is its length in four bytes, the lowest
 //! first, and that many bytes of [tape](super::tape); one of length 0 ends the file. Nothing in a file is believed: one
 //! that is cut off, damaged or of other settings is refused as a whole.
@@ -12,7 +12,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
-const HEAD: &str = "pflogsumm partial 2\n";
+const HEAD: &str = "pflogsumm partial 3\n";
 /// A block is written when it has this many bytes, and one line adds little.
 const BLOCK: usize = 1 << 20;
 const LARGEST: usize = 64 << 20;

@@ -8,6 +8,7 @@ use super::sort;
 use super::tallies::{Counts, Day, Map, Row, Sessions, Tallies, Traffic, Verdicts};
 use super::units::{Column, clock, count, time};
 use crate::log::line::MONTHS;
+use std::fmt::Display;
 use std::io::{self, Write};
 
 /// Writes the whole report. `day`: the day asked for, "Nov 24".
@@ -33,10 +34,8 @@ pub fn write(out: &mut impl Write, tallies: &Tallies, options: &Options, day: Op
         report.session_hours()?;
         report.session_domains()?;
     }
-    let (senders, recipients) = (&tallies.senders, &tallies.recipients);
     let none = options.users == Top::None;
-    let rank = |map| if none { Vec::new() } else { sort::by_host(map) };
-    let (senders, recipients): (Users<'_>, Users<'_>) = rayon::join(|| rank(senders), || rank(recipients));
+    let (senders, recipients) = ranked_users(tallies, |map| if none { Vec::new() } else { sort::by_host(map) });
     report.users("Senders by message count", &senders, |of| of.messages)?;
     report.users("Recipients by message count", &recipients, |of| of.messages)?;
     report.users("Senders by message size", &senders, |of| of.bytes)?;
@@ -59,6 +58,20 @@ pub fn title(out: &mut impl Write, text: &str) -> io::Result<()> {
 
 /// Senders or recipients in the order of ties.
 type Users<'a> = Vec<(&'a [u8], &'a Traffic)>;
+
+/// Both lists; long ones side by side.
+fn ranked_users<'a>(
+    tallies: &'a Tallies,
+    rank: impl Fn(&'a Map<Traffic>) -> Users<'a> + Sync,
+) -> (Users<'a>, Users<'a>) {
+    /// What is shorter is sorted before a thread has begun.
+    const LONG: usize = 4096;
+    let (senders, recipients) = (&tallies.senders, &tallies.recipients);
+    match senders.len().min(recipients.len()) {
+        LONG.. => rayon::join(|| rank(senders), || rank(recipients)),
+        _ => (rank(senders), rank(recipients)),
+    }
+}
 
 struct Report<'a, W> {
     out: &'a mut W,
@@ -89,7 +102,6 @@ impl<W: Write> Report<'_, W> {
     fn totals(&mut self) -> io::Result<()> {
         let tallies = self.tallies;
         self.title("Grand Totals")?;
-        let percent = |part: u64| percent(tallies, part);
         writeln!(self.out, "messages\n")?;
         let deferrals = deferrals(tallies);
         let rows = [
@@ -98,19 +110,12 @@ impl<W: Write> Report<'_, W> {
             (tallies.forwarded, "forwarded".to_owned()),
             (tallies.deferred, format!("deferred{deferrals}")),
             (tallies.bounced, "bounced".to_owned()),
-            (tallies.rejected, format!("rejected ({}%)", percent(tallies.rejected))),
-            (tallies.reject_warnings, "reject warnings".to_owned()),
-            (tallies.held, "held".to_owned()),
-            (tallies.discarded, format!("discarded ({}%)", percent(tallies.discarded))),
         ];
-        for (value, label) in rows {
-            writeln!(self.out, " {}  {label}", Column(value))?;
-        }
+        self.rows(rows)?;
+        self.verdict_rows()?;
         if self.options.accurate {
             let newer = &tallies.newer;
-            for (value, label) in [(newer.expired, "expired"), (newer.filtered, "passed through a content filter")] {
-                writeln!(self.out, " {}  {label}", Column(value))?;
-            }
+            self.rows([(newer.expired, "expired"), (newer.filtered, "passed through a content filter")])?;
         }
         writeln!(self.out)?;
         self.sizes()?;
@@ -132,10 +137,23 @@ impl<W: Write> Report<'_, W> {
             (tallies.recipients.len() as u64, "recipients"),
             (recipient_domains as u64, "recipient hosts/domains"),
         ];
-        for (value, label) in rows {
-            writeln!(self.out, " {}  {label}", Column(value))?;
-        }
-        Ok(())
+        self.rows(rows)
+    }
+
+    /// Numbers of the totals.
+    fn rows(&mut self, rows: impl IntoIterator<Item = (u64, impl Display)>) -> io::Result<()> {
+        rows.into_iter().try_for_each(|(value, label)| writeln!(self.out, " {}  {label}", Column(value)))
+    }
+
+    /// What was not let through.
+    fn verdict_rows(&mut self) -> io::Result<()> {
+        let tallies = self.tallies;
+        self.rows([
+            (tallies.rejected, format!("rejected ({}%)", percent(tallies, tallies.rejected))),
+            (tallies.reject_warnings, "reject warnings".to_owned()),
+            (tallies.held, "held".to_owned()),
+            (tallies.discarded, format!("discarded ({}%)", percent(tallies, tallies.discarded))),
+        ])
     }
 
     /// smtpd's or postscreen's part of the totals.

@@ -1,5 +1,7 @@
 //! From [`Fact`]s, in the order of the log, to [`Tallies`]: all that depends on what came before.
 
+/// Mail through programs.
+mod filters;
 /// What 1.3.0 knows of messages.
 mod v130;
 
@@ -16,6 +18,16 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::Write;
 use v130::{NewerMessages, Receipt, Sender};
+
+/// When something counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    hour: u8,
+    /// Its place in the list of days.
+    day: usize,
+    /// The hour of the wall clock since 1970.
+    series: Option<i64>,
+}
 
 /// Counts facts.
 pub struct State<'o> {
@@ -54,6 +66,7 @@ impl<'o> State<'o> {
 
     /// The end of the input.
     pub fn finish(&mut self) -> std::io::Result<()> {
+        self.settle();
         if self.options.accurate {
             let tallies = &mut self.tallies;
             tallies.received = tallies.received.saturating_sub(tallies.newer.withdrawn);
@@ -124,14 +137,23 @@ impl<'o> State<'o> {
 
     /// Each counted fact comes after that of its day; on a tape from elsewhere it may not, and then there is no day.
     fn count(&mut self, hour: u8, column: Column) {
-        if let Some(row) = self.tallies.hours.get_mut(usize::from(hour)) {
+        self.count_at(self.moment(hour), column);
+    }
+
+    fn moment(&self, hour: u8) -> Moment {
+        let series = self.extras.as_ref().and_then(|extras| extras.this_hour());
+        Moment { hour, day: self.today, series }
+    }
+
+    fn count_at(&mut self, at: Moment, column: Column) {
+        if let Some(row) = self.tallies.hours.get_mut(usize::from(at.hour)) {
             row.add(column);
         }
-        if let Some(day) = self.tallies.days.get_mut(self.today) {
+        if let Some(day) = self.tallies.days.get_mut(at.day) {
             day.traffic.add(column);
         }
         if let Some(extras) = &mut self.extras {
-            extras.count(column);
+            extras.count(at.series, column);
         }
     }
 
@@ -141,10 +163,11 @@ impl<'o> State<'o> {
         if let Some(carried) = &mut self.carried {
             carried.arrive(id.text, client);
         }
+        let at = self.moment(hour);
         match &mut self.newer {
             Some(newer) => {
-                let at = self.extras.as_ref().map(|extras| Receipt::new(hour, self.today, extras.this_hour()));
-                newer.arrive(id, client.unwrap_or_default(), process, at);
+                let receipt = self.extras.is_some().then_some(Receipt { at, sender: None });
+                newer.arrive(id, client.unwrap_or_default(), process, receipt);
             }
             None => self.messages.arrive(key(id), client),
         }
@@ -164,10 +187,11 @@ impl<'o> State<'o> {
             }
         };
         let tallies = &mut self.tallies;
-        less(tallies.hours.get_mut(usize::from(receipt.hour)));
-        less(tallies.days.get_mut(receipt.day).map(|day| &mut day.traffic));
+        let at = receipt.at;
+        less(tallies.hours.get_mut(usize::from(at.hour)));
+        less(tallies.days.get_mut(at.day).map(|day| &mut day.traffic));
         if let Some(extras) = &mut self.extras {
-            extras.uncount(receipt.series, Column::Received);
+            extras.uncount(at.series, Column::Received);
         }
         let Some(sender) = receipt.sender else { return };
         for traffic in
@@ -178,7 +202,7 @@ impl<'o> State<'o> {
         }
         tallies.bytes_received = tallies.bytes_received.saturating_sub(sender.size);
         if let Some(extras) = &mut self.extras {
-            extras.unsender(sender.address, receipt.day);
+            extras.unsender(sender.address, at.day);
         }
     }
 
@@ -240,6 +264,11 @@ impl<'o> State<'o> {
             Some(newer) => newer.size(id),
             None => self.messages.size(key(id)),
         };
+        self.delivered(self.moment(hour), id.text, address, delay, size);
+    }
+
+    #[inline]
+    fn delivered(&mut self, at: Moment, id: &[u8], address: Key<'_>, delay: f64, size: u64) {
         let tallies = &mut self.tallies;
         let (place, new) = tallies.recipients.place(address);
         let Some(user) = tallies.recipients.at(place) else { return };
@@ -260,18 +289,18 @@ impl<'o> State<'o> {
         tallies.bytes_delivered = tallies.bytes_delivered.saturating_add(size);
         if size == 0 {
             if self.options.sizeless {
-                *tallies.sizeless.of(id.text) = address.text.into();
+                *tallies.sizeless.of(id) = address.text.into();
             }
             if self.options.extended {
-                tallies.details.of(id.text).push((*b"(sender not in log)").into());
+                tallies.details.of(id).push((*b"(sender not in log)").into());
             }
         }
         if self.options.extended {
-            tallies.details.of(id.text).push(address.text.into());
+            tallies.details.of(id).push(address.text.into());
         }
-        self.count(hour, Column::Delivered);
+        self.count_at(at, Column::Delivered);
         if let Some(newer) = &mut self.newer {
-            newer.note("delivered", id.text);
+            newer.note("delivered", id);
         }
     }
 
@@ -439,6 +468,8 @@ impl Sink for State<'_> {
                 }
             }
             Fact::Passed { hour, id, next, address, delay } => self.passed(hour, id, next, address, delay),
+            Fact::Piped { hour, id, address, delay } => self.piped(hour, id, address, delay),
+            Fact::Open { id, name } => self.open(id, name),
             other => {
                 if let (Some(carried), Fact::Removed(id) | Fact::Canceled(id) | Fact::Withdraw(id)) =
                     (&mut self.carried, other)
@@ -448,6 +479,7 @@ impl Sink for State<'_> {
                 if let Some(newer) = &mut self.newer {
                     newer.take(&mut self.tallies, other);
                     self.undo();
+                    self.count_settled();
                 }
             }
         }

@@ -67,8 +67,16 @@ pub fn time(seconds: f64, line: &mut Vec<u8>) {
             }
         }
         line.extend_from_slice(&digits);
-    } else {
+    } else if value.is_finite() {
         line.extend_from_slice(format!("{value:5.1}").as_bytes());
+    } else {
+        line.extend_from_slice(if value.is_nan() {
+            b"  NaN"
+        } else if value > 0.0 {
+            b"  Inf"
+        } else {
+            b" -Inf"
+        });
     }
     line.push(b' ');
     line.push(unit);

@@ -2,6 +2,7 @@
 //! of the other is shown with what it moved; so what a reused queue id or a later line changes shows, too.
 
 use super::numbers::text;
+use crate::applet::pflogsumm::fact::{Fact, Sink};
 use crate::applet::pflogsumm::input::{Feed, Lines};
 use crate::applet::pflogsumm::read::Reader;
 use crate::applet::pflogsumm::read::accurate::{AccurateReader, HABITS};
@@ -10,7 +11,7 @@ use memchr::memchr_iter;
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 19] = [
     "received",
     "delivered",
     "forwarded",
@@ -28,11 +29,12 @@ const NAMES: [&str; 18] = [
     "days",
     "sending hosts/domains",
     "unreachable",
+    "master messages",
     "year",
 ];
 /// Shown as it is, not as what was added.
 const YEAR: usize = NAMES.len() - 1;
-const HOSTS: usize = NAMES.len() - 3;
+const HOSTS: usize = NAMES.len() - 4;
 type Totals = [i64; NAMES.len()];
 
 /// Lines shown of a kind, and how much of each.
@@ -44,9 +46,11 @@ const MOST_KINDS: usize = 1000;
 fn totals(state: &State<'_>) -> Totals {
     let tallies = &state.tallies;
     let received = tallies.received as i64 - tallies.newer.withdrawn as i64;
+    // What waits counts until it turns out to be none.
+    let (waiting, bytes_waiting) = state.waiting();
     [
         received,
-        tallies.delivered as i64,
+        (tallies.delivered + waiting) as i64,
         tallies.forwarded as i64,
         tallies.newer.filtered as i64,
         tallies.deferred as i64,
@@ -58,10 +62,11 @@ fn totals(state: &State<'_>) -> Totals {
         tallies.held as i64,
         tallies.discarded as i64,
         tallies.bytes_received as i64,
-        tallies.bytes_delivered as i64,
+        tallies.bytes_delivered.saturating_add(bytes_waiting) as i64,
         tallies.days.len().max(tallies.day_changes as usize) as i64,
         tallies.sender_domains.len() as i64,
         tallies.smtp_failures.values().flat_map(|hosts| hosts.values()).sum::<u64>() as i64,
+        tallies.master.values().sum::<u64>() as i64,
         state.year(),
     ]
 }
@@ -69,6 +74,33 @@ fn totals(state: &State<'_>) -> Totals {
 struct Kind {
     count: u64,
     examples: Vec<String>,
+}
+
+/// Counts facts, and remembers of one line's those whose texts may differ where the totals do not.
+struct Heard<'s, 'o> {
+    state: &'s mut State<'o>,
+    deferral: Option<String>,
+    master: Option<String>,
+}
+
+impl<'s, 'o> Heard<'s, 'o> {
+    fn of(state: &'s mut State<'o>) -> Heard<'s, 'o> {
+        Heard { state, deferral: None, master: None }
+    }
+}
+
+impl Sink for Heard<'_, '_> {
+    fn take(&mut self, fact: Fact<'_>) {
+        match fact {
+            Fact::Deferred { why: Some(why), .. } => {
+                // The reference leaves that out; no text is another one by it.
+                self.deferral = Some(text(why.reason.strip_prefix(b"connect to ").unwrap_or(why.reason)));
+            }
+            Fact::Master(said) => self.master = Some(text(said)),
+            _ => {}
+        }
+        self.state.take(fact);
+    }
 }
 
 /// Reads all lines twice and writes what differs. The states are of the two ways of counting.
@@ -92,8 +124,19 @@ pub fn write(
             if line.is_empty() {
                 continue;
             }
-            stable.line(line, &mut old);
-            accurate.line(line, &mut new);
+            let (mut by_reference, mut right) = (Heard::of(&mut old), Heard::of(&mut new));
+            stable.line(line, &mut by_reference);
+            accurate.line(line, &mut right);
+            for (what, said, rightly) in [
+                ("a deferral has another reason", by_reference.deferral, right.deferral),
+                ("a message of the master daemon has another text", by_reference.master, right.master),
+            ] {
+                if let (Some(said), Some(rightly)) = (said, rightly)
+                    && said != rightly
+                {
+                    note(&mut kinds, what.to_owned(), format!("{said:?}, right is {rightly:?}: {}", text(line)));
+                }
+            }
             let (now_old, now_new) = (totals(&old), totals(&new));
             let moved = |before: &Totals, now: &Totals| -> Totals { std::array::from_fn(|at| now[at] - before[at]) };
             let (by_old, by_new) = (moved(&before_old, &now_old), moved(&before_new, &now_new));

@@ -21,13 +21,13 @@ pub const HABITS: &[&str] = &[
     "days are counted by their dates, however often the log goes back and forth between them",
     "a queue id that is used again is another message",
     "services under any name (postfix/submissions/smtpd, postfix-out/smtp) are read",
-    "what a content filter gives back (Amavis on port 10025) is the message that it was given: it is received once, and \
-     the way to the filter is no delivery",
+    "what a content filter gives back (Amavis on port 10025, or a program behind pipe(8) that calls sendmail) is the \
+     message that it was given: it is received once, and the way to the filter is no delivery",
     "milter-reject, proxy-reject and warn count, and what was rejected late, canceled or lost was not received",
     "hosts with IPv6 addresses have their names, in small letters, without smtpd's statistics",
     "deliveries with tls= or with fields in another order are read",
     "messages that expired, and hosts that could not be reached, are counted",
-    "the reason of a deferral goes to the last bracket of the line",
+    "the reason of a deferral goes to the last bracket of the line, and a message of the master daemon has all its text",
 ];
 
 /// What a line is, as far as it is known without other lines.
@@ -154,7 +154,10 @@ impl<'o> AccurateReader<'o> {
                 let address = self.sender(&from);
                 sink.take(Fact::Sender { id: Key::of(&id), address: Key::of(&address), size });
             }
-            Event::MessageId { queue_id, .. } => sink.take(Fact::Open(&queue_id)),
+            Event::MessageId { queue_id: id, message_id } => {
+                let name = Some(Key::of(&message_id)).filter(|name| !matches!(name.text, b"" | b"<>"));
+                sink.take(Fact::Open { id: Key::of(&id), name });
+            }
             Event::Delivery(delivery) => self.delivery(parts, &delivery, sink),
             Event::Removed { queue_id } => sink.take(Fact::Removed(&queue_id)),
             Event::Expired { queue_id, .. } => sink.take(Fact::Expired(&queue_id)),
@@ -222,6 +225,9 @@ impl<'o> AccurateReader<'o> {
             b"sent" => match queued_elsewhere(found) {
                 Some(next) => {
                     sink.take(Fact::Passed { hour, id: Key::of(id), next, address: Key::of(&address), delay })
+                }
+                None if parts.service == b"pipe" && found.reason.starts_with(b"delivered via ") => {
+                    sink.take(Fact::Piped { hour, id: Key::of(id), address: Key::of(&address), delay });
                 }
                 None => sink.take(Fact::Sent { hour, id: Key::of(id), address: Key::of(&address), delay }),
             },

@@ -1,10 +1,10 @@
 //! The report of pflogsumm 1.3.0: the sections it has beyond those of 1.1.5, and its headings.
 
-use super::{Report, Users, deferrals, percent};
+use super::{Report, Users, deferrals, ranked_users};
 use crate::applet::pflogsumm::options::{Newer, Options, Top};
 use crate::applet::pflogsumm::sort;
 use crate::applet::pflogsumm::tallies::{Tallies, Traffic};
-use crate::applet::pflogsumm::units::{Column, count};
+use crate::applet::pflogsumm::units::count;
 use crate::log::line::MONTHS;
 use std::io::{self, Write};
 
@@ -44,7 +44,7 @@ pub fn write(out: &mut impl Write, tallies: &Tallies, options: &Options, newer: 
     if newer.tls_stats {
         report.reasons("SMTP TLS Levels (by relay)", &tallies.newer.tls_levels, all_or(options.hosts))?;
     }
-    let (senders, recipients) = rayon::join(|| sort::by_name(&tallies.senders), || sort::by_name(&tallies.recipients));
+    let (senders, recipients) = ranked_users(tallies, sort::by_name);
     report.users("Senders by message count", &senders, |of| of.messages)?;
     report.users("Recipients by message count", &recipients, |of| of.messages)?;
     if !newer.suppress.sizes {
@@ -101,14 +101,9 @@ impl<W: Write> Report<'_, W> {
             (tallies.bounced, "bounced".to_owned()),
             (tallies.newer.canceled, "removed (canceled)".to_owned()),
             (tallies.newer.expired, "expired".to_owned()),
-            (tallies.rejected, format!("rejected ({}%)", percent(tallies, tallies.rejected))),
-            (tallies.reject_warnings, "reject warnings".to_owned()),
-            (tallies.held, "held".to_owned()),
-            (tallies.discarded, format!("discarded ({}%)", percent(tallies, tallies.discarded))),
         ];
-        for (value, label) in rows {
-            writeln!(self.out, " {}  {label}", Column(value))?;
-        }
+        self.rows(rows)?;
+        self.verdict_rows()?;
         writeln!(self.out)?;
         self.sizes()?;
         if self.options.smtpd_stats {

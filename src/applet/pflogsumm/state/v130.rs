@@ -1,6 +1,8 @@
 //! 1.3.0 follows a message until it is removed, and takes back what it counted as received when the message was
 //! rejected late, canceled, or never got a size.
 
+use super::Moment;
+use super::filters::Filters;
 use crate::applet::pflogsumm::condense;
 use crate::applet::pflogsumm::fact::Fact;
 use crate::applet::pflogsumm::map::{Digest, Key, Map};
@@ -27,6 +29,7 @@ pub struct NewerMessages<'o> {
     pub undone: Vec<Receipt>,
     /// Removed messages, the oldest first: what several processes log can stand a little out of order.
     leaving: VecDeque<Digest>,
+    pub filters: Filters,
 }
 
 /// How many removed messages are remembered.
@@ -51,16 +54,14 @@ struct Message {
     receipt: Option<Box<Receipt>>,
     /// It came in at all: a name in a server's answer that did not is somebody else's queue id.
     came: bool,
+    /// Its Message-ID.
+    name: Option<Digest>,
 }
 
 /// Where a message was counted as received.
 #[derive(Clone, Copy, Debug)]
 pub struct Receipt {
-    pub hour: u8,
-    /// Its place in the list of days.
-    pub day: usize,
-    /// Of the wall clock since 1970.
-    pub series: Option<i64>,
+    pub at: Moment,
     pub sender: Option<Sender>,
 }
 
@@ -70,12 +71,6 @@ pub struct Sender {
     pub address: u32,
     pub domain: u32,
     pub size: u64,
-}
-
-impl Receipt {
-    pub fn new(hour: u8, day: usize, series: Option<i64>) -> Receipt {
-        Receipt { hour, day, series, sender: None }
-    }
 }
 
 impl<'o> NewerMessages<'o> {
@@ -91,6 +86,7 @@ impl<'o> NewerMessages<'o> {
             put_off: HashSet::new(),
             undone: Vec::new(),
             leaving: VecDeque::new(),
+            filters: Filters::default(),
         }
     }
 
@@ -113,6 +109,9 @@ impl<'o> NewerMessages<'o> {
         if let Some(message) = self.messages.get_mut(&digest) {
             message.leaving = true;
             self.leaving.push_back(digest);
+            if let Some(name) = message.name {
+                self.filters.left(name, digest);
+            }
         }
         if self.leaving.len() > LEAVING
             && let Some(digest) = self.leaving.pop_front()
@@ -199,12 +198,39 @@ impl<'o> NewerMessages<'o> {
 
     /// Whether a filter gave a message back with this queue id, which then was not received.
     pub fn gives_back(&mut self, tallies: &mut Tallies, id: &[u8]) -> bool {
-        let Some(message) = self.messages.get_mut(&Digest::of(id)).filter(|message| message.came) else { return false };
+        self.came_back(tallies, Digest::of(id))
+    }
+
+    /// The same. Whether there is such a message.
+    pub fn came_back(&mut self, tallies: &mut Tallies, id: Digest) -> bool {
+        let Some(message) = self.messages.get_mut(&id).filter(|message| message.came) else { return false };
         if let Some(receipt) = message.receipt.take() {
             tallies.newer.withdrawn += 1;
             self.undone.push(*receipt);
         }
         true
+    }
+
+    /// cleanup has seen a message with this Message-ID. Whether it is one that comes back from a program.
+    pub fn open(&mut self, tallies: &mut Tallies, id: Digest, name: Option<Digest>) -> bool {
+        let message = self.incoming(id);
+        message.open = true;
+        message.name = name;
+        let arrived = message.arrived;
+        let Some(name) = name.filter(|_| arrived.and_then(|place| self.clients.key(place)) == Some(b"pickup")) else {
+            return false;
+        };
+        let Some(deliveries) = self.filters.brought(name, id) else { return false };
+        tallies.newer.filtered += deliveries as u64;
+        if let Some(message) = self.messages.get_mut(&id) {
+            // Its sender was counted.
+            message.arrived = None;
+        }
+        self.came_back(tallies, id)
+    }
+
+    pub fn name(&self, id: Digest) -> Option<Digest> {
+        self.messages.get(&id)?.name
     }
 
     /// True the first time.
@@ -241,7 +267,6 @@ impl<'o> NewerMessages<'o> {
                 let message = self.incoming(Digest::of(id));
                 (message.open, message.came) = (true, true);
             }
-            Fact::Open(id) => self.incoming(Digest::of(id)).open = true,
             Fact::Removed(id) => self.remove(id),
             Fact::Canceled(id) => {
                 tallies.newer.canceled += 1;

@@ -50,11 +50,13 @@ impl<'a> Row<'a> {
         self.values.iter().find(|(known, _)| *known == field).map(|(_, value)| value)
     }
 
+    #[cfg(feature = "parquet")]
     pub fn values(&self) -> &[(Field, Value<'a>)] {
         &self.values
     }
 
     /// Seconds since 1970 of the clock on the wall.
+    #[cfg(feature = "parquet")]
     pub fn at(&self) -> i64 {
         match self.get(Field::Time) {
             Some(Value::Integer(at)) => *at,

@@ -112,7 +112,7 @@ impl<'o> Watch<'o> {
     pub fn totals(&self) -> [u64; 5] {
         let tallies = &self.state.tallies;
         let received = tallies.received.saturating_sub(tallies.newer.withdrawn);
-        [received, tallies.delivered, tallies.deferrals, tallies.bounced, tallies.rejected]
+        [received, tallies.delivered + self.state.waiting().0, tallies.deferrals, tallies.bounced, tallies.rejected]
     }
 
     /// The log's clock: it goes on while no line comes.
