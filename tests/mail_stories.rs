@@ -1046,6 +1046,12 @@ fn more_recorded_sessions() {
     recorded_file("wider.json");
 }
 
+/// Command lines in all their spellings, message lists of every form, and variables that change letters and answers.
+#[test]
+fn recorded_command_lines_and_message_lists() {
+    recorded_file("options.json");
+}
+
 /// The same at a terminal of the simplest kind.
 #[test]
 fn recorded_sessions_at_a_terminal() {
@@ -1163,6 +1169,7 @@ fn recorded(
                 "@MM@" => include_str!("data/mail/mm"),
                 "@TEA@" => include_str!("data/mail/tea"),
                 "@NEST@" => include_str!("data/mail/nest"),
+                "@LISTS@" => include_str!("data/mail/lists"),
                 text => text,
             },
         );

@@ -2,6 +2,7 @@
 //! choice of an abbreviation read it.
 
 use super::session::{Done, Next, Session, Trouble};
+use super::variables::Value;
 use super::{filing, folder, reading, settings, words, writing};
 use std::process::Command as Process;
 
@@ -280,15 +281,18 @@ pub fn converse(session: &mut Session) -> Result<Next, Trouble> {
     }
 }
 
+/// The variable that holds the last shell command.
+const LAST_SHELL: &str = "gnu-last-command";
+
 /// A shell command at the user's wish.
 pub fn shell(session: &mut Session, command: &str) -> Result<(), Trouble> {
     use std::os::unix::process::CommandExt;
     session.screen.flush()?;
     let mut command = command.to_owned();
     if session.variables.is_set("bang") {
-        command = command.replace('!', &session.last_shell);
+        command = command.replace('!', &session.variables.text(LAST_SHELL).unwrap_or_default());
     }
-    session.last_shell.clone_from(&command);
+    session.variables.set(LAST_SHELL, Value::Text(command.clone()));
     let shell = session.setting("SHELL");
     let mut process = Process::new(&shell);
     // In its complaints the shell calls itself by its short name.

@@ -235,13 +235,19 @@ fn sendmail_program(session: &Session) -> String {
     value
 }
 
+/// An address that is none.
+pub fn malformed(session: &Session, text: &str) -> Trouble {
+    let reason = session.texts.say("Malformed email address", &[]);
+    Trouble::Address(session.texts.say("Cannot parse address `{}': {}", &[text, &reason]))
+}
+
 /// A recipient line with its aliases followed: local names stay as they are, all else becomes `<a@b>,<c@d>`.
 pub fn recipients(session: &Session, value: &str) -> Result<String, Trouble> {
     let because = |text: &str, reason: &str| {
         let reason = session.texts.say(reason, &[]);
         Trouble::Address(session.texts.say("Cannot parse address `{}': {}", &[text, &reason]))
     };
-    let malformed = |text: &str| because(text, "Malformed email address");
+    let malformed = |text: &str| malformed(session, text);
     let mut all: Vec<Address> = Vec::new();
     // What a shell or a file name would be is no mailbox (CVE-2004-2771); refused, and that is a failure.
     let bare = |one: &str| one.trim_start_matches(['"', '<', ' ']).starts_with(['|', '/']);

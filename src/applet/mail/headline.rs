@@ -47,6 +47,13 @@ impl Style {
     }
 }
 
+impl Style {
+    /// Columns that are left. The last ones stay free: the two that a terminal wraps at.
+    fn room(&self, used: usize) -> usize {
+        self.columns.saturating_sub(used + 2)
+    }
+}
+
 /// Columns are no wider.
 const WIDEST: usize = 10_000;
 /// Columns of "mer. sept. 24 10:05", the widest date in French.
@@ -58,8 +65,34 @@ pub struct Format {
 }
 
 enum Piece {
-    Text { text: String, columns: usize },
-    Field { letter: char, width: Option<usize>, side: Side, date: Option<String> },
+    Text {
+        text: String,
+        columns: usize,
+    },
+    Field {
+        letter: char,
+        width: Option<usize>,
+        side: Side,
+        date: Option<String>,
+    },
+    /// What stood between "%" and a letter that means nothing: mailutils shows it.
+    Stray {
+        text: String,
+        width: Option<usize>,
+        side: Side,
+    },
+}
+
+/// What may follow "%", besides "D{...}".
+const LETTERS: &str = "adflLmosS><";
+
+/// The inside of "{...}", if that comes next.
+fn braced(characters: &mut std::iter::Peekable<std::str::Chars>) -> Option<String> {
+    characters.peek().filter(|next| **next == '{')?;
+    let rest: String = characters.clone().skip(1).collect();
+    let (inside, _) = rest.split_once('}')?;
+    characters.nth(inside.chars().count() + 1);
+    Some(inside.to_owned())
 }
 
 impl Piece {
@@ -81,7 +114,8 @@ impl Format {
                 plain.push(character);
                 continue;
             }
-            let side = match characters.next_if(|c| ['-', '+'].contains(c)) {
+            let sign = characters.next_if(|c| ['-', '+'].contains(c));
+            let side = match sign {
                 Some('-') => Side::Left,
                 Some(_) => Side::Right,
                 None => Side::Own,
@@ -90,32 +124,27 @@ impl Format {
             while let Some(digit) = characters.next_if(char::is_ascii_digit) {
                 digits.push(digit);
             }
+            let stray = sign.into_iter().chain(digits.chars()).collect();
             let width = (!digits.is_empty()).then(|| digits.parse().unwrap_or(WIDEST)).filter(|width| *width > 0);
             let width = width.map(|width: usize| width.min(WIDEST));
-            let Some(letter) = characters.next() else {
-                unknown.push(None);
-                break;
-            };
-            let mut format = None;
-            if letter == 'D' && characters.peek() == Some(&'{') {
-                let rest: String = characters.clone().skip(1).collect();
-                let Some((inside, _)) = rest.split_once('}') else {
-                    unknown.push(Some('D'));
-                    continue;
-                };
-                format = Some(inside.to_owned());
-                characters.nth(inside.chars().count() + 1);
+            let letter = characters.next();
+            if letter == Some('%') {
+                plain.push('%');
+                continue;
             }
-            match letter {
-                '%' => plain.push('%'),
-                'a' | 'd' | 'D' | 'f' | 'l' | 'L' | 'm' | 'o' | 's' | 'S' | '>' | '<' => {
-                    if !plain.is_empty() {
-                        pieces.push(Piece::text(std::mem::take(&mut plain)));
-                    }
-                    pieces.push(Piece::Field { letter, width, side, date: format });
+            if !plain.is_empty() {
+                pieces.push(Piece::text(std::mem::take(&mut plain)));
+            }
+            let date = if letter == Some('D') { braced(&mut characters) } else { None };
+            pieces.push(match letter {
+                Some(letter) if LETTERS.contains(letter) || date.is_some() => {
+                    Piece::Field { letter, width, side, date }
                 }
-                other => unknown.push(Some(other)),
-            }
+                letter => {
+                    unknown.push(letter);
+                    Piece::Stray { text: stray, width, side }
+                }
+            });
         }
         if !plain.is_empty() {
             pieces.push(Piece::text(plain));
@@ -141,10 +170,13 @@ impl Format {
                     used += columns;
                     continue;
                 }
+                Piece::Stray { text, width, side } => {
+                    used += field(out, text, width.map(|width| width.min(style.room(used))), *side);
+                    continue;
+                }
                 Piece::Field { letter, width, side, date } => (*letter, *width, *side, date.as_deref()),
             };
-            // The last screen columns stay free: the two that a terminal wraps at.
-            let room = style.columns.saturating_sub(used + 2);
+            let room = style.room(used);
             let width = width.map(|width| width.min(room));
             used += match letter {
                 'a' => field(out, state_letter(open, place.index).encode_utf8(&mut [0; 4]), width, side),
@@ -266,7 +298,11 @@ fn sender<'b>(style: &Style, about: &Outline, from: &'b [u8]) -> Cow<'b, str> {
         return Cow::Owned(short_name(&to).into_owned());
     }
     let name = short_name(from);
-    let alone = !name.is_empty() && name.as_bytes() == from.trim_ascii() && !name.contains(['@', ' ']);
+    // "root", "<root>", "(Charlie) root": an address without a domain, and without a name.
+    let whole = from.trim_ascii();
+    let alone = (name.as_bytes() == whole || whole.starts_with(b"<") || whole.starts_with(b"("))
+        && !name.is_empty()
+        && !name.contains(['@', ' ', ':', '<']);
     if alone { Cow::Owned(format!("{name}@{}", style.host)) } else { name }
 }
 
@@ -280,7 +316,8 @@ pub fn short_name(value: &[u8]) -> Cow<'_, str> {
     match address::parse(&String::from_utf8_lossy(value)).ok().and_then(|all| all.into_iter().next()) {
         Some(Address { name: Some(name), .. }) => Cow::Owned(charset::decode_words(name.as_bytes()).into_owned()),
         Some(one) => Cow::Owned(one.mailbox),
-        None => charset::decode_words(value),
+        // "Name <>": of the mail system, which wants no answer.
+        None => charset::decode_words(value.trim_ascii().strip_suffix(b"<>").map_or(value, <[u8]>::trim_ascii)),
     }
 }
 

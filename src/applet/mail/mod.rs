@@ -61,6 +61,8 @@ mod texts;
 mod threads;
 /// The signs of message lists.
 mod token;
+/// The options as they are explained.
+mod usage;
 /// Variables.
 mod variables;
 /// What the options ask for.
@@ -86,7 +88,7 @@ pub const APPLET: Applet = Applet {
     section: 1,
     purpose: Purpose::Send,
     about: "write letters and read mail",
-    cli: options::clap,
+    cli: usage::clap,
     run,
 };
 
@@ -95,8 +97,8 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
     let asked = options::parse(&call.args, texts)?;
     for (what, _) in &asked.options {
         let text = match what {
-            What::Help => options::help(&call.program),
-            What::Usage => options::usage(&call.program),
+            What::Help => usage::help(&call.program),
+            What::Usage => usage::usage(&call.program),
             What::Version => format!("{}\n", settings::version_line()),
             _ => continue,
         };

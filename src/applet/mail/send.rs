@@ -60,7 +60,10 @@ fn addressed(session: &mut Session, letter: &mut Letter, operands: &[String]) ->
         lists.splice(0..0, letter.header("To").map(str::to_owned));
         let to = compose::joined(session, &lists)?;
         letter.put("To", &to);
-        if to.trim().is_empty() {
+        if let Some(blank) = operands.iter().find(|name| !name.is_empty()).filter(|_| to.trim().is_empty()) {
+            return Err(compose::malformed(session, blank));
+        }
+        if to.is_empty() {
             return Ok(false);
         }
     }

@@ -159,7 +159,6 @@ pub struct Session {
     pub conditions: Vec<bool>,
     pub depth: usize,
     pub last_command: String,
-    pub last_shell: String,
     pub escapes: bool,
     /// Arguments for sendmail that followed "--" in the old way.
     pub sendmail_arguments: Vec<String>,
@@ -194,7 +193,6 @@ impl Session {
             conditions: Vec::new(),
             depth: 0,
             last_command: String::new(),
-            last_shell: String::new(),
             escapes,
             sendmail_arguments: Vec::new(),
             exit: 0,

@@ -35,7 +35,8 @@ pub fn start_up(session: &mut Session, wishes: &Wishes) -> Done {
 
 /// A mailbox.
 pub fn read(session: &mut Session, operands: &[String], wishes: &Wishes) -> Result<Exit, Trouble> {
-    if operands.len() > 1 {
+    let named = usize::from(wishes.file.as_ref().is_some_and(|file| !file.is_empty()));
+    if operands.len() + named > 1 {
         return Err(session.trouble("-f requires at most one command line argument", &[]));
     }
     let named = wishes

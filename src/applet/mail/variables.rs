@@ -55,6 +55,7 @@ pub const KNOWN: &[Known] = &[
     known(&["folder"], "string", "directory of the folders"),
     known(&["fromfield"], "boolean", "senders in summaries are those of From:, not of the From_ line"),
     known(&["fullnames"], "boolean", "replies keep the names of the recipients"),
+    fixed(&["gnu-last-command"], "string", "the last shell command"),
     known(&["header"], "boolean", "summary at the start"),
     known(&["headline"], "string", "format of a summary line"),
     known(&["hold"], "boolean", "what was read stays in the system mailbox"),

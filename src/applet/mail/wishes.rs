@@ -132,6 +132,7 @@ pub fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Resu
             What::ReadOnly => wishes.commands.push("set readonly".into()),
             What::Verbose => wishes.commands.push("set verbose".into()),
             What::ReturnAddress => {
+                wishes.sending = true;
                 let all = crate::message::address::parse(value).map_err(|_| malformed(session, value))?;
                 if all.len() > 1 {
                     let reason = session.texts.say("Not a valid sender address", &[]);
