@@ -81,7 +81,8 @@ fn measure(words: &[&str], log: &Path) -> Option<Cost> {
             .args(["-f", "%U %S %e %M"])
             .args(words)
             .arg(log)
-            .stdout(Stdio::null())
+            // Into /dev/null grep would end with its first match.
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .output()
             .ok()
