@@ -59,7 +59,16 @@ fn is_space(byte: u8) -> bool {
 }
 
 pub fn is_operator(byte: u8) -> bool {
-    OPERATORS.contains(&byte)
+    // Asked for each byte of an aliases file.
+    const ASKED: [bool; 256] = {
+        let (mut asked, mut at) = ([false; 256], 0);
+        while at < OPERATORS.len() {
+            asked[OPERATORS[at] as usize] = true;
+            at += 1;
+        }
+        asked
+    };
+    ASKED[usize::from(byte)]
 }
 
 /// Bytes as long as `inside` holds, a backslash protecting the one after it; `skip` also takes the byte that ended it.

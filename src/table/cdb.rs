@@ -4,10 +4,13 @@
 
 use super::entries::Entries;
 use super::indexed::Keyed;
+use super::many::{Asked, Found, Stored};
 use super::open::Value;
+use super::window::Window;
 use crate::sys::files::reason;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 const HEADER: u64 = 2048;
@@ -34,9 +37,27 @@ impl Cdb {
     }
 }
 
+/// Bytes of slots, and of a record, that are read along with the first: most searches end within them.
+const SLOTS: u64 = 64;
+const RECORD: u64 = 256;
+
 impl Keyed for Cdb {
     fn get(&self, key: &[u8]) -> Result<Option<Value>, String> {
-        get(self, key).map_err(|error| reason(&error))
+        self.find(key).map_err(|error| reason(&error))
+    }
+
+    fn order(&self, keys: Stored<'_>) -> Vec<Asked> {
+        let place = |position| {
+            let slot = self.slots(hash(keys.at(position))).next().unwrap_or(0);
+            (u32::try_from(slot).unwrap_or(u32::MAX), position)
+        };
+        let mut order: Vec<Asked> = keys.positions().map(place).collect();
+        order.sort_unstable();
+        order
+    }
+
+    fn get_many(&self, keys: Stored<'_>, order: &[Asked], found: &mut Found<'_>) -> Result<(), String> {
+        self.find_many(keys, order, found).map_err(|error| reason(&error))
     }
 }
 
@@ -46,60 +67,104 @@ fn two(bytes: &[u8]) -> (u32, u32) {
     (number(0), number(4))
 }
 
-/// The value of a key. A file whose numbers lead outside it ends in an error of reading.
-fn get(data: &Cdb, key: &[u8]) -> io::Result<Option<Value>> {
-    let (mut value, mut whole) = (None, Vec::new());
-    records(data, hash(key), |record| {
-        value = record_value(data, u64::from(record), key, &mut whole)?.map(<[u8]>::to_vec);
-        Ok(value.is_none())
-    })?;
-    Ok(value)
+impl Cdb {
+    /// The value of a key. A file whose numbers lead outside it ends in an error of reading.
+    fn find(&self, key: &[u8]) -> io::Result<Option<Value>> {
+        let (mut slots, mut records) = (Window::default(), Window::default());
+        let mut value = None;
+        self.records(hash(key), &mut slots, &[], |record| {
+            value = self.value(record, key, &mut records, &[])?.map(<[u8]>::to_vec);
+            Ok(value.is_none())
+        })?;
+        Ok(value)
+    }
+
+    /// First the slots of all keys, then the records that they name, each in the order of the file.
+    fn find_many(&self, keys: Stored<'_>, order: &[Asked], found: &mut Found<'_>) -> io::Result<()> {
+        let mut window = Window::default();
+        let mut named: Vec<(u32, u32)> = Vec::with_capacity(order.len());
+        for (at, &(_, position)) in (0..).zip(order) {
+            let later = order.get(at as usize + 1..).unwrap_or_default();
+            self.records(hash(keys.at(position)), &mut window, later, |record| {
+                named.push((record, at));
+                Ok(false)
+            })?;
+        }
+        named.sort_unstable();
+        let mut whole;
+        for (next, &(record, at)) in (1..).zip(&named) {
+            let key = order.get(at as usize).map_or(&[][..], |&(_, position)| keys.at(position));
+            let later = named.get(next..).unwrap_or_default();
+            let value = match self.value(record, key, &mut window, later)? {
+                Some(value) => value,
+                // Another key with the same hash: this one may be in a later slot.
+                None => {
+                    whole = self.find(key)?;
+                    let Some(value) = &whole else { continue };
+                    value
+                }
+            };
+            if !found(at as usize, value) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the slots stand that a hash leads to, in their order.
+    fn slots(&self, hash: u32) -> impl Iterator<Item = u64> {
+        let (start, slots) = self.tables.get((hash & 255) as usize).copied().unwrap_or_default();
+        // A table cannot have more slots than the file has room for.
+        let most = u64::from(slots).min(self.size / 8);
+        let first = u64::from((hash >> 8).checked_rem(slots).unwrap_or(0));
+        (first..first + most).map(move |slot| u64::from(start) + slot % u64::from(slots) * 8)
+    }
+
+    /// Calls `each` with the position of every record that has this hash, until it answers false. `later` are slots that
+    /// will be asked for next.
+    fn records(
+        &self,
+        wanted: u32,
+        window: &mut Window,
+        later: &[(u32, u32)],
+        mut each: impl FnMut(u32) -> io::Result<bool>,
+    ) -> io::Result<()> {
+        for slot in self.slots(wanted) {
+            let along = std::iter::once(slot..slot + SLOTS).chain(ahead(later, SLOTS));
+            let (hash, record) = two(window.get(&self.file, slot..slot + 8, along)?);
+            if record == 0 || (hash == wanted && !each(record)?) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of the record at a position, if it is the key's. `later` are records that will be asked for next.
+    fn value<'a>(
+        &self,
+        record: u32,
+        key: &[u8],
+        window: &'a mut Window,
+        later: &[(u32, u32)],
+    ) -> io::Result<Option<&'a [u8]>> {
+        let start = u64::from(record);
+        let along = std::iter::once(start..start + RECORD).chain(ahead(later, RECORD));
+        let (key_length, value_length) = two(window.get(&self.file, start..start + 8, along)?);
+        let end = start + 8 + u64::from(key_length) + u64::from(value_length);
+        if key_length as usize != key.len() {
+            return Ok(None);
+        }
+        if end > self.size {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let whole = window.get(&self.file, start..end, ahead(later, RECORD))?;
+        Ok(whole.get(8..).and_then(|pair| pair.strip_prefix(key)))
+    }
 }
 
-/// Calls `each` with the position of every record that has this hash, until it answers false.
-fn records(data: &Cdb, hash: u32, mut each: impl FnMut(u32) -> io::Result<bool>) -> io::Result<()> {
-    let Some(&(start, slots)) = data.tables.get((hash & 255) as usize) else { return Ok(()) };
-    // A table cannot have more slots than the file has room for.
-    let most = u64::from(slots).min(data.size / 8);
-    let first = u64::from((hash >> 8).checked_rem(slots).unwrap_or(0));
-    // Slots are read a few at a time: most searches end within them.
-    let mut some = [0u8; 64];
-    let mut have: std::ops::Range<u64> = 0..0;
-    for step in 0..most {
-        let slot = (first + step) % u64::from(slots);
-        if !have.contains(&slot) {
-            let count = (u64::from(slots) - slot).min(8);
-            let bytes = &mut some[..8 * count as usize];
-            data.file.read_exact_at(bytes, u64::from(start) + slot * 8)?;
-            have = slot..slot + count;
-        }
-        let (found, record) = two(&some[8 * (slot - have.start) as usize..]);
-        if record == 0 || (found == hash && !each(record)?) {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// The value of the record at a position, if it is the key's; it stands in `whole`.
-fn record_value<'a>(data: &Cdb, record: u64, key: &[u8], whole: &'a mut Vec<u8>) -> io::Result<Option<&'a [u8]>> {
-    // Most records are short: one read.
-    whole.resize(data.size.saturating_sub(record).min(256) as usize, 0);
-    data.file.read_exact_at(whole, record)?;
-    let (key_length, value_length) = two(whole);
-    if key_length as usize != key.len() {
-        return Ok(None);
-    }
-    let length = 8 + u64::from(key_length) + u64::from(value_length);
-    if record + length > data.size {
-        return Err(io::ErrorKind::InvalidData.into());
-    }
-    let length = length as usize;
-    if whole.len() < length {
-        whole.resize(length, 0);
-        data.file.read_exact_at(whole, record)?;
-    }
-    Ok(whole.get(8..length).and_then(|pair| pair.strip_prefix(key)))
+/// Places of a length that begin at the first numbers of some pairs.
+fn ahead(later: &[(u32, u32)], length: u64) -> impl Iterator<Item = Range<u64>> {
+    later.iter().map(move |&(start, _)| u64::from(start)..u64::from(start) + length)
 }
 
 /// Writes `entries` as a file; `file` is empty.
@@ -157,15 +222,18 @@ mod tests {
         write(&entries, &file).unwrap();
         let mut data = Cdb::open(file).unwrap();
         for number in 0..2000u32 {
-            let found = get(&data, format!("k{number}").as_bytes()).unwrap();
+            let found = data.find(format!("k{number}").as_bytes()).unwrap();
             assert_eq!(found, Some(format!("v{number}").into_bytes()));
         }
-        assert_eq!(get(&data, b"k2000").unwrap(), None);
+        assert_eq!(data.find(b"k2000").unwrap(), None);
+        let keys: Vec<Vec<u8>> = (1000..3000u32).rev().map(|number| format!("k{number}").into_bytes()).collect();
+        let alone: Vec<_> = keys.iter().map(|key| data.find(key).unwrap()).collect();
+        assert_eq!(crate::table::bdb::tests::many(&data, &keys), alone);
         for seed in 0..200u64 {
             data.file.write_all_at(&[(seed * 7 + 255) as u8; 3], seed.wrapping_mul(7919) % data.size).unwrap();
             data = Cdb::open(data.file).unwrap();
-            let _ = get(&data, b"k77");
-            let _ = get(&data, b"k1999");
+            let _ = data.find(b"k77");
+            let _ = data.find(b"k1999");
         }
     }
 }

@@ -28,7 +28,7 @@ fn slot(hash: u64, position: usize) -> Slot {
 pub struct Entries {
     bytes: Vec<u8>,
     records: Vec<Record>,
-    /// Positions in `records` by key, open addressing. At most half full, counting removed ones.
+    /// Positions in `records` by key, open addressing. At most three quarters full, counting removed ones.
     slots: Vec<Slot>,
     used: usize,
     /// Seeded: a hostile source (mail addresses of users) cannot choose keys that meet in one slot.
@@ -47,7 +47,14 @@ impl Entries {
         // A line is seldom shorter than its share here; a size is only a promise, which a sparse file breaks.
         let lines = bytes.min(1 << 28) as usize / 64;
         let size = (2 * lines).next_power_of_two().max(64);
-        Entries { slots: vec![EMPTY; size], ..Entries::default() }
+        // What is never touched costs no memory, what grows is copied.
+        let bytes = bytes.min(1 << 28) as usize;
+        Entries {
+            bytes: Vec::with_capacity(bytes + bytes / 8),
+            records: Vec::with_capacity(2 * lines),
+            slots: vec![EMPTY; size],
+            ..Entries::default()
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -68,7 +75,7 @@ impl Entries {
 
     /// Adds an entry; with `replace`, over one that is there. False when the key is there and stays as it was.
     pub fn insert(&mut self, key: &[u8], value: &[u8], replace: bool) -> bool {
-        if (self.used + 1) * 2 > self.slots.len() {
+        if (self.used + 1) * 4 > self.slots.len() * 3 {
             self.grow();
         }
         let hash = self.hasher.hash_one(key);
@@ -119,7 +126,7 @@ impl Entries {
     fn slot_of(&self, key: &[u8], hash: u64) -> usize {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
-        // Ends: at least half of the slots are empty.
+        // Ends: at least a quarter of the slots are empty.
         loop {
             let slot = self.slots[at];
             if slot == EMPTY

@@ -2,23 +2,19 @@
 //! file has them (the first that is found decides for the rest); a file that is replaced or rewritten under us is
 //! opened again. Whoever writes in place (the reference's postmap) holds a lock meanwhile, which is waited for.
 
-use super::bdb::{Db, Kind};
+use super::bdb::{self, Db, Kind};
 use super::cdb::Cdb;
 use super::lmdb::Lmdb;
-use super::many::{Answers, Keys};
+use super::many::{Answers, Asked, Found, Keys, Stored};
 use super::open::{Build, Opened, Options, Table, TableError, Value, find_in};
 use std::fs::{File, Metadata};
-use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// So many keys are looked for by two threads.
-const WORTH_A_THREAD: u32 = 1024;
-
-/// Gets the position and the value of a key, and says whether to go on.
-pub type Found<'a> = dyn FnMut(u32, &[u8]) -> bool + 'a;
+const WORTH_A_THREAD: usize = 1024;
 
 /// How long a lookup waits for a writer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -27,16 +23,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) trait Keyed: Send + Sync {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, String>;
 
-    /// Calls `found` with the position and the value of each of some keys that is there, in any order, until it answers
-    /// false.
-    fn get_many(&self, keys: &Keys, some: Range<u32>, found: &mut Found<'_>) -> Result<(), String> {
-        for position in some {
-            if self.get(keys.at(position as usize))?.is_some_and(|value| !found(position, &value)) {
-                break;
-            }
-        }
-        Ok(())
-    }
+    /// Keys in an order that goes through the file once.
+    fn order(&self, keys: Stored<'_>) -> Vec<Asked>;
+
+    /// Calls `found` for each of some keys that is there, until it answers false. The keys are a part of [`Keyed::order`],
+    /// in its order.
+    fn get_many(&self, keys: Stored<'_>, order: &[Asked], found: &mut Found<'_>) -> Result<(), String>;
 
     /// Calls `each` with every key and value until it answers false.
     fn each(&self, _each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), String> {
@@ -45,8 +37,19 @@ pub(super) trait Keyed: Send + Sync {
 }
 
 impl Keyed for Db {
-    fn get_many(&self, keys: &Keys, some: Range<u32>, found: &mut Found<'_>) -> Result<(), String> {
-        Db::get_many(self, keys, some, found).map_err(|fault| fault.to_string())
+    fn order(&self, keys: Stored<'_>) -> Vec<Asked> {
+        match self.kind {
+            Kind::Hash => bdb::hash::order(self, keys),
+            Kind::Btree => keys.sorted(),
+        }
+    }
+
+    fn get_many(&self, keys: Stored<'_>, order: &[Asked], found: &mut Found<'_>) -> Result<(), String> {
+        let looked = match self.kind {
+            Kind::Hash => bdb::hash::get_many(self, keys, order, found),
+            Kind::Btree => bdb::btree::get_many(self, keys, order, found),
+        };
+        looked.map_err(|fault| fault.to_string())
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, String> {
@@ -177,13 +180,13 @@ fn text(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// The values of some keys; None when the file is damaged, or there are too many of them.
-fn some(db: &dyn Keyed, keys: &Keys, some: Range<u32>) -> Option<Answers> {
-    let mut answers = Answers::new(some.len());
+/// The values of some keys, in the order in which they are asked for; None when the file is damaged, or there are too
+/// many of them.
+fn some(db: &dyn Keyed, keys: Stored<'_>, order: &[Asked]) -> Option<Answers> {
+    let mut answers = Answers::new(order.len());
     let mut room = true;
-    let first = some.start;
-    let looked = db.get_many(keys, some, &mut |position, value| {
-        room = answers.put((position - first) as usize, until_nul(value));
+    let looked = db.get_many(keys, order, &mut |at, value| {
+        room = answers.put(at, until_nul(value));
         room
     });
     (looked.is_ok() && room).then_some(answers)
@@ -218,31 +221,31 @@ impl Table for Indexed {
         if state.with_nul == state.without_nul {
             return None;
         }
-        let end: &[u8] = if state.with_nul { b"\0" } else { b"" };
-        let mut stored = Keys::default();
-        for key in keys.iter() {
-            let kept = if self.options.folds(key) {
-                stored.push(&self.options.folded(key), end)
-            } else {
-                stored.push(key, end)
-            };
-            if !kept {
-                return None;
-            }
+        let folded: Option<Keys> = keys.iter().any(|key| self.options.folds(key)).then(|| {
+            let mut folded = Keys::default();
+            keys.iter().all(|key| folded.push(&self.options.folded(key)));
+            folded
+        });
+        let stored = folded.as_ref().unwrap_or(keys).stored(state.with_nul);
+        if stored.positions() != keys.positions() {
+            return None;
         }
-        let count = u32::try_from(stored.len()).ok()?;
         let db = state.db.as_ref();
-        if count < WORTH_A_THREAD {
-            return some(db, &stored, 0..count);
+        let order = db.order(stored);
+        let mut answers = Answers::new(order.len());
+        if order.len() < WORTH_A_THREAD {
+            answers.append(&order, some(db, stored, &order)?);
+            return Some(answers);
         }
-        // Lookups in a file wait for the system half of the time, so that a second one pays also for small batches.
-        let middle = count / 2;
+        // Each thread reads its half of the file.
+        let (one, other) = order.split_at(order.len() / 2);
         std::thread::scope(|scope| {
-            let others = scope.spawn(|| some(db, &stored, middle..count));
-            let own = some(db, &stored, 0..middle);
-            let others = others.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            let mut answers = Answers::new(keys.len());
-            (answers.append(0, &own?) && answers.append(middle as usize, &others)).then_some(answers)
+            let others = scope.spawn(|| some(db, stored, other));
+            let own = some(db, stored, one);
+            let others = others.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            answers.append(one, own?);
+            answers.append(other, others?);
+            Some(answers)
         })
     }
 

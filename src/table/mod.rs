@@ -81,6 +81,8 @@ pub mod tcp;
 pub mod trace;
 /// unix: the passwd and group files.
 pub mod unix;
+/// A stretch of a file, read in one go.
+mod window;
 /// A thread for a database's client.
 #[cfg(feature = "netdb")]
 pub mod worker;

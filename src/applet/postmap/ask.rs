@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::io::{BufRead, BufReader, BufWriter, IsTerminal, Write};
 
 /// Bytes of keys that are looked up together; they and their answers are held in memory.
-const BATCH: usize = 128 << 10;
+const BATCH: usize = 256 << 10;
 
 /// An open table, and how it is called.
 type Named = (String, Box<dyn Table + Send + Sync>);
@@ -51,10 +51,10 @@ pub fn each_of_input(job: &Job, tables: &[(String, String)]) -> Result<Exit, End
     } else {
         let mut keys = Keys::default();
         each_line(&mut input, &mut |key| {
-            if keys.size() + key.len() > BATCH || !keys.push(key, b"") {
+            if keys.size() + key.len() > BATCH || !keys.push(key) {
                 together(job, &opened, &keys, &mut found)?;
                 keys.clear();
-                keys.push(key, b"");
+                keys.push(key);
             }
             Ok(())
         })?;

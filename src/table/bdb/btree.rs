@@ -1,11 +1,9 @@
 //! Btree files: internal pages lead from the root to leaves that are chained in key order; keys compare bytewise.
 
 use super::file::{BTREE_INTERNAL, BTREE_LEAF, Db, Fault, Page, u16_at, u32_at};
-use crate::table::indexed::Found;
-use crate::table::many::Keys;
+use crate::table::many::{Asked, Found, Stored};
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::ops::Range;
 
 const KEYDATA: u8 = 1;
 const OVERFLOW_ITEM: u8 = 3;
@@ -20,19 +18,19 @@ pub fn get(db: &Db, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
     Ok(value_in(db, page, key, &mut budget)?.map(Cow::into_owned))
 }
 
-/// See [`Db::get_many`].
-pub fn get_many(db: &Db, keys: &Keys, some: Range<u32>, found: &mut Found<'_>) -> Result<(), Fault> {
+/// See [`crate::table::indexed::Keyed::get_many`].
+pub fn get_many(db: &Db, keys: Stored<'_>, order: &[Asked], found: &mut Found<'_>) -> Result<(), Fault> {
     let mut path = Path::default();
-    for position in keys.sorted(some) {
-        let key = keys.at(position as usize);
+    for (at, &(_, position)) in order.iter().enumerate() {
+        let key = keys.at(position);
         let mut budget = db.budget().saturating_mul(64);
         // Keys come in order: one that is not beyond the last of the leaf where the one before belongs is there too.
         let page = match path.0.last() {
-            Some((_, page)) if !is_beyond(page, key) => page,
+            Some((_, bytes)) if !is_beyond(Page { bytes }, key) => Page { bytes },
             _ => leaf(db, Some(key), &mut path, &mut budget)?,
         };
         if let Some(value) = value_in(db, page, key, &mut budget)?
-            && !found(position, &value)
+            && !found(at, &value)
         {
             break;
         }
@@ -41,7 +39,7 @@ pub fn get_many(db: &Db, keys: &Keys, some: Range<u32>, found: &mut Found<'_>) -
 }
 
 /// Whether a key is certainly or perhaps beyond a leaf's last.
-fn is_beyond(page: &Page, key: &[u8]) -> bool {
+fn is_beyond(page: Page<'_>, key: &[u8]) -> bool {
     let last = page.entries().ok().and_then(|entries| entries.checked_sub(2));
     let start = last.map_or(0, |last| page.offset(last));
     match (page.kind(), page.bytes.get(start..start + 3)) {
@@ -54,7 +52,7 @@ fn is_beyond(page: &Page, key: &[u8]) -> bool {
 }
 
 /// The value of a key in the leaf where it belongs.
-fn value_in<'a>(db: &Db, page: &'a Page, key: &[u8], budget: &mut u64) -> Result<Option<Cow<'a, [u8]>>, Fault> {
+fn value_in<'a>(db: &Db, page: Page<'a>, key: &[u8], budget: &mut u64) -> Result<Option<Cow<'a, [u8]>>, Fault> {
     // Keys of deleted pairs still stand in order, so they part the page like the others.
     let (mut low, mut high) = (0, page.entries()? / 2);
     while low < high {
@@ -78,12 +76,14 @@ fn value_in<'a>(db: &Db, page: &'a Page, key: &[u8], budget: &mut u64) -> Result
 
 pub fn each(db: &Db, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), Fault> {
     let mut budget = db.budget();
-    let mut page = leaf(db, None, &mut Path::default(), &mut budget)?.clone();
+    let mut path = Path::default();
+    let mut page = leaf(db, None, &mut path, &mut budget)?;
+    let mut room = Vec::new();
     let mut steps = db.pages;
     loop {
         let entries = page.entries()?;
         for at in (0..entries.saturating_sub(1)).step_by(2) {
-            let (Some(key), Some(value)) = (load(db, &page, at, &mut budget)?, load(db, &page, at + 1, &mut budget)?)
+            let (Some(key), Some(value)) = (load(db, page, at, &mut budget)?, load(db, page, at + 1, &mut budget)?)
             else {
                 continue;
             };
@@ -96,7 +96,7 @@ pub fn each(db: &Db, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), F
             return Ok(());
         }
         steps = steps.checked_sub(1).ok_or(Fault::Damaged("leaf chain in a circle"))?;
-        db.read(next, &mut page)?;
+        page = db.read(next, &mut room)?;
         if page.kind() != BTREE_LEAF {
             return Err(Fault::Damaged("leaf of another type"));
         }
@@ -105,22 +105,23 @@ pub fn each(db: &Db, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), F
 
 /// The pages from the root to the leaf that was looked into last, with their numbers. Page 0 is none of them.
 #[derive(Default)]
-struct Path(Vec<(u32, Page)>);
+struct Path(Vec<(u32, Vec<u8>)>);
 
 /// The leaf where `key` stands or would stand; the first leaf without a key.
-fn leaf<'a>(db: &Db, key: Option<&[u8]>, path: &'a mut Path, budget: &mut u64) -> Result<&'a Page, Fault> {
+fn leaf<'a>(db: &Db, key: Option<&[u8]>, path: &'a mut Path, budget: &mut u64) -> Result<Page<'a>, Fault> {
     let mut number = db.root;
     let mut above = u8::MAX;
     for depth in 0.. {
         if path.0.len() == depth {
             path.0.push(Default::default());
         }
-        let (known, page) = &mut path.0[depth];
+        let (known, bytes) = &mut path.0[depth];
         if *known != number {
             *known = 0;
-            db.read(number, page)?;
+            db.read(number, bytes)?;
             *known = number;
         }
+        let page = Page { bytes };
         // Levels fall towards the leaves, so the way down ends.
         if page.level() >= above {
             break;
@@ -129,7 +130,7 @@ fn leaf<'a>(db: &Db, key: Option<&[u8]>, path: &'a mut Path, budget: &mut u64) -
         match page.kind() {
             BTREE_LEAF => {
                 path.0.truncate(depth + 1);
-                return Ok(&path.0[depth].1);
+                return Ok(Page { bytes: &path.0[depth].1 });
             }
             BTREE_INTERNAL => number = child(db, page, key, budget)?,
             _ => return Err(Fault::Damaged("page of an unknown type")),
@@ -139,7 +140,7 @@ fn leaf<'a>(db: &Db, key: Option<&[u8]>, path: &'a mut Path, budget: &mut u64) -
 }
 
 /// The child under the last key that is not greater; the first key stands for everything below the second.
-fn child(db: &Db, page: &Page, key: Option<&[u8]>, budget: &mut u64) -> Result<u32, Fault> {
+fn child(db: &Db, page: Page<'_>, key: Option<&[u8]>, budget: &mut u64) -> Result<u32, Fault> {
     let entries = page.entries()?;
     if entries == 0 {
         return Err(Fault::Damaged("empty internal page"));
@@ -165,20 +166,20 @@ fn child(db: &Db, page: &Page, key: Option<&[u8]>, budget: &mut u64) -> Result<u
 }
 
 /// An item of an internal page: length, type, child, records, key.
-fn internal(page: &Page, at: usize) -> Result<&[u8], Fault> {
+fn internal(page: Page<'_>, at: usize) -> Result<&[u8], Fault> {
     let start = page.offset(at);
-    let length = usize::from(u16_at(&page.bytes, start));
+    let length = usize::from(u16_at(page.bytes, start));
     page.bytes.get(start..start + 12 + length).ok_or(Fault::Damaged("item outside its page"))
 }
 
 /// Item `at` of a leaf; None when it is deleted.
-fn load<'a>(db: &Db, page: &'a Page, at: usize, budget: &mut u64) -> Result<Option<Cow<'a, [u8]>>, Fault> {
+fn load<'a>(db: &Db, page: Page<'a>, at: usize, budget: &mut u64) -> Result<Option<Cow<'a, [u8]>>, Fault> {
     let kind = page.bytes.get(page.offset(at) + 2).copied().unwrap_or(0);
     if kind & DELETED != 0 { Ok(None) } else { any(db, page, at, budget).map(Some) }
 }
 
 /// Item `at` of a leaf, deleted or not.
-fn any<'a>(db: &Db, page: &'a Page, at: usize, budget: &mut u64) -> Result<Cow<'a, [u8]>, Fault> {
+fn any<'a>(db: &Db, page: Page<'a>, at: usize, budget: &mut u64) -> Result<Cow<'a, [u8]>, Fault> {
     let start = page.offset(at);
     let head = page.bytes.get(start..start + 3).ok_or(Fault::Damaged("item outside its page"))?;
     match head[2] & !DELETED {

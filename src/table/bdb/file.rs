@@ -1,7 +1,6 @@
 //! An open file: the meta page, single pages with their items, and overflow chains.
 
-use crate::table::indexed::Found;
-use crate::table::many::Keys;
+use crate::table::window::Window;
 use std::fs::File;
 use std::io;
 use std::ops::Range;
@@ -127,28 +126,31 @@ impl Db {
         }
     }
 
-    /// Reads page `number` into `page`, which keeps its room from call to call.
-    pub fn read(&self, number: u32, page: &mut Page) -> Result<(), Fault> {
+    /// Reads page `number` into `room`, which may be used again and again.
+    pub fn read<'a>(&self, number: u32, room: &'a mut Vec<u8>) -> Result<Page<'a>, Fault> {
+        let place = self.place(number)?;
+        room.resize(self.page_size, 0);
+        self.file.read_exact_at(room, place.start)?;
+        Page::checked(number, room)
+    }
+
+    /// Page `number` by way of a window; `later` are pages that will be asked for next.
+    pub fn read_along<'a>(
+        &self,
+        number: u32,
+        later: impl Iterator<Item = u32>,
+        window: &'a mut Window,
+    ) -> Result<Page<'a>, Fault> {
+        let later = later.map_while(|number| self.place(number).ok());
+        Page::checked(number, window.get(&self.file, self.place(number)?, later)?)
+    }
+
+    fn place(&self, number: u32) -> Result<Range<u64>, Fault> {
         if number == 0 || number >= self.pages {
             return Err(Fault::Damaged("page number out of range"));
         }
-        page.bytes.resize(self.page_size, 0);
-        self.file.read_exact_at(&mut page.bytes, u64::from(number) * self.page_size as u64)?;
-        let own = u32_at(&page.bytes, 8);
-        // Buckets of a doubling that were never used are pages of zeros.
-        if own != number && !(own == 0 && page.kind() == 0) {
-            return Err(Fault::Damaged("page has another page's number"));
-        }
-        Ok(())
-    }
-
-    /// Calls `found` with the position and the value of each of some keys that is there, in the order of the file, until
-    /// it answers false.
-    pub fn get_many(&self, keys: &Keys, some: Range<u32>, found: &mut Found<'_>) -> Result<(), Fault> {
-        match self.kind {
-            Kind::Hash => super::hash::get_many(self, keys, some, found),
-            Kind::Btree => super::btree::get_many(self, keys, some, found),
-        }
+        let start = u64::from(number) * self.page_size as u64;
+        Ok(start..start + self.page_size as u64)
     }
 
     /// Reads an item of `length` bytes from the overflow chain that begins at `number`. `budget` is what may still
@@ -160,11 +162,11 @@ impl Db {
         }
         *budget -= length as u64;
         let mut item = Vec::new();
-        let mut page = Page::default();
+        let mut room = Vec::new();
         let mut next = number;
         while item.len() < length {
-            self.read(next, &mut page)?;
-            let here = usize::from(u16_at(&page.bytes, 22));
+            let page = self.read(next, &mut room)?;
+            let here = usize::from(u16_at(page.bytes, 22));
             let bytes = page.bytes.get(PAGE_HEADER..PAGE_HEADER + here);
             match bytes {
                 Some(bytes) if page.kind() == OVERFLOW && here > 0 => item.extend_from_slice(bytes),
@@ -182,12 +184,22 @@ impl Db {
 }
 
 /// One page.
-#[derive(Clone, Default)]
-pub struct Page {
-    pub bytes: Vec<u8>,
+#[derive(Clone, Copy)]
+pub struct Page<'a> {
+    pub bytes: &'a [u8],
 }
 
-impl Page {
+impl<'a> Page<'a> {
+    fn checked(number: u32, bytes: &'a [u8]) -> Result<Page<'a>, Fault> {
+        let page = Page { bytes };
+        let own = u32_at(bytes, 8);
+        // Buckets of a doubling that were never used are pages of zeros.
+        if own != number && !(own == 0 && page.kind() == 0) {
+            return Err(Fault::Damaged("page has another page's number"));
+        }
+        Ok(page)
+    }
+
     pub fn kind(&self) -> u8 {
         self.bytes.get(25).copied().unwrap_or(0)
     }
@@ -197,12 +209,12 @@ impl Page {
     }
 
     pub fn next(&self) -> u32 {
-        u32_at(&self.bytes, 16)
+        u32_at(self.bytes, 16)
     }
 
     /// The number of items; an offset table that does not fit the page is no table.
     pub fn entries(&self) -> Result<usize, Fault> {
-        let entries = usize::from(u16_at(&self.bytes, 20));
+        let entries = usize::from(u16_at(self.bytes, 20));
         if PAGE_HEADER + 2 * entries > self.bytes.len() {
             return Err(Fault::Damaged("too many items on a page"));
         }
@@ -211,6 +223,6 @@ impl Page {
 
     /// Where item `at` begins.
     pub fn offset(&self, at: usize) -> usize {
-        usize::from(u16_at(&self.bytes, PAGE_HEADER + 2 * at))
+        usize::from(u16_at(self.bytes, PAGE_HEADER + 2 * at))
     }
 }

@@ -2,10 +2,9 @@
 //! pairs, key and value, sorted by key on pages of type 13.
 
 use super::file::{Db, Fault, HASH, HASH_UNSORTED, Page, u32_at};
-use crate::table::indexed::Found;
-use crate::table::many::Keys;
+use crate::table::many::{Asked, Found, Stored};
+use crate::table::window::Window;
 use std::borrow::Cow;
-use std::ops::Range;
 
 const KEYDATA: u8 = 1;
 const OFFPAGE: u8 = 3;
@@ -35,67 +34,93 @@ pub fn bucket(db: &Db, key: &[u8]) -> u32 {
 }
 
 pub fn get(db: &Db, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
-    let mut value = None;
-    find(db, bucket(db, key), key, &mut Kept::default(), &mut |found| value = Some(found.to_vec()))?;
-    Ok(value)
+    let mut number = bucket_page(db, bucket(db, key))?;
+    let mut room = Vec::new();
+    for _ in 0..db.pages {
+        match look(db, db.read(number, &mut room)?, key)? {
+            Look::Here(value) => return Ok(Some(value.into_owned())),
+            Look::Next(0) => return Ok(None),
+            Look::Next(next) => number = next,
+        }
+    }
+    Err(CIRCLE)
 }
 
-/// See [`Db::get_many`].
-pub fn get_many(db: &Db, keys: &Keys, some: Range<u32>, found: &mut Found<'_>) -> Result<(), Fault> {
-    // A small table has many of the keys on a page.
-    let mut order: Vec<(u32, u32)> = some.map(|position| (bucket(db, keys.at(position as usize)), position)).collect();
+/// See [`crate::table::indexed::Keyed::order`]: keys by the page of their bucket.
+pub fn order(db: &Db, keys: Stored<'_>) -> Vec<Asked> {
+    let mut order: Vec<Asked> = keys.positions().map(|position| (bucket(db, keys.at(position)), position)).collect();
     order.sort_unstable();
-    let mut kept = Kept::default();
-    for (bucket, position) in order {
-        let mut go_on = true;
-        find(db, bucket, keys.at(position as usize), &mut kept, &mut |value| go_on = found(position, value))?;
-        if !go_on {
-            break;
+    order
+}
+
+/// See [`crate::table::indexed::Keyed::get_many`].
+pub fn get_many(db: &Db, keys: Stored<'_>, order: &[Asked], found: &mut Found<'_>) -> Result<(), Fault> {
+    let first = |(at, &(bucket, _))| Ok((bucket_page(db, bucket)?, at));
+    let mut pages: Vec<(u32, usize)> = order.iter().enumerate().map(first).collect::<Result<_, Fault>>()?;
+    let mut window = Window::default();
+    // Each round goes through the file once; a key that is not on a page of its bucket may be on the next one.
+    for _ in 0..db.pages {
+        let mut next = Vec::new();
+        for (nth, &(number, at)) in (1..).zip(&pages) {
+            let later = pages.get(nth..).unwrap_or_default().iter().map(|&(number, _)| number);
+            let page = db.read_along(number, later, &mut window)?;
+            let key = order.get(at).map_or(&[][..], |&(_, position)| keys.at(position));
+            match look(db, page, key)? {
+                Look::Here(value) if !found(at, &value) => return Ok(()),
+                Look::Here(_) | Look::Next(0) => {}
+                Look::Next(number) => next.push((number, at)),
+            }
         }
+        if next.is_empty() {
+            return Ok(());
+        }
+        next.sort_unstable();
+        pages = next;
     }
-    Ok(())
+    Err(CIRCLE)
 }
 
-/// The first page of the bucket that was looked into last. No bucket's is page 0.
-#[derive(Default)]
-struct Kept {
-    number: u32,
-    page: Page,
+const CIRCLE: Fault = Fault::Damaged("bucket chain in a circle");
+
+/// What a page of a key's bucket says.
+enum Look<'a> {
+    Here(Cow<'a, [u8]>),
+    /// Perhaps on this page, which is none when it is 0.
+    Next(u32),
 }
 
-/// Calls `found` with the value of a key.
-fn find(db: &Db, bucket: u32, key: &[u8], kept: &mut Kept, found: &mut dyn FnMut(&[u8])) -> Result<(), Fault> {
-    let number = bucket_page(db, bucket)?;
-    if kept.number != number {
-        kept.number = 0;
-        db.read(number, &mut kept.page)?;
-        kept.number = number;
-    }
-    let first = &kept.page;
+fn look<'a>(db: &Db, page: Page<'a>, key: &[u8]) -> Result<Look<'a>, Fault> {
+    let entries = pairs(page)?;
     let mut budget = db.budget();
-    // Most buckets are one page of short items in order.
-    if first.kind() == HASH
-        && first.next() == 0
-        && let Some(at) = search(first, key)?
+    // Most pages have short items in order.
+    if page.kind() == HASH
+        && let Some(at) = search(page, entries, key)?
     {
-        if let Some(at) = at {
-            found(&item(first, at + 1)?.load(db, &mut budget)?);
-        }
-        return Ok(());
+        return at.map_or(Ok(Look::Next(page.next())), |at| Ok(Look::Here(item(page, at + 1)?.load(db, &mut budget)?)));
     }
-    let mut steps = db.pages;
-    chain(db, bucket, &mut steps, &mut |page, at| {
+    for at in (0..entries).step_by(2) {
         let equal = match item(page, at)? {
             Item::Here(bytes) => bytes == key,
             Item::Elsewhere { length, .. } if length as usize != key.len() => false,
             Item::Elsewhere { page, length } => db.overflow(page, length, &mut budget)? == key,
         };
         if equal {
-            found(&item(page, at + 1)?.load(db, &mut budget)?);
+            return Ok(Look::Here(item(page, at + 1)?.load(db, &mut budget)?));
         }
-        Ok(!equal)
-    })?;
-    Ok(())
+    }
+    Ok(Look::Next(page.next()))
+}
+
+/// The number of items on a bucket's page: keys with their values.
+fn pairs(page: Page<'_>) -> Result<usize, Fault> {
+    match page.kind() {
+        HASH | HASH_UNSORTED => {}
+        // A page of zeros, see Db::read: it has no items and no next one.
+        0 => return Ok(0),
+        _ => return Err(Fault::Damaged("bucket page of another type")),
+    }
+    let entries = page.entries()?;
+    if entries.is_multiple_of(2) { Ok(entries) } else { Err(Fault::Damaged("key without value")) }
 }
 
 pub fn each(db: &Db, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), Fault> {
@@ -116,11 +141,7 @@ pub fn each(db: &Db, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), F
 
 /// Where a key stands among the sorted pairs of a page: Some(None) when it does not. None: it cannot be told from the
 /// page alone, since a long key is met.
-fn search(page: &Page, key: &[u8]) -> Result<Option<Option<usize>>, Fault> {
-    let entries = page.entries()?;
-    if !entries.is_multiple_of(2) {
-        return Err(Fault::Damaged("key without value"));
-    }
+fn search(page: Page<'_>, entries: usize, key: &[u8]) -> Result<Option<Option<usize>>, Fault> {
     let (mut low, mut high) = (0, entries / 2);
     while low < high {
         let middle = low + (high - low) / 2;
@@ -140,25 +161,15 @@ fn chain(
     db: &Db,
     bucket: u32,
     steps: &mut u32,
-    pair: &mut dyn FnMut(&Page, usize) -> Result<bool, Fault>,
+    pair: &mut dyn FnMut(Page<'_>, usize) -> Result<bool, Fault>,
 ) -> Result<bool, Fault> {
     let mut number = bucket_page(db, bucket)?;
-    let mut page = Page::default();
+    let mut room = Vec::new();
     while number != 0 {
-        *steps = steps.checked_sub(1).ok_or(Fault::Damaged("bucket chain in a circle"))?;
-        db.read(number, &mut page)?;
-        match page.kind() {
-            HASH | HASH_UNSORTED => {}
-            // A page of zeros, see Db::read.
-            0 => return Ok(true),
-            _ => return Err(Fault::Damaged("bucket page of another type")),
-        }
-        let entries = page.entries()?;
-        if !entries.is_multiple_of(2) {
-            return Err(Fault::Damaged("key without value"));
-        }
-        for at in (0..entries).step_by(2) {
-            if !pair(&page, at)? {
+        *steps = steps.checked_sub(1).ok_or(CIRCLE)?;
+        let page = db.read(number, &mut room)?;
+        for at in (0..pairs(page)?).step_by(2) {
+            if !pair(page, at)? {
                 return Ok(false);
             }
         }
@@ -182,7 +193,7 @@ impl<'a> Item<'a> {
 }
 
 /// Item `at`: it reaches from its offset to the item before it.
-fn item(page: &Page, at: usize) -> Result<Item<'_>, Fault> {
+fn item(page: Page<'_>, at: usize) -> Result<Item<'_>, Fault> {
     let start = page.offset(at);
     let end = if at == 0 { page.bytes.len() } else { page.offset(at - 1) };
     let bytes = page.bytes.get(start..end).ok_or(Fault::Damaged("item outside its page"))?;

@@ -9,13 +9,13 @@
 //! and chain is checked, and a reader holds one page and one item at a time, so a hostile file gives a [`Fault`].
 
 /// Lookup and listing in a btree file.
-mod btree;
+pub(super) mod btree;
 /// Writing whole files.
 pub mod build;
 /// Meta page, pages, items, overflow chains.
 pub mod file;
 /// Lookup and listing in a hash file.
-mod hash;
+pub(super) mod hash;
 
 pub use file::{Db, Fault, Kind};
 
@@ -48,8 +48,10 @@ pub(super) mod tests {
     pub fn many(db: &dyn Keyed, keys: &[Vec<u8>]) -> Vec<Option<Vec<u8>>> {
         let mut found = vec![None; keys.len()];
         let keys: Keys = keys.iter().map(Vec::as_slice).collect();
-        db.get_many(&keys, 0..keys.len() as u32, &mut |at, value| {
-            found[at as usize] = Some(value.to_vec());
+        let stored = keys.stored(false);
+        let order = db.order(stored);
+        db.get_many(stored, &order, &mut |at, value| {
+            found[order[at].1 as usize] = Some(value.to_vec());
             true
         })
         .unwrap();

@@ -8,12 +8,11 @@
 //! transaction on an empty file.
 
 use super::bdb::file::{u16_at, u32_at};
-use super::indexed::{Found, Keyed};
-use super::many::Keys;
+use super::indexed::Keyed;
+use super::many::{Asked, Found, Stored};
 use crate::sys::files::reason;
 use std::fs::File;
 use std::io;
-use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 /// Writing files.
@@ -193,11 +192,15 @@ impl Keyed for Lmdb {
         self.find(key, &mut Vec::new()).map_err(|fault| fault.to_string())
     }
 
-    fn get_many(&self, keys: &Keys, some: Range<u32>, found: &mut Found<'_>) -> Result<(), String> {
+    fn order(&self, keys: Stored<'_>) -> Vec<Asked> {
+        keys.sorted()
+    }
+
+    fn get_many(&self, keys: Stored<'_>, order: &[Asked], found: &mut Found<'_>) -> Result<(), String> {
         let mut path = Vec::new();
-        for position in keys.sorted(some) {
-            let value = self.find(keys.at(position as usize), &mut path).map_err(|fault| fault.to_string())?;
-            if value.is_some_and(|value| !found(position, &value)) {
+        for (at, &(_, position)) in order.iter().enumerate() {
+            let value = self.find(keys.at(position), &mut path).map_err(|fault| fault.to_string())?;
+            if value.is_some_and(|value| !found(at, &value)) {
                 break;
             }
         }
