@@ -97,7 +97,7 @@ mod tests {
     fn usage_has_every_name_once_in_lines_that_fit() {
         let text = usage("mail");
         assert!(text.lines().all(|line| line.len() <= 79), "{text}");
-        assert!(text.starts_with("Usage: mail [-deFfHIiMNnpqRtVv") && text.contains(" [-s SUBJECT]"), "{text}");
+        assert!(text.starts_with("Usage: mail [-defFHiIMnNpqRtvV?~] [-a ") && text.contains(" [-s SUBJECT]"), "{text}");
         for option in OPTIONS.iter().filter(|option| option.long != "program-name") {
             let name = positive(option.long);
             let forms = [format!("--{name}{}]", option.value()), format!("--[no-]{name}]")];

@@ -9,7 +9,8 @@ use crate::table::{Table, TableError, files_as_values};
 use std::borrow::Cow;
 use std::io::{BufRead, BufReader, BufWriter, IsTerminal, Write};
 
-/// Bytes of keys that are looked up together; they and their answers are held in memory.
+/// Bytes of keys that are looked up together; they and their answers are held in memory. More would read less of the file
+/// twice, but is slower: fresh memory costs more than that.
 const BATCH: usize = 256 << 10;
 
 /// An open table, and how it is called.

@@ -55,8 +55,9 @@ pub fn order(db: &Db, keys: Stored<'_>) -> Vec<Asked> {
 
 /// See [`crate::table::indexed::Keyed::get_many`].
 pub fn get_many(db: &Db, keys: Stored<'_>, order: &[Asked], found: &mut Found<'_>) -> Result<(), Fault> {
-    let first = |(at, &(bucket, _))| Ok((bucket_page(db, bucket)?, at));
-    let mut pages: Vec<(u32, usize)> = order.iter().enumerate().map(first).collect::<Result<_, Fault>>()?;
+    // Page, and place in the order.
+    let first = |(at, &(bucket, _)): (u32, &Asked)| Ok((bucket_page(db, bucket)?, at));
+    let mut pages: Vec<(u32, u32)> = (0..).zip(order).map(first).collect::<Result<_, Fault>>()?;
     let mut window = Window::default();
     // Each round goes through the file once; a key that is not on a page of its bucket may be on the next one.
     for _ in 0..db.pages {
@@ -64,9 +65,9 @@ pub fn get_many(db: &Db, keys: Stored<'_>, order: &[Asked], found: &mut Found<'_
         for (nth, &(number, at)) in (1..).zip(&pages) {
             let later = pages.get(nth..).unwrap_or_default().iter().map(|&(number, _)| number);
             let page = db.read_along(number, later, &mut window)?;
-            let key = order.get(at).map_or(&[][..], |&(_, position)| keys.at(position));
+            let key = order.get(at as usize).map_or(&[][..], |&(_, position)| keys.at(position));
             match look(db, page, key)? {
-                Look::Here(value) if !found(at, &value) => return Ok(()),
+                Look::Here(value) if !found(at as usize, &value) => return Ok(()),
                 Look::Here(_) | Look::Next(0) => {}
                 Look::Next(number) => next.push((number, at)),
             }
