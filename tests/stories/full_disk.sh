@@ -22,6 +22,8 @@ expect "$(knock)" '^452 4.3.1 Insufficient system storage'
 wait_for "the warning" logged 'postfix/smtpd\[[0-9]+\]: warning: not enough free space in mail queue: [0-9]+ bytes < 1.5\*message size limit'
 letter "tight" toto
 wait_for "the tight one" in_box toto '^Subject: tight'
+# The room of what is delivered comes back only when it is removed.
+wait_for "an empty queue" queue_empty
 fill $Q
 status 75 letter "refused" toto
 expect "$(knock)" '^452 4.3.1 Insufficient system storage'
