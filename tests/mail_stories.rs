@@ -822,7 +822,9 @@ fn terminal() -> nix::pty::OpenptyResult {
 
 /// Types lines at a terminal and returns what it showed.
 fn at_terminal(home: &Home, args: &[&str], lines: &[&str]) -> (String, i32) {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use std::io::Read;
+    use std::os::fd::AsFd;
     let pty = terminal();
     let mut command = home.command(args);
     let side = || Stdio::from(pty.slave.try_clone().unwrap());
@@ -853,6 +855,7 @@ fn at_terminal(home: &Home, args: &[&str], lines: &[&str]) -> (String, i32) {
             shared.lock().unwrap().extend_from_slice(&buffer[..count]);
         }
     });
+    let mut ended = false;
     for line in lines {
         // Typed when the program asks for it: the terminal is quiet, all keys before this were read, and somebody waits
         // for one. What is typed after the end is only echoed: this side of the terminal stays open for that.
@@ -868,6 +871,7 @@ fn at_terminal(home: &Home, args: &[&str], lines: &[&str]) -> (String, i32) {
                 break;
             }
         }
+        ended = child.try_wait().unwrap().is_some();
         let _ = master.write_all(line.as_bytes());
     }
     // A session that never ends is an outcome (124), not a wait: it asks for more, or does nothing for long.
@@ -887,6 +891,10 @@ fn at_terminal(home: &Home, args: &[&str], lines: &[&str]) -> (String, i32) {
         }
         std::thread::sleep(std::time::Duration::from_millis(10));
     };
+    // The kernel echoes a key when its turn comes, and forgets it when the last of the slave's side is gone before. Once
+    // the key can be read here, it was echoed. After a session that took all its keys there is nothing to wait for.
+    let patience: u16 = if ended { 5000 } else { 50 };
+    let _ = poll(&mut [PollFd::new(pty.slave.as_fd(), PollFlags::POLLIN)], PollTimeout::from(patience));
     drop(pty.slave);
     drop(master);
     let _ = thread.join();

@@ -167,7 +167,7 @@ fn without_a_terminal_troubles_come_as_lines() {
         "{text}"
     );
     assert!(lines[1].starts_with("received 0 (+0), delivered 1 (+1), deferred 1 (+1)"), "{text}");
-    for wrong in [dir.path(), Path::new("/nowhere")] {
+    for wrong in [dir.path(), Path::new("/proc/nowhere")] {
         let refused = Command::new(env!("CARGO_BIN_EXE_pillarbox"))
             .args(["pflogsumm", "--follow"])
             .arg(wrong)

@@ -234,7 +234,7 @@ mod tests {
             ("inet_protocols = foo", "unknown inet_protocols value \"foo\" in \"foo\""),
             ("compatibility_level = foo", "malformed compatibility level syntax: \"foo\""),
             ("myhostname = a b", "file /x/main.cf: parameter myhostname: bad parameter value: a b"),
-            ("myorigin = /nowhere/at/all", "/nowhere/at/all: cannot open file: No such file or directory"),
+            ("myorigin = /proc/nowhere/at/all", "/proc/nowhere/at/all: cannot open file: No such file or directory"),
         ] {
             let cf = MainCf::parse(Path::new("/x"), text).unwrap();
             assert_eq!(verify(&cf).unwrap_err().to_string(), want);
