@@ -132,6 +132,11 @@ pub fn is_writable(path: &Path) -> bool {
     nix::unistd::access(path, nix::unistd::AccessFlags::W_OK).is_ok()
 }
 
+/// Whether this process may run it.
+pub fn check_executable(path: &Path) -> io::Result<()> {
+    nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).map_err(io::Error::from)
+}
+
 /// The C library's words for an error, without Rust's "(os error N)": "No such file or directory".
 pub fn reason(error: &io::Error) -> String {
     let Some(number) = error.raw_os_error() else { return error.to_string() };
