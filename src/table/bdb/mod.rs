@@ -37,7 +37,7 @@ pub(super) mod tests {
     fn built(kind: Kind, entries: &BTreeMap<Vec<u8>, Vec<u8>>) -> File {
         let mut set = Entries::default();
         for (key, value) in entries {
-            set.insert(key, value, false);
+            set.insert(key, value, false).unwrap();
         }
         let file = file();
         build::write(kind, &set, &file).unwrap();
