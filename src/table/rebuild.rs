@@ -97,11 +97,13 @@ impl Rebuild {
             let copy = file.try_clone().map_err(|error| failed(&made.path, reason(&error)))?;
             let db = keyed(made.build, copy).map_err(|fault| failed(&made.path, fault))?;
             let entries = &mut made.entries;
+            let mut inserted = Ok(true);
             let read = db.each(&mut |key, value| {
-                entries.insert(key, value, true);
-                true
+                inserted = entries.insert(key, value, true);
+                inserted.is_ok()
             });
             read.map_err(|fault| failed(&made.path, fault))?;
+            inserted.map_err(|error| failed(&made.path, reason(&error)))?;
             made.old = Some(file);
             return Ok(made);
         }
@@ -109,8 +111,14 @@ impl Rebuild {
 
     /// Entries will come from a source of so many bytes; none is here yet.
     pub fn expect(&mut self, bytes: u64) {
+        /// What is smaller is quicker in memory.
+        const LARGE: u64 = 1 << 23;
         if self.entries.is_empty() {
-            self.entries = Entries::for_source(bytes);
+            // These two are written in the order of the source or of buckets, not of keys. Where there can be no file
+            // without a name, memory will do.
+            let spools = matches!(self.build, Build::Hash | Build::Cdb) && bytes > LARGE;
+            let spool = spools.then(|| crate::sys::files::nameless(&self.path).ok()).flatten();
+            self.entries = Entries::for_source(bytes, spool);
         }
     }
 
@@ -142,7 +150,8 @@ impl Rebuild {
                 stored.push(0);
             }
         }
-        if self.entries.insert(stored_key, stored_value, duplicates == Duplicates::Replace) {
+        let inserted = self.entries.insert(stored_key, stored_value, duplicates == Duplicates::Replace);
+        if inserted.map_err(|error| self.write_error(&error))? {
             return Ok(());
         }
         let shown = super::open::questioned(key);
@@ -156,16 +165,21 @@ impl Rebuild {
     }
 
     /// Takes an entry out, in either form of key; false when it is not there.
-    pub fn remove(&mut self, key: &[u8]) -> bool {
+    pub fn remove(&mut self, key: &[u8]) -> Result<bool, TableError> {
         if self.options.utf8 && std::str::from_utf8(key).is_err() {
             let shown = format!("{}{}", self.table, self.build.shown_suffix());
             self.options.warn(super::open::bad_key(&shown, key));
-            return false;
+            return Ok(false);
         }
         let mut key = self.options.folded(key);
-        let plain = self.entries.remove(&key);
-        key.push(0);
-        self.entries.remove(&key) || plain
+        let mut removed = false;
+        for nul in [false, true] {
+            if nul {
+                key.push(0);
+            }
+            removed |= self.entries.remove(&key).map_err(|error| self.write_error(&error))?;
+        }
+        Ok(removed)
     }
 
     /// Reads a source in postmap's format.
@@ -231,6 +245,14 @@ impl Rebuild {
         TableError::new(&self.table, format!("read {name}: {}", reason(error)))
     }
 
+    fn write_error(&self, error: &std::io::Error) -> TableError {
+        let reason = match self.build {
+            Build::Lmdb => format!("error updating {}: {}", self.table, reason(error)),
+            _ => format!("table {}: write error: {}", self.table, reason(error)),
+        };
+        TableError::new(&self.table, reason)
+    }
+
     /// Writes the file and puts it in place: the rename is the commit point.
     pub fn commit(mut self, ownership: Ownership<'_>) -> Result<(), TableError> {
         let path = self.path.clone();
@@ -260,13 +282,7 @@ impl Rebuild {
             Build::Cdb => super::cdb::write(&self.entries, new.file()),
             Build::Lmdb => super::lmdb::build::write(&self.entries, new.file()),
         };
-        written.map_err(|error| {
-            let reason = match self.build {
-                Build::Lmdb => format!("error updating {}: {}", self.table, reason(&error)),
-                _ => format!("table {}: write error: {}", self.table, reason(&error)),
-            };
-            TableError::new(&self.table, reason)
-        })?;
+        written.map_err(|error| self.write_error(&error))?;
         new.commit().map_err(failed)
     }
 }

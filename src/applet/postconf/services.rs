@@ -23,7 +23,7 @@ pub fn run(
         }
         Err(error) => return Err(Failure::fatal(error)),
     };
-    let scope = show::known(options, &cf, &services, warn)?;
+    let scope = show::known(options.quiet, &cf, &services, warn)?;
     let plain = services.clone();
     if options.expand {
         for service in &mut services {
@@ -62,7 +62,7 @@ pub fn run(
         }
     }
     out.flush()?;
-    show::unused_services(options, &cf, &scope, &plain, warn);
+    show::unused_services(options.quiet, &cf, &scope, &plain, warn);
     Ok(())
 }
 

@@ -36,7 +36,7 @@ pub fn delete(job: &Job, tables: &[(String, String)], key: &[u8]) -> Result<Exit
         let mut table = Rebuild::change(kind, name, &job.options, None, false)?;
         let mut changed = false;
         for key in &keys {
-            changed |= table.remove(key);
+            changed |= table.remove(key)?;
         }
         any |= changed;
         if changed {
