@@ -56,11 +56,11 @@ pub mod base64 {
 
 /// quoted-printable.
 pub mod quoted_printable {
+    use lettre::message::Body;
+    use lettre::message::header::ContentTransferEncoding;
+
     /// A body.
     pub fn decode(text: &[u8]) -> Vec<u8> {
-        if let Ok(bytes) = data_encoding::BASE64.decode(text) {
-            return bytes;
-        }
         let mut out = Vec::with_capacity(text.len());
         let mut rest = text;
         while let Some((&byte, after)) = rest.split_first() {
@@ -95,27 +95,16 @@ pub mod quoted_printable {
     }
 
     /// A body, in lines of at most 76 characters.
-    pub fn encode(bytes: &[u8]) -> String {
-        let mut out = String::with_capacity(bytes.len());
+    pub fn encode(bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(bytes.len());
         for line in bytes.split_inclusive(|&byte| byte == b'\n') {
-            let (text, end) = line.strip_suffix(b"\n").map_or((line, ""), |text| (text, "\n"));
-            let mut column = 0;
-            for (index, &byte) in text.iter().enumerate() {
-                let last = index + 1 == text.len();
-                let plain = matches!(byte, 33..=60 | 62..=126) || (matches!(byte, b' ' | b'\t') && !last);
-                let width = if plain { 1 } else { 3 };
-                if column + width > 75 {
-                    out.push_str("=\n");
-                    column = 0;
-                }
-                if plain {
-                    out.push(char::from(byte));
-                } else {
-                    out.push_str(&format!("={byte:02X}"));
-                }
-                column += width;
-            }
-            out.push_str(end);
+            let (text, end) = line.strip_suffix(b"\n").map_or((line, b"".as_slice()), |text| (text, b"\n"));
+            // Line by line: of bytes that are not UTF-8 the builder would encode the newlines, too. It refuses nothing that
+            // is to be encoded, and breaks lines as they travel, by CR LF.
+            let body = Body::new_with_encoding(text.to_vec(), ContentTransferEncoding::QuotedPrintable);
+            let encoded = body.map_or_else(|given| given, Body::into_vec);
+            out.extend(encoded.into_iter().filter(|&byte| byte != b'\r'));
+            out.extend_from_slice(end);
         }
         out
     }
@@ -393,9 +382,12 @@ mod tests {
     fn encodings_there_and_back() {
         for text in [b"".as_slice(), b"a", b"ab", b"abc", b"\x00\x01\xff\xfe", "é à\n".as_bytes()] {
             assert_eq!(base64::decode(base64::encode_lines(text).as_bytes()), text);
-            assert_eq!(quoted_printable::decode(quoted_printable::encode(text).as_bytes()), text);
+            assert_eq!(quoted_printable::decode(&quoted_printable::encode(text)), text);
         }
         assert_eq!(quoted_printable::decode(b"a=\nb=3Dc= \nd=zz"), b"ab=cd=zz");
+        // What would also be base64.
+        assert_eq!(quoted_printable::decode(b"Bonjour1"), b"Bonjour1");
+        assert_eq!(quoted_printable::decode_header(b"test"), b"test");
     }
 
     #[test]

@@ -273,7 +273,7 @@ fn parameter(name: &str, value: &str, quoted: Quoted) -> String {
 fn encode(body: &[u8], encoding: &str) -> Vec<u8> {
     match encoding.to_ascii_lowercase().as_str() {
         "base64" => base64::encode_lines(body).into_bytes(),
-        "quoted-printable" => quoted_printable::encode(body).into_bytes(),
+        "quoted-printable" => quoted_printable::encode(body),
         _ => body.to_vec(),
     }
 }

@@ -359,8 +359,8 @@ pub fn list(session: &mut Session, _: &Line) -> Done {
     let columns = usize::try_from(session.variables.number("columns").unwrap_or(80)).unwrap_or(80);
     let mut text = String::new();
     let mut used = 0;
-    // forward is of other mails, and in no list of this one.
-    for command in COMMANDS.iter().filter(|command| command.name != "forward") {
+    // These are of other mails, and in no list of this one.
+    for command in COMMANDS.iter().filter(|command| !["forward", "raw"].contains(&command.name)) {
         // Two are known by their short names alone.
         let short = ["nosender", "sender"].contains(&command.name);
         let name = if short { &command.name[..command.shortest] } else { command.name };
