@@ -81,6 +81,7 @@ const LEAST: &[(&str, i64)] = &[
 
 /// Text parameters that must not be empty.
 const NOT_EMPTY: &[&str] = &[
+    "default_database_type",
     "myhostname",
     "mydomain",
     "myorigin",
@@ -98,7 +99,6 @@ const EXPANDED: &[&str] = &[
     "alias_database",
     "data_directory",
     "debug_peer_list",
-    "default_database_type",
     "default_privs",
     "double_bounce_sender",
     "export_environment",
