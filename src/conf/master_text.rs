@@ -99,7 +99,8 @@ impl Entry {
 
     /// The command with its arguments in one line.
     pub fn command_line(&self) -> String {
-        self.arguments_text(self.command.clone(), false)
+        let words = self.arguments.iter().map(|word| braced(word));
+        std::iter::once(self.command.as_str().into()).chain(words).collect::<Vec<_>>().join(" ")
     }
 
     /// A field's value by its name; None: no such field.

@@ -144,9 +144,8 @@ impl Scope {
             let own_classes = local(CLASSES).and_then(|value| super::expand::expand(&value, &local).ok());
             let mut finder = Finder { cf, owns: &owns, service: Some(at), keys: &keys, scope: &mut scope };
             MainCf::list(&own_classes.unwrap_or_default()).iter().for_each(|class| finder.mention(class, true));
-            finder.scope.own_names[at].extend(
-                own.iter().map(|(name, _)| (*name).to_owned()).filter(|name| classes.contains(name)),
-            );
+            finder.scope.own_names[at]
+                .extend(own.iter().map(|(name, _)| (*name).to_owned()).filter(|name| classes.contains(name)));
             own.iter().for_each(|(name, value)| finder.value(name, value));
         }
         let mut finder = Finder { cf, owns: &owns, service: None, keys: &keys, scope: &mut scope };
@@ -220,7 +219,8 @@ impl Finder<'_> {
         }
         let seen = self.mentions(text);
         // Tables are looked for in what the values of known parameters come to.
-        let known = self.scope.names.get(name).is_some_and(|(class, _)| matches!(class, Class::Builtin | Class::Service));
+        let known =
+            self.scope.names.get(name).is_some_and(|(class, _)| matches!(class, Class::Builtin | Class::Service));
         let own = self.service.map_or(&[][..], |at| &self.owns[at]);
         let local = |name: &str| own.iter().find(|(known, _)| *known == name).map(|&(_, value)| value.to_owned());
         let come_to = match known {

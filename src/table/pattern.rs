@@ -1,8 +1,8 @@
 //! What regexp and pcre tables have in common: "/pattern/flags result" with $number, negation, IF and ENDIF, over an
 //! [`Engine`] that compiles and matches. Case is ignored unless the flag i says otherwise.
 
-use super::open::{Opened, Options, Table, TableError, Value, questioned};
 use super::files_as_values;
+use super::open::{Opened, Options, Table, TableError, Value, questioned};
 use super::rules::{self, Piece, Rules};
 use super::source::trim;
 
