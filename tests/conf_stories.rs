@@ -166,6 +166,34 @@ fn files_go_both_ways_between_ours_and_the_reference() {
     }
 }
 
+/// What is written of half a million entries, the reference reads in full.
+#[test]
+fn half_a_million_entries_are_read_by_the_reference() {
+    let reference = "/usr/sbin/postmap";
+    if !Path::new(reference).exists() || on_reference() {
+        eprintln!("skipped: half_a_million_entries: needs the reference's postmap beside ours");
+        return;
+    }
+    let place = workplace();
+    let here = place.path();
+    let ours = here.join(".bin/postmap").display().to_string();
+    fs::write(here.join("c/main.cf"), "mail_owner=daemon\nsetgid_group=mail\n").unwrap();
+    let source: String = (0..500_000u64)
+        .map(|number| format!("user{:x}@example.org value {number}\n", number * 7919 % 1_000_003))
+        .collect();
+    fs::write(here.join("big"), &source).unwrap();
+    let wanted: String = source.lines().map(|line| line.replacen(' ', "\t", 1) + "\n").collect();
+    for kind in ["hash", "btree", "lmdb"] {
+        let table = format!("{kind}:big");
+        output(here, &ours, &[&table]);
+        assert!(sorted(&output(here, reference, &["-s", &table])) == sorted(wanted.as_bytes()), "{kind}");
+    }
+    // A cdb cannot be listed by the reference: it is asked for each key.
+    output(here, &ours, &["cdb:big"]);
+    let script = format!("cut -d' ' -f1 big | {reference} -c c -q - cdb:big");
+    assert!(sorted(&output(here, "bash", &["-c", &script])) == sorted(wanted.as_bytes()), "cdb");
+}
+
 #[test]
 fn tables() {
     tell("tables");

@@ -139,3 +139,11 @@ fn a_hostile_main_cf() {
         d = $$ ${e:f} $(g)\nmydestination = $myhostname,\n  localhost\nloop = $loop\nmynetworks = 127.0.0.0/8\n";
     try_all("main.cf", good.as_bytes(), hostile::main_cf);
 }
+
+#[test]
+fn a_hostile_header() {
+    let good = "From: \"Doe, John\" <@x:john@doe.example>, =?utf-8?q?=C3=89lo=C3=AFse?= <e@[IPv6:::1]> (a (b) c)\n\
+        To: team: a . b@ c, \"a b\"@c, \"x\"@y;, <z>,\n\tundisclosed: ;\nSubject: =?x?b?w6k=?= =?y?Q?a_b=2c?=\n  c\n\
+        Date: Tue, 24 Nov 2026 10:05:15 -0330 (x)\nReply-To: a\\b@c, <d e@f>, g@h <i@j> k\n\nFrom x\n";
+    try_all("header", good.as_bytes(), hostile::header);
+}

@@ -323,6 +323,32 @@ fn marks_decide_where_messages_go() {
 }
 
 #[test]
+fn a_verbose_delivery_tells_its_steps() {
+    let home = Home::new();
+    let outcome = home.run(&["-E", "set verbose", "-r", "a@b", "-s", "s", "toto"], "body\n");
+    let path = home.path("sendmail").display().to_string();
+    let err: Vec<_> =
+        outcome.err.lines().filter(|line| !line.contains("User-Agent: ") && !line.contains("Date: ")).collect();
+    let expected = format!(
+        "mail: sendmail binary: {path}\nmail: exec {path} argv: {path} -oi -f a@b -t\nmail: Sending headers...\n\
+         mail: Header: Subject: s\nmail: Header: To: toto\nmail: Header: \nmail: Sending body...\n\
+         mail: {path} exited with: 0"
+    );
+    assert_eq!(err.join("\n"), expected);
+    if on_reference() {
+        return;
+    }
+    // What sendmail says is heard when it fails, and only then.
+    let script = "#!/bin/sh\ncat >/dev/null\necho spoke\necho why >&2\nexit $(cat status)\n";
+    home.write("sendmail", script);
+    for (status, err) in [("0", ""), ("1", "why\nmail: cannot send message: Process exited with a non-zero status\n")] {
+        home.write("status", status);
+        let outcome = home.run(&["-s", "s", "toto"], "body\n");
+        assert_eq!((outcome.out.as_str(), outcome.err.as_str()), ("", err));
+    }
+}
+
+#[test]
 fn exit_changes_nothing_and_neither_does_looking() {
     if on_reference() {
         return eprintln!("skipped: the reference writes Status lines here");

@@ -94,7 +94,8 @@ fn the_newer_options_are_those_of_its_version() {
     };
     let log = data().join("newer.log");
     assert_eq!(output(newer().arg("--version")).stdout, b"pflogsumm 1.3.0\n");
-    for wrong in [["--no-bounce-detail", ""], ["-d", "someday"], ["--suppress", "everything"], ["--config", "/proc/nowhere"]]
+    for wrong in
+        [["--no-bounce-detail", ""], ["-d", "someday"], ["--suppress", "everything"], ["--config", "/proc/nowhere"]]
     {
         let got = output(newer().args(wrong.iter().filter(|word| !word.is_empty())));
         assert_eq!(got.status.code(), Some(255), "{wrong:?}");
@@ -259,7 +260,9 @@ fn one_log_cut_anywhere_gives_one_report() {
 fn mistakes_are_answered_as_scripts_know_it() {
     let missing = output(ours().args(["/proc/nowhere", data().join("corners.log").to_str().expect("text")]));
     assert!(missing.status.success());
-    assert!(String::from_utf8_lossy(&missing.stderr).starts_with("Can't open /proc/nowhere: No such file or directory"));
+    assert!(
+        String::from_utf8_lossy(&missing.stderr).starts_with("Can't open /proc/nowhere: No such file or directory")
+    );
     assert!(String::from_utf8_lossy(&missing.stdout).contains("      2   bounced\n") || !missing.stdout.is_empty());
     for (args, first) in [
         (vec!["-eq"], "Unknown option: eq\n"),

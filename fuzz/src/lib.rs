@@ -2,6 +2,7 @@
 //! panic. Used by the fuzz targets and, on a corpus of mutations, by tests/hostile_files.rs.
 
 use pillarbox::conf::MainCf;
+use pillarbox::message::{address, charset, date, header};
 use pillarbox::table::{self, Options};
 use std::path::Path;
 
@@ -30,4 +31,20 @@ pub fn main_cf(content: &[u8]) {
     for name in cf.settings().keys() {
         let _ = cf.text(name);
     }
+}
+
+/// A message's header: fields, encoded words, addresses, dates. Addresses that were understood are so when they are
+/// written again.
+pub fn header(content: &[u8]) {
+    let (block, body) = header::split(content);
+    assert_eq!(block.len() + body.len(), content.len());
+    for field in header::fields(block) {
+        let value = header::unfold(field.text());
+        let text = charset::decode_words(&value);
+        if let Ok(all) = address::parse(&text) {
+            assert_eq!(address::parse(&address::join(&all)).map(|again| again.len()), Ok(all.len()), "{text:?}");
+        }
+        let _ = (address::short_name(field.value), date::of_header(&text), charset::encode_words(&text));
+    }
+    let _ = (date::of_from_line(content), date::from_line_sender(content), date::from_line_rest(content));
 }

@@ -1,13 +1,32 @@
-//! What summaries show of each message (its From_ line and the fields of [`super::scan::BRIEF_FIELDS`], byte for byte), in the
-//! index's file: a list of a large mailbox reads these and not the mailbox. They are read by the block, and believed when
-//! the block's hash is right.
+//! What summaries are made of: of each message the From_ line and the fields of [`super::scan::BRIEF_FIELDS`], byte for
+//! byte, then their digest and its length (2 bytes, little endian). They are in the index's file: a list of a large mailbox
+//! reads these and not the mailbox. They are read by the block, and believed when the block's hash is right.
 
+use super::digest::Digest;
 use super::scan::hash;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 /// Messages of one block.
 pub(super) const BLOCK: usize = 256;
+
+/// Puts the digest behind the From_ line and the fields, which begin at `start`: how long the brief is, 0 for none.
+pub(super) fn finish(briefs: &mut Vec<u8>, start: usize, from_line: u32) -> u16 {
+    let raw = briefs.get(start..).unwrap_or_default();
+    let Some((line, block)) = raw.split_at_checked(from_line as usize) else { return 0 };
+    let Some(digest) = Digest::of(line, block).to_bytes() else { return 0 };
+    let (length, whole) = (u16::try_from(digest.len()), u16::try_from(raw.len() + digest.len() + 2));
+    let (Ok(length), Ok(whole)) = (length, whole) else { return 0 };
+    briefs.extend(digest);
+    briefs.extend(length.to_le_bytes());
+    whole
+}
+
+/// The From_ line and the fields of a brief, and the digest.
+pub(super) fn parts(brief: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (rest, length) = brief.split_last_chunk()?;
+    rest.split_at_checked(rest.len().checked_sub(u16::from_le_bytes(*length).into())?)
+}
 
 /// The briefs of a mailbox.
 #[derive(Debug)]
@@ -36,7 +55,8 @@ impl Briefs {
     }
 
     fn block(&self, number: usize) -> &[u16] {
-        self.lengths.chunks(BLOCK).nth(number).unwrap_or_default()
+        let from = number * BLOCK;
+        self.lengths.get(from..self.lengths.len().min(from + BLOCK)).unwrap_or_default()
     }
 
     /// The block's bytes, when they are what was written.
@@ -62,7 +82,7 @@ pub struct BriefReader<'b> {
     /// The block in memory; None when there is none, or it is bad.
     block: Option<usize>,
     bytes: Vec<u8>,
-    /// The message of the block that begins at `at`.
+    /// The message of the block that begins at `at`, and so the next one to be asked for.
     next: usize,
     at: usize,
 }
@@ -80,9 +100,8 @@ impl BriefReader<'_> {
             (self.next, self.at) = (0, 0);
         }
         let lengths = self.briefs.block(block);
-        self.at += lengths.get(self.next..place)?.iter().map(|length| usize::from(*length)).sum::<usize>();
-        self.next = place;
-        let length = usize::from(*lengths.get(place)?);
-        self.bytes.get(self.at..self.at + length).filter(|brief| !brief.is_empty())
+        let start = self.at + lengths.get(self.next..place)?.iter().map(|length| usize::from(*length)).sum::<usize>();
+        (self.next, self.at) = (place + 1, start + usize::from(*lengths.get(place)?));
+        self.bytes.get(start..self.at).filter(|brief| !brief.is_empty())
     }
 }

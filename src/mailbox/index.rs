@@ -6,7 +6,7 @@
 //!
 //! Format, all numbers in little endian: the briefs of the messages (`briefs`), one after the other; 50 bytes for each
 //! message, the last two the length of its brief (0: none); a hash of each block of briefs; and at the end
-//! `pillarbox-index 3\n`, DEV INO SIZE MTIME CTIME (seconds and nanoseconds each), VALIDITY and LAST of X-IMAPbase
+//! `pillarbox-index 4\n`, DEV INO SIZE MTIME CTIME (seconds and nanoseconds each), VALIDITY and LAST of X-IMAPbase
 //! (0 0: none), the number of messages, the bytes of the briefs, and a hash of everything behind the briefs.
 
 use super::briefs::{BLOCK, Briefs};
@@ -19,7 +19,7 @@ use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-const MAGIC: &[u8] = b"pillarbox-index 3\n";
+const MAGIC: &[u8] = b"pillarbox-index 4\n";
 /// Bytes of one message.
 const RECORD: usize = 50;
 /// From the magic words to the end.
@@ -267,6 +267,8 @@ impl Reader<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mailbox::briefs;
+    use crate::mailbox::digest::Digest;
     use crate::mailbox::mbox::Mbox;
     use std::fs::OpenOptions;
     use std::time::{Duration, SystemTime};
@@ -299,7 +301,9 @@ mod tests {
             let expected =
                 |number: usize| format!("From a@b Tue Nov 24 10:05:15 2026\nFrom: {number}\nSubject: s\n").into_bytes();
             for number in [0, 255, 256, 599, 3] {
-                assert_eq!(reader.brief(number), Some(expected(number).as_slice()));
+                let (raw, digest) = briefs::parts(reader.brief(number).unwrap()).unwrap();
+                assert_eq!(raw, expected(number));
+                assert_eq!(&*Digest::from_bytes(digest).unwrap().sender, number.to_string());
             }
             assert_eq!(reader.brief(7), None, "too long for a brief");
         }

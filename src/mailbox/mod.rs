@@ -6,6 +6,8 @@ pub mod append;
 pub mod briefs;
 /// Putting a message in, for delivery agents.
 pub mod deliver;
+/// What a summary says about a message.
+pub mod digest;
 /// What a scan found, for the next program.
 mod index;
 /// The copy that makes rewriting in place survive a kill, where no file can be made beside the mailbox.

@@ -1,7 +1,8 @@
 //! What summaries are made of, read message by message into one buffer: from the index where it has it, else from the
 //! mailbox, with one read a message.
 
-use super::briefs::{BriefReader, Briefs};
+use super::briefs::{self, BriefReader, Briefs};
+use super::digest::Digest;
 use super::store::Store;
 use std::io;
 
@@ -22,6 +23,14 @@ pub struct Outlines<'s> {
 pub struct Outline<'b> {
     pub from_line: &'b [u8],
     pub block: &'b [u8],
+    /// Where the index has it.
+    digest: Option<&'b [u8]>,
+}
+
+impl<'b> Outline<'b> {
+    pub fn digest(&self) -> Digest<'b> {
+        self.digest.and_then(Digest::from_bytes).unwrap_or_else(|| Digest::of(self.from_line, self.block))
+    }
 }
 
 impl<'s> Outlines<'s> {
@@ -39,8 +48,12 @@ impl<'s> Outlines<'s> {
         let Some(message) = self.store.messages().get(index) else { return Err(io::ErrorKind::NotFound.into()) };
         self.buffer.clear();
         let mut line = usize::try_from(message.from_line).unwrap_or(usize::MAX);
-        if let Some(brief) = self.briefs.as_mut().and_then(|briefs| briefs.brief(index)) {
-            self.buffer.extend_from_slice(brief);
+        let mut raw = usize::MAX;
+        let brief = self.briefs.as_mut().and_then(|briefs| briefs.brief(index));
+        if let Some((fields, digest)) = brief.and_then(briefs::parts) {
+            raw = fields.len();
+            self.buffer.extend_from_slice(fields);
+            self.buffer.extend_from_slice(digest);
         } else {
             match self.store {
                 Store::Mbox(mbox) if line <= LINE => mbox.start(message, HEADER, &mut self.buffer)?,
@@ -51,7 +64,11 @@ impl<'s> Outlines<'s> {
                 }
             }
         }
-        let (from_line, block) = self.buffer.split_at_checked(line).unwrap_or((&self.buffer, b""));
-        Ok(Outline { from_line, block })
+        let (raw, digest) = match self.buffer.split_at_checked(raw) {
+            Some((raw, digest)) => (raw, Some(digest)),
+            None => (self.buffer.as_slice(), None),
+        };
+        let (from_line, block) = raw.split_at_checked(line).unwrap_or((raw, b""));
+        Ok(Outline { from_line, block, digest })
     }
 }

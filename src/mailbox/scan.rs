@@ -5,6 +5,7 @@
 //! together). To be a separator it must hold a time of day and a year, as all writers put them, so that a sentence of an
 //! unquoting writer does not tear a message. CRLF, a missing last newline, an endless line are all taken as they come.
 
+use super::briefs;
 use super::marks::{Flags, UidBase, is_mark, value_of};
 use super::pieces::{self, NoBriefs, Piece};
 use super::window::Window;
@@ -219,10 +220,10 @@ impl<'f> Scanner<'f> {
         message.lines = message.lines.saturating_add(newlines).saturating_sub(u32::from(message.separator > 0));
         message.identity = hash(message.identity, &message.body_length().to_le_bytes());
         if *brief {
-            let length = piece.briefs.len() - brief_at;
-            let length = if whole && length <= BRIEF { length } else { 0 };
-            piece.briefs.truncate(brief_at + length);
-            piece.lengths.push(u16::try_from(length).unwrap_or(0));
+            let fits = whole && piece.briefs.len() - brief_at <= BRIEF;
+            let length = if fits { briefs::finish(&mut piece.briefs, brief_at, message.from_line) } else { 0 };
+            piece.briefs.truncate(brief_at + usize::from(length));
+            piece.lengths.push(length);
         }
         piece.scan.messages.push(message);
         piece.scan.end = end;

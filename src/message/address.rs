@@ -1,6 +1,9 @@
 //! Address lists (RFC 5322, leniently): names, comments, quoted strings, groups. What cannot be an address is an
 //! error, never a guess: a mail to the wrong person is worse than none.
 
+use super::charset;
+use std::borrow::Cow;
+
 /// One mailbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
@@ -42,22 +45,42 @@ pub struct Malformed;
 
 /// `Name Surname <local@domain>` or `local@domain` in plain ASCII, as most senders are written: (name, mailbox), as
 /// [`parse`] would find them. None: [`parse`] must look.
-pub fn plain(value: &str) -> Option<(&str, &str)> {
-    let bytes = value.as_bytes();
-    let run = |from: usize, least: u8| {
-        let rest = bytes.get(from..).unwrap_or_default();
-        from + rest.iter().take_while(|byte| PLAIN[usize::from(**byte)] >= least).count()
+pub fn plain(value: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (name, mailbox) = match value.strip_suffix(b">") {
+        Some(inside) => {
+            let (name, rest) = inside.split_at(run(inside, 1));
+            (name, rest.strip_prefix(b"<")?)
+        }
+        None => (b"".as_slice(), value),
     };
-    let (start, end) = match bytes.strip_suffix(b">") {
-        Some(inside) => (run(0, 1) + 1, inside.len()),
-        None => (0, bytes.len()),
-    };
-    let at = run(start, 2);
-    let is_mailbox = at > start && at + 1 < end && bytes[at] == b'@' && run(at + 1, 2) == end;
-    let (name, mailbox) = (value.get(..start)?, value.get(start..end)?);
-    let name = if name.is_empty() { name } else { name.strip_suffix('<')?.trim_end_matches(' ') };
-    let is_name = !name.starts_with(' ') && !name.as_bytes().windows(2).any(|pair| pair == b"  ");
-    (is_mailbox && is_name).then_some((name, mailbox))
+    let name = if let [rest @ .., b' '] = name { rest } else { name };
+    // Blanks that [`parse`] would take away.
+    let mut before = b' ';
+    let doubled = name.iter().any(|&byte| std::mem::replace(&mut before, byte) == b' ' && byte == b' ');
+    let (local, domain) = mailbox.split_at(run(mailbox, 2));
+    let domain = domain.strip_prefix(b"@")?;
+    let is_mailbox = !local.is_empty() && !domain.is_empty() && run(domain, 2) == domain.len();
+    (is_mailbox && !doubled && !name.ends_with(b" ")).then_some((name, mailbox))
+}
+
+/// "Jean Dupont <j@x>" is Jean Dupont, "j@x" is j@x: what a summary calls whoever is in a field of addresses.
+pub fn short_name(value: &[u8]) -> Cow<'_, str> {
+    match plain(value) {
+        Some((b"", mailbox)) => return charset::decode(mailbox, None),
+        Some((name, _)) => return charset::decode_words(name),
+        None => {}
+    }
+    match parse(&String::from_utf8_lossy(value)).ok().and_then(|all| all.into_iter().next()) {
+        Some(Address { name: Some(name), .. }) => Cow::Owned(charset::decode_words(name.as_bytes()).into_owned()),
+        Some(one) => Cow::Owned(one.mailbox),
+        // "Name <>": of the mail system, which wants no answer.
+        None => charset::decode_words(value.trim_ascii().strip_suffix(b"<>").map_or(value, <[u8]>::trim_ascii)),
+    }
+}
+
+/// How many bytes at the start may stand in a name (1) or in a mailbox (2).
+fn run(bytes: &[u8], least: u8) -> usize {
+    bytes.iter().take_while(|byte| PLAIN[usize::from(**byte)] >= least).count()
 }
 
 /// For [`plain`]: 2 may stand in a mailbox and in a name, 1 in a name only.
@@ -126,16 +149,14 @@ fn pieces(list: &str) -> Result<Vec<Piece>, Malformed> {
                 piece.quote = Some((start, piece.words.len()));
             }
             '(' => comment(&mut characters, &mut piece.comment)?,
-            '<' if piece.route.is_none() => {
-                let mut inside = String::new();
-                loop {
-                    match characters.next().ok_or(Malformed)? {
-                        '>' => break,
-                        '<' => return Err(Malformed),
-                        other => inside.push(other),
-                    }
+            '[' if piece.route.is_none() && piece.words.ends_with('@') => {
+                piece.words.push('[');
+                while !piece.words.ends_with(']') {
+                    piece.words.push(characters.next().ok_or(Malformed)?);
                 }
-                piece.route = Some(inside);
+            }
+            '<' if piece.route.is_none() => {
+                piece.route = Some(route(&mut characters)?);
             }
             '<' | '>' => return Err(Malformed),
             ',' | ';' => all.push(std::mem::take(&mut piece)),
@@ -192,6 +213,22 @@ fn squeezed(mailbox: &str) -> String {
     out
 }
 
+/// What stands between "<" and ">", where both may be part of a quoted string.
+fn route(characters: &mut std::str::Chars) -> Result<String, Malformed> {
+    let (mut inside, mut quoted) = (String::new(), false);
+    loop {
+        match characters.next().ok_or(Malformed)? {
+            '>' if !quoted => return Ok(inside),
+            '<' if !quoted => return Err(Malformed),
+            '\\' if quoted => inside.extend(['\\', characters.next().ok_or(Malformed)?]),
+            other => {
+                quoted ^= other == '"';
+                inside.push(other);
+            }
+        }
+    }
+}
+
 fn quoted(characters: &mut std::str::Chars, into: &mut String) -> Result<(), Malformed> {
     loop {
         match characters.next().ok_or(Malformed)? {
@@ -221,7 +258,9 @@ fn one(piece: &Piece) -> Result<Option<Address>, Malformed> {
     let (name, mailbox) = match &piece.route {
         Some(route) => {
             // A source route ("@a,@b:c@d") is of no use to anyone now.
-            let route = squeezed(route.rsplit_once(':').map_or(route.as_str(), |(_, last)| last).trim());
+            let route = route.trim();
+            let route = if route.starts_with('@') { route.split_once(':').map_or("", |(_, last)| last) } else { route };
+            let route = squeezed(route.trim());
             let name = words.split_whitespace().collect::<Vec<_>>().join(" ");
             ((!name.is_empty()).then_some(name), route)
         }
@@ -231,6 +270,11 @@ fn one(piece: &Piece) -> Result<Option<Address>, Malformed> {
     let bad = |c: char| c.is_whitespace() || c.is_control() || "<>,;\"".contains(c);
     let local_is_quoted = mailbox.starts_with('"');
     if mailbox.is_empty() || (mailbox.contains(bad) && !local_is_quoted) || mailbox.contains(char::is_control) {
+        return Err(Malformed);
+    }
+    // Colons are for groups; and for addresses of hosts, "[IPv6:::1]".
+    let (unbracketed, _) = mailbox.split_once("@[").unwrap_or((&mailbox, ""));
+    if unbracketed.contains(':') && !local_is_quoted {
         return Err(Malformed);
     }
     if mailbox.starts_with('@') || mailbox.ends_with('@') {
@@ -251,20 +295,23 @@ mod tests {
         assert_eq!(text("team: a@b, c@d;"), Ok("<a@b>,<c@d>".into()));
         assert_eq!(text("a @b, c . d@ e, (x) f@g (y)"), Ok("<a@b>,<c.d@e>,\"y\" <f@g>".into()));
         assert_eq!(text("\"a b\"@c, \"a\"@c, (x) d@e, d (x)@e"), Ok("<\"a b\"@c>,<a@c>,<d@e>,<d@e>".into()));
+        assert_eq!(
+            text("a@[IPv6:::1], <@x,@y:b@[IPv6:2001:db8::1]>"),
+            Ok("<a@[IPv6:::1]>,<b@[IPv6:2001:db8::1]>".into())
+        );
         assert_eq!(text(""), Ok(String::new()));
         for list in
             ["A B <a@b.c>", "a@b", "<a@b>", "A  B <a@b>", "A,B <a@b>", "a b@c", "A <a@b> ", "a@b@c", "A <a>", "@b"]
         {
-            if let Some((name, mailbox)) = plain(list) {
-                let one = Address {
-                    name: Some(name.to_owned()).filter(|name| !name.is_empty()),
-                    mailbox: mailbox.to_owned(),
-                };
+            if let Some((name, mailbox)) = plain(list.as_bytes()) {
+                let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+                let one = Address { name: Some(text(name)).filter(|name| !name.is_empty()), mailbox: text(mailbox) };
                 assert_eq!(parse(list), Ok(vec![one]), "{list}");
             }
         }
-        assert_eq!(plain("A B <a@b.c>"), Some(("A B", "a@b.c")));
-        for bad in ["bad <<", "a b", "<a", "x@", "@x", "\"open", "(open", "a\u{7}b"] {
+        assert_eq!(plain(b"A B <a@b.c>"), Some((b"A B".as_slice(), b"a@b.c".as_slice())));
+        assert_eq!([plain(b" A <a@b>"), plain(b"A  B <a@b>"), plain(b"A  <a@b>"), plain(b"A B a@b>")], [None; 4]);
+        for bad in ["bad <<", "a b", "<a", "x@", "@x", "\"open", "(open", "\"a:b\"", "<a:b>", "a@[1", "a\u{7}b"] {
             assert_eq!(text(bad), Err(Malformed), "{bad}");
         }
     }

@@ -28,18 +28,17 @@ pub fn of_from_line(line: &[u8]) -> Option<DateTime> {
 fn of_asctime(line: &[u8]) -> Option<DateTime> {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let (_, tail) = line.split_last_chunk::<24>()?;
-    let number = |range: std::ops::Range<usize>| {
-        tail[range].iter().try_fold(0i16, |sum, byte| byte.is_ascii_digit().then(|| sum * 10 + i16::from(byte - b'0')))
-    };
-    let blanks = [3, 7, 10, 19].iter().all(|&at| tail[at] == b' ');
-    if !blanks || tail[13] != b':' || tail[16] != b':' {
+    let [_, _, _, b' ', month @ .., b' ', d, e, b' ', h, i, b':', m, n, b':', s, t, b' ', c, a, y, z] = tail else {
         return None;
-    }
-    let month = MONTHS.iter().position(|name| name.as_bytes() == &tail[4..7])?;
-    let day = if tail[8] == b' ' { number(9..10)? } else { number(8..10)? };
-    let small = |number: i16| i8::try_from(number).ok();
-    let (hour, minute, second) = (small(number(11..13)?)?, small(number(14..16)?)?, small(number(17..19)?)?);
-    DateTime::new(number(20..24)?, small(i16::try_from(month).ok()? + 1)?, small(day)?, hour, minute, second, 0).ok()
+    };
+    let two = |tens: &u8, ones: &u8| {
+        let digits = tens.is_ascii_digit() && ones.is_ascii_digit();
+        digits.then(|| i8::try_from((tens - b'0') * 10 + (ones - b'0')).unwrap_or(0))
+    };
+    let month = MONTHS.iter().position(|name| name.as_bytes() == month)?;
+    let day = two(if *d == b' ' { &b'0' } else { d }, e)?;
+    let year = i16::from(two(c, a)?) * 100 + i16::from(two(y, z)?);
+    DateTime::new(year, i8::try_from(month + 1).ok()?, day, two(h, i)?, two(m, n)?, two(s, t)?, 0).ok()
 }
 
 /// The address of a From_ line: what stands between "From " and the date.

@@ -12,9 +12,19 @@ pub struct Field<'h> {
     pub raw: &'h [u8],
 }
 
-impl Field<'_> {
+impl<'h> Field<'h> {
     pub fn is(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name.as_bytes())
+    }
+
+    /// The value with the blanks at its end.
+    pub fn text(&self) -> &'h [u8] {
+        let line = self.raw.strip_suffix(b"\n").unwrap_or(self.raw);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let colon = memchr::memchr(b':', line).unwrap_or(0);
+        let value = line.get(colon + 1..).unwrap_or_default();
+        let blanks = value.iter().take_while(|byte| **byte == b' ' || **byte == b'\t').count();
+        &value[blanks..]
     }
 }
 
@@ -32,12 +42,12 @@ pub fn fields(block: &[u8]) -> impl Iterator<Item = Field<'_>> {
             }
             let (raw, after) = rest.split_at(end);
             rest = after;
-            let Some(colon) = memchr::memchr(b':', raw) else { continue };
-            let name = raw[..colon].trim_ascii_end();
-            if name.is_empty() || name.iter().any(|byte| !(33..=126).contains(byte)) {
+            let end = raw.iter().take_while(|byte| (33..=126).contains(*byte) && **byte != b':').count();
+            let (name, after) = raw.split_at(end);
+            let Some(value) = after.trim_ascii_start().strip_prefix(b":").filter(|_| !name.is_empty()) else {
                 continue;
-            }
-            let value = raw[colon + 1..].trim_ascii_end();
+            };
+            let value = value.trim_ascii_end();
             let blanks = value.iter().take_while(|byte| **byte == b' ' || **byte == b'\t').count();
             return Some(Field { name, value: &value[blanks..], raw });
         }
@@ -98,6 +108,8 @@ mod tests {
         let block = b"Subject:  a\n\tb\r\nnoise\nTo: x\n\nbody: no\n";
         let all: Vec<_> = fields(block).map(|field| (field.name, unfold(field.value))).collect();
         assert_eq!(all, [(b"Subject".as_slice(), b"a b".to_vec()), (b"To", b"x".to_vec())]);
+        let texts = fields(b"A: b \t\nB:\nC: d \n e \r\nD:  ").map(|field| field.text().to_vec()).collect::<Vec<_>>();
+        assert_eq!(texts, [b"b \t".to_vec(), Vec::new(), b"d \n e ".to_vec(), Vec::new()]);
         assert_eq!(split(block).1, b"body: no\n");
     }
 }

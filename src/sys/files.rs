@@ -26,6 +26,12 @@ pub struct Replacement {
     committed: bool,
 }
 
+/// A file without a name on the file system of `beside`, gone with its last descriptor; not every file system has such.
+pub fn nameless(beside: &Path) -> io::Result<File> {
+    let directory = beside.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    OpenOptions::new().read(true).write(true).custom_flags(libc::O_TMPFILE).mode(0o600).open(directory)
+}
+
 impl Replacement {
     /// Opens a temporary file beside `path`, with `mode` (octal permission bits, umask not applied).
     pub fn create(path: &Path, mode: u32) -> io::Result<Replacement> {
@@ -130,6 +136,11 @@ pub fn stdin_is_file() -> bool {
 /// Whether this process may write there.
 pub fn is_writable(path: &Path) -> bool {
     nix::unistd::access(path, nix::unistd::AccessFlags::W_OK).is_ok()
+}
+
+/// Whether this process may run it.
+pub fn check_executable(path: &Path) -> io::Result<()> {
+    nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).map_err(io::Error::from)
 }
 
 /// The C library's words for an error, without Rust's "(os error N)": "No such file or directory".

@@ -174,8 +174,7 @@ pub fn write(entries: &Entries, file: &File) -> io::Result<()> {
     out.write_all(&[0; HEADER as usize])?;
     let mut tables: Vec<Vec<(u32, u32)>> = vec![Vec::new(); 256];
     let mut at = HEADER;
-    for position in 0..entries.len() {
-        let (key, value) = entries.at(position);
+    let put = |_, key: &[u8], value: &[u8]| {
         let hash = hash(key);
         tables[(hash & 255) as usize].push((hash, u32::try_from(at).map_err(|_| too_big())?));
         out.write_all(&(key.len() as u32).to_le_bytes())?;
@@ -183,7 +182,9 @@ pub fn write(entries: &Entries, file: &File) -> io::Result<()> {
         out.write_all(key)?;
         out.write_all(value)?;
         at += 8 + key.len() as u64 + value.len() as u64;
-    }
+        Ok(())
+    };
+    entries.each(|_| true, put)?;
     let mut header = Vec::with_capacity(HEADER as usize);
     for table in &tables {
         let slots = table.len() * 2;
@@ -216,7 +217,7 @@ mod tests {
     fn what_is_written_is_read_and_damage_ends() {
         let mut entries = Entries::default();
         for number in 0..2000u32 {
-            entries.insert(format!("k{number}").as_bytes(), format!("v{number}").as_bytes(), false);
+            entries.insert(format!("k{number}").as_bytes(), format!("v{number}").as_bytes(), false).unwrap();
         }
         let file = tempfile::tempfile().unwrap();
         write(&entries, &file).unwrap();

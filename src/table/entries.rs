@@ -1,9 +1,14 @@
-//! [`Entries`]: the keys and values of a table that is being built, in one piece of memory, each key once.
+//! [`Entries`]: the keys and values of a table that is being built, each key once: in one piece of memory or, for large
+//! tables whose writer goes through them in their order, mostly in a file without a name.
 
 use std::collections::hash_map::RandomState;
+use std::fs::File;
 use std::hash::BuildHasher;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
 
-/// Where an entry stands in the memory: key, then value.
+/// Where an entry stands in all that was inserted: key, then value.
 #[derive(Clone, Copy)]
 struct Record {
     start: usize,
@@ -26,6 +31,10 @@ fn slot(hash: u64, position: usize) -> Slot {
 
 /// A set of entries.
 pub struct Entries {
+    /// Where all but the last bytes are, and how many.
+    spool: Option<File>,
+    spooled: usize,
+    /// The bytes after those in the spool.
     bytes: Vec<u8>,
     records: Vec<Record>,
     /// Positions in `records` by key, open addressing. At most three quarters full, counting removed ones.
@@ -35,22 +44,42 @@ pub struct Entries {
     hasher: RandomState,
 }
 
-impl Default for Entries {
-    fn default() -> Entries {
-        Entries { bytes: Vec::new(), records: Vec::new(), slots: vec![EMPTY; 64], used: 0, hasher: RandomState::new() }
+impl Record {
+    fn all(&self) -> Range<usize> {
+        self.start..self.start + self.key as usize + self.value as usize
     }
 }
 
+impl Default for Entries {
+    fn default() -> Entries {
+        Entries {
+            spool: None,
+            spooled: 0,
+            bytes: Vec::new(),
+            records: Vec::new(),
+            slots: vec![EMPTY; 64],
+            used: 0,
+            hasher: RandomState::new(),
+        }
+    }
+}
+
+/// Bytes that are kept in memory before they go to the spool, and that are read from it at once.
+const STRETCH: usize = 1 << 18;
+
 impl Entries {
     /// Room for what a source of so many bytes probably holds, so that the search is not made anew as the entries come.
-    pub fn for_source(bytes: u64) -> Entries {
+    /// `spool`: for [`Entries::each`], not for [`Entries::at`].
+    pub fn for_source(bytes: u64, spool: Option<File>) -> Entries {
         // A line is seldom shorter than its share here; a size is only a promise, which a sparse file breaks.
         let lines = bytes.min(1 << 28) as usize / 64;
         let size = (2 * lines).next_power_of_two().max(64);
         // What is never touched costs no memory, what grows is copied.
         let bytes = bytes.min(1 << 28) as usize;
+        let room = if spool.is_some() { bytes.min(2 * STRETCH) } else { bytes + bytes / 8 };
         Entries {
-            bytes: Vec::with_capacity(bytes + bytes / 8),
+            spool,
+            bytes: Vec::with_capacity(room),
             records: Vec::with_capacity(2 * lines),
             slots: vec![EMPTY; size],
             ..Entries::default()
@@ -65,28 +94,99 @@ impl Entries {
         self.records.is_empty()
     }
 
-    /// The key and value at a position below [`Entries::len`].
+    /// The bytes of all keys and values, replaced ones included.
+    pub fn size(&self) -> usize {
+        self.spooled + self.bytes.len()
+    }
+
+    /// The lengths of the key and value at a position.
+    pub fn lengths(&self, position: usize) -> (usize, usize) {
+        self.records.get(position).map_or((0, 0), |record| (record.key as usize, record.value as usize))
+    }
+
+    /// The key and value at a position below [`Entries::len`]; nothing of what is in a spool.
     pub fn at(&self, position: usize) -> (&[u8], &[u8]) {
         let Some(record) = self.records.get(position) else { return (&[], &[]) };
-        let middle = record.start + record.key as usize;
-        let end = middle + record.value as usize;
-        (self.bytes.get(record.start..middle).unwrap_or_default(), self.bytes.get(middle..end).unwrap_or_default())
+        let bytes = |range: Range<usize>| {
+            let in_memory = range.start.checked_sub(self.spooled).zip(range.end.checked_sub(self.spooled));
+            in_memory.and_then(|(start, end)| self.bytes.get(start..end)).unwrap_or_default()
+        };
+        let (middle, all) = (record.start + record.key as usize, record.all());
+        (bytes(all.start..middle), bytes(middle..all.end))
+    }
+
+    /// All keys and values whose positions are `wanted`, in order.
+    pub fn each(
+        &self,
+        wanted: impl Fn(usize) -> bool,
+        mut found: impl FnMut(usize, &[u8], &[u8]) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let (mut window, mut begin) = (Vec::new(), 0);
+        for (position, record) in self.records.iter().enumerate().filter(|(position, _)| wanted(*position)) {
+            let all = record.all();
+            let (Some(spool), true) = (&self.spool, all.start < self.spooled) else {
+                let (key, value) = self.at(position);
+                found(position, key, value)?;
+                continue;
+            };
+            if all.start < begin || all.end > begin + window.len() {
+                // What was replaced stands elsewhere: then not much is read for it.
+                let near = (begin..begin + window.len() + STRETCH).contains(&all.start);
+                let length = if near { STRETCH } else { 4096 }.min(self.spooled - all.start);
+                window.resize(length.max(all.len()), 0);
+                begin = all.start;
+                spool.read_exact_at(&mut window, begin as u64)?;
+            }
+            let (key, value) = window[all.start - begin..all.end - begin].split_at(record.key as usize);
+            found(position, key, value)?;
+        }
+        Ok(())
+    }
+
+    /// A copy of the entries whose positions are `wanted`, in memory; keys cannot be searched in it.
+    pub fn part(&self, wanted: impl Fn(usize) -> bool) -> io::Result<Entries> {
+        let mut part = Entries { slots: Vec::new(), ..Entries::default() };
+        self.each(wanted, |_, key, value| {
+            let record = part.push(key, value);
+            part.records.push(record);
+            Ok(())
+        })?;
+        Ok(part)
+    }
+
+    /// Whether the bytes of the entries are in memory.
+    pub fn is_in_memory(&self) -> bool {
+        self.spooled == 0
+    }
+
+    fn push(&mut self, key: &[u8], value: &[u8]) -> Record {
+        let record = Record { start: self.size(), key: key.len() as u32, value: value.len() as u32 };
+        self.bytes.extend_from_slice(key);
+        self.bytes.extend_from_slice(value);
+        record
+    }
+
+    fn spill(&mut self) -> io::Result<()> {
+        if let Some(spool) = self.spool.as_ref().filter(|_| self.bytes.len() >= STRETCH) {
+            spool.write_all_at(&self.bytes, self.spooled as u64)?;
+            self.spooled += self.bytes.len();
+            self.bytes.clear();
+        }
+        Ok(())
     }
 
     /// Adds an entry; with `replace`, over one that is there. False when the key is there and stays as it was.
-    pub fn insert(&mut self, key: &[u8], value: &[u8], replace: bool) -> bool {
+    pub fn insert(&mut self, key: &[u8], value: &[u8], replace: bool) -> io::Result<bool> {
         if (self.used + 1) * 4 > self.slots.len() * 3 {
-            self.grow();
+            self.grow()?;
         }
         let hash = self.hasher.hash_one(key);
-        let at = self.slot_of(key, hash);
+        let at = self.slot_of(key, hash)?;
         let known = self.slots[at];
         if known < REMOVED && !replace {
-            return false;
+            return Ok(false);
         }
-        let record = Record { start: self.bytes.len(), key: key.len() as u32, value: value.len() as u32 };
-        self.bytes.extend_from_slice(key);
-        self.bytes.extend_from_slice(value);
+        let record = self.push(key, value);
         if known < REMOVED {
             self.records[(known & POSITION) as usize] = record;
         } else {
@@ -94,15 +194,16 @@ impl Entries {
             self.used += 1;
             self.records.push(record);
         }
-        true
+        self.spill()?;
+        Ok(true)
     }
 
-    /// Takes a key out; false when it is not there.
-    pub fn remove(&mut self, key: &[u8]) -> bool {
+    /// Takes a key out of entries that have no spool; false when it is not there.
+    pub fn remove(&mut self, key: &[u8]) -> io::Result<bool> {
         let hash = self.hasher.hash_one(key);
-        let at = self.slot_of(key, hash);
+        let at = self.slot_of(key, hash)?;
         if self.slots[at] >= REMOVED {
-            return false;
+            return Ok(false);
         }
         let position = (self.slots[at] & POSITION) as usize;
         self.slots[at] = REMOVED;
@@ -110,11 +211,11 @@ impl Entries {
         let last = self.records.len() - 1;
         if position != last {
             let moved = self.hasher.hash_one(self.at(last).0);
-            let its = self.slot_of(self.at(last).0, moved);
+            let its = self.slot_of(self.at(last).0, moved)?;
             self.slots[its] = slot(moved, position);
         }
         self.records.swap_remove(position);
-        true
+        Ok(true)
     }
 
     /// Gives the memory of the search back: nothing is added any more.
@@ -123,7 +224,7 @@ impl Entries {
     }
 
     /// The slot of a key, or the empty one where it would go.
-    fn slot_of(&self, key: &[u8], hash: u64) -> usize {
+    fn slot_of(&self, key: &[u8], hash: u64) -> io::Result<usize> {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
         // Ends: at least a quarter of the slots are empty.
@@ -132,26 +233,43 @@ impl Entries {
             if slot == EMPTY
                 || slot < REMOVED
                     && slot & !POSITION == hash & !POSITION
-                    && self.at((slot & POSITION) as usize).0 == key
+                    && self.has_key((slot & POSITION) as usize, key)?
             {
-                return at;
+                return Ok(at);
             }
             at = (at + 1) & mask;
         }
     }
 
-    fn grow(&mut self) {
-        let size = (self.slots.len() * 2).max(64);
-        self.slots = vec![EMPTY; size];
-        self.used = self.records.len();
-        for position in 0..self.records.len() {
-            let hash = self.hasher.hash_one(self.at(position).0);
-            let mut at = hash as usize & (size - 1);
-            while self.slots[at] != EMPTY {
-                at = (at + 1) & (size - 1);
+    fn has_key(&self, position: usize, key: &[u8]) -> io::Result<bool> {
+        match (self.records.get(position), &self.spool) {
+            (Some(record), Some(spool)) if record.start < self.spooled => {
+                let mut stored = vec![0; record.key as usize];
+                spool.read_exact_at(&mut stored, record.start as u64)?;
+                Ok(stored == key)
             }
-            self.slots[at] = slot(hash, position);
+            _ => Ok(self.at(position).0 == key),
         }
+    }
+
+    fn grow(&mut self) -> io::Result<()> {
+        let size = (self.slots.len() * 2).max(64);
+        let mut slots = vec![EMPTY; size];
+        self.each(
+            |_| true,
+            |position, key, _| {
+                let hash = self.hasher.hash_one(key);
+                let mut at = hash as usize & (size - 1);
+                while slots[at] != EMPTY {
+                    at = (at + 1) & (size - 1);
+                }
+                slots[at] = slot(hash, position);
+                Ok(())
+            },
+        )?;
+        self.slots = slots;
+        self.used = self.records.len();
+        Ok(())
     }
 }
 
@@ -163,17 +281,48 @@ mod tests {
     fn each_key_once() {
         let mut entries = Entries::default();
         for number in 0..1000u32 {
-            assert!(entries.insert(&number.to_le_bytes(), b"v", false));
+            assert!(entries.insert(&number.to_le_bytes(), b"v", false).unwrap());
         }
-        assert!(!entries.insert(&7u32.to_le_bytes(), b"w", false));
-        assert!(entries.insert(&7u32.to_le_bytes(), b"w", true));
+        assert!(!entries.insert(&7u32.to_le_bytes(), b"w", false).unwrap());
+        assert!(entries.insert(&7u32.to_le_bytes(), b"w", true).unwrap());
         assert_eq!(entries.at(7), (&7u32.to_le_bytes()[..], &b"w"[..]));
         for number in 0..500u32 {
-            assert!(entries.remove(&number.to_le_bytes()));
-            assert!(!entries.remove(&number.to_le_bytes()));
+            assert!(entries.remove(&number.to_le_bytes()).unwrap());
+            assert!(!entries.remove(&number.to_le_bytes()).unwrap());
         }
         assert_eq!(entries.len(), 500);
-        assert!(!entries.insert(&999u32.to_le_bytes(), b"", false));
-        assert!(entries.insert(&1u32.to_le_bytes(), b"", false));
+        assert!(!entries.insert(&999u32.to_le_bytes(), b"", false).unwrap());
+        assert!(entries.insert(&1u32.to_le_bytes(), b"", false).unwrap());
+    }
+
+    /// What is inserted into a spool, replaced and refused there, comes out as from memory.
+    #[test]
+    fn a_spool_is_no_different() {
+        let (mut memory, mut spooled) =
+            (Entries::default(), Entries::for_source(0, Some(tempfile::tempfile().unwrap())));
+        let long = vec![b'x'; STRETCH + 7];
+        for number in 0..40_000u32 {
+            // A third come again, some of them to replace what is there.
+            let key = format!("key {}", number % 30_000);
+            let value = if number == 20_000 { long.clone() } else { format!("value {number}").into_bytes() };
+            let replace = number % 2 == 0;
+            let expected = memory.insert(key.as_bytes(), &value, replace).unwrap();
+            assert_eq!(spooled.insert(key.as_bytes(), &value, replace).unwrap(), expected, "{number}");
+        }
+        assert!(!spooled.is_in_memory());
+        let all = |entries: &Entries| {
+            let mut list = Vec::new();
+            let put = |at, key: &[u8], value: &[u8]| {
+                list.push((at, key.to_vec(), value.to_vec()));
+                Ok(())
+            };
+            entries.each(|_| true, put).unwrap();
+            list
+        };
+        assert!(all(&memory) == all(&spooled));
+        let odd: Vec<_> = all(&memory).into_iter().filter(|(at, ..)| at % 2 == 1).collect();
+        let part = spooled.part(|at| at % 2 == 1).unwrap();
+        assert_eq!(part.len(), odd.len());
+        assert!((0..part.len()).all(|at| part.at(at) == (&odd[at].1, &odd[at].2)));
     }
 }

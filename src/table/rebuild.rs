@@ -100,11 +100,13 @@ impl Rebuild {
             let copy = file.try_clone().map_err(|error| failed(&made.path, reason(&error)))?;
             let db = keyed(made.build, copy).map_err(|fault| failed(&made.path, fault))?;
             let entries = &mut made.entries;
+            let mut inserted = Ok(true);
             let read = db.each(&mut |key, value| {
-                entries.insert(key, value, true);
-                true
+                inserted = entries.insert(key, value, true);
+                inserted.is_ok()
             });
             read.map_err(|fault| failed(&made.path, fault))?;
+            inserted.map_err(|error| failed(&made.path, reason(&error)))?;
             made.old = Some(file);
             return Ok(made);
         }
@@ -112,8 +114,14 @@ impl Rebuild {
 
     /// Entries will come from a source of so many bytes; none is here yet.
     pub fn expect(&mut self, bytes: u64) {
+        /// What is smaller is quicker in memory.
+        const LARGE: u64 = 1 << 23;
         if self.entries.is_empty() {
-            self.entries = Entries::for_source(bytes);
+            // These two are written in the order of the source or of buckets, not of keys. Where there can be no file
+            // without a name, memory will do.
+            let spools = matches!(self.build, Build::Hash | Build::Cdb) && bytes > LARGE;
+            let spool = spools.then(|| crate::sys::files::nameless(&self.path).ok()).flatten();
+            self.entries = Entries::for_source(bytes, spool);
         }
     }
 
@@ -145,7 +153,8 @@ impl Rebuild {
                 stored.push(0);
             }
         }
-        if self.entries.insert(stored_key, stored_value, duplicates == Duplicates::Replace) {
+        let inserted = self.entries.insert(stored_key, stored_value, duplicates == Duplicates::Replace);
+        if inserted.map_err(|error| self.write_error(&error))? {
             return Ok(());
         }
         let shown = super::open::questioned(key);
@@ -167,7 +176,7 @@ impl Rebuild {
         }
         let mut key = self.options.folded(key);
         key.push(0);
-        if self.entries.remove(&key) {
+        if self.entries.remove(&key).map_err(|error| self.write_error(&error))? {
             self.removes_plain = false;
             return Ok(true);
         }
@@ -176,7 +185,7 @@ impl Rebuild {
             let reason = format!("error deleting from {}: {}", self.table, super::lmdb::BAD_SIZE);
             return Err(TableError::new(&self.table, reason));
         }
-        Ok(self.removes_plain && self.entries.remove(&key))
+        Ok(self.removes_plain && self.entries.remove(&key).map_err(|error| self.write_error(&error))?)
     }
 
     /// Reads a source in postmap's format.
@@ -242,6 +251,14 @@ impl Rebuild {
         TableError::new(&self.table, format!("read {name}: {}", reason(error)))
     }
 
+    fn write_error(&self, error: &std::io::Error) -> TableError {
+        let reason = match self.build {
+            Build::Lmdb => format!("error updating {}: {}", self.table, reason(error)),
+            _ => format!("table {}: write error: {}", self.table, reason(error)),
+        };
+        TableError::new(&self.table, reason)
+    }
+
     /// Writes the file and puts it in place: the rename is the commit point.
     pub fn commit(mut self, ownership: Ownership<'_>) -> Result<(), TableError> {
         let path = self.path.clone();
@@ -273,13 +290,7 @@ impl Rebuild {
             Build::Cdb => super::cdb::write(&self.entries, new.file()),
             Build::Lmdb => super::lmdb::build::write(&self.entries, new.file()),
         };
-        written.map_err(|error| {
-            let reason = match self.build {
-                Build::Lmdb => format!("error updating {}: {}", self.table, reason(&error)),
-                _ => format!("table {}: write error: {}", self.table, reason(&error)),
-            };
-            TableError::new(&self.table, reason)
-        })?;
+        written.map_err(|error| self.write_error(&error))?;
         new.commit().map_err(failed)
     }
 }

@@ -30,6 +30,15 @@ status 75 letter "not now" toto
 ! ours || expect "$OUT" "fatal: /etc/postfix/main.cf, line [0-9]+: missing '=' after attribute name"
 cp /tmp/main.cf /etc/postfix/main.cf
 status 0 postfix check
+# What nothing uses is told by each command, by us once, and is no fault.
+{ cat /tmp/main.cf; echo 'foo = 1'; echo 'bar = $nosuch'; } >/etc/postfix/main.cf
+for command in check status; do
+  status 0 postfix $command
+  expect "$OUT" '^/usr/sbin/postconf: warning: /etc/postfix/main.cf: unused parameter: foo=1$'
+  expect "$OUT" '^/usr/sbin/postconf: warning: /etc/postfix/main.cf: undefined parameter: nosuch$'
+  ! ours || status 0 test "$(echo "$OUT" | grep -c foo=1)" = 1
+done
+cp /tmp/main.cf /etc/postfix/main.cf
 # master.cf
 cp /etc/postfix/master.cf /tmp/master.cf
 while IFS='|' read -r line words; do

@@ -12,23 +12,32 @@ pub enum Side {
 
 /// Puts as much of a text as fits into `columns` columns: how many it took.
 pub fn push(out: &mut String, text: &str, columns: usize) -> usize {
-    // Most of what is shown is ASCII, a column each.
-    let is_plain = |byte: &u8| (b' '..=b'~').contains(byte);
-    let mut used = text.bytes().take(columns).take_while(is_plain).count();
-    let (plain, rest) = text.split_at_checked(used).unwrap_or((text, ""));
-    out.push_str(plain);
-    if rest.bytes().next().is_none_or(|next| used == columns && is_plain(&next)) {
-        return used;
-    }
-    for character in rest.chars() {
+    let (mut used, mut rest) = (0, text);
+    loop {
+        let room = rest.len().min(columns - used);
+        let run = ascii_run(&rest.as_bytes()[..room]);
+        let (plain, after) = rest.split_at(run);
+        out.push_str(plain);
+        used += run;
+        let Some(character) = after.chars().next() else { return used };
         let width = columns_of(character);
         if used + width > columns {
-            break;
+            return used;
         }
         used += width;
-        out.push(character);
+        let (character, after) = after.split_at(character.len_utf8());
+        out.push_str(character);
+        rest = after;
     }
-    used
+}
+
+/// How many bytes at the start are ASCII that shows, a column each, as most of what is shown is.
+fn ascii_run(bytes: &[u8]) -> usize {
+    let shows = |byte: u8| (b' '..=b'~').contains(&byte);
+    // Eight at a time: a loop that may end at each byte cannot become one of vectors.
+    let all_show = |word: &&[u8; 8]| word.iter().fold(true, |all, &byte| all & shows(byte));
+    let whole = bytes.as_chunks().0.iter().take_while(all_show).count() * 8;
+    whole + bytes[whole..].iter().take_while(|byte| shows(**byte)).count()
 }
 
 /// As [`push`], with blanks up to the width.
@@ -46,7 +55,8 @@ pub fn field(out: &mut String, text: &str, width: Option<usize>, side: Side) -> 
 
 /// A number, its first `digits` digits, on the left or the right side of its column.
 pub fn number(out: &mut String, number: u64, width: Option<usize>, side: Side, digits: usize) -> usize {
-    let mut text = [0; 20];
+    // Blanks before it, for most columns enough of them.
+    let mut text = [b' '; 32];
     let (mut start, mut rest) = (text.len(), number);
     loop {
         start -= 1;
@@ -56,16 +66,14 @@ pub fn number(out: &mut String, number: u64, width: Option<usize>, side: Side, d
             break;
         }
     }
-    let text = &text[start..][..digits.min(text.len() - start)];
-    let left = width.unwrap_or(0).saturating_sub(text.len());
-    if side != Side::Left {
-        blanks(out, left);
-    }
+    let shown = digits.min(text.len() - start);
+    let left = width.unwrap_or(0).saturating_sub(shown);
+    let before = if side == Side::Left { 0 } else { left };
+    blanks(out, before.saturating_sub(start));
+    let text = &text[start - before.min(start)..start + shown];
     out.push_str(std::str::from_utf8(text).unwrap_or_default());
-    if side == Side::Left {
-        blanks(out, left);
-    }
-    left + text.len()
+    blanks(out, left - before);
+    left + shown
 }
 
 /// Shortens a line that is too wide.
@@ -86,8 +94,9 @@ pub fn cut(line: &mut String, columns: usize) {
 /// Columns that a character takes.
 pub fn columns_of(character: char) -> usize {
     match character {
-        '\t' => 1,
-        ' '..='~' => 1,
+        '\t' | ' '..='~' => 1,
+        // The letters of Latin alphabets need no look into the table.
+        'À'..='ɏ' => 1,
         other => other.width().unwrap_or(0),
     }
 }

@@ -4,7 +4,9 @@
 use super::escapes::{self, After};
 use super::folder;
 use super::input::Event;
-use super::letter::{self, Letter, Stamp};
+use super::letter::{Letter, Stamp};
+use super::mailer::{self, Mailer, Passage, Refusal};
+use super::recipients;
 use super::session::{Session, Trouble};
 use crate::message::address::{self, Address};
 use crate::message::date;
@@ -154,7 +156,7 @@ fn finish(session: &mut Session, mut letter: Letter, manner: Manner) -> Result<O
             return Ok(Outcome::Failed);
         }
         let say = session.variables.text("nullbodymsg").unwrap_or_default();
-        if !say.is_empty() {
+        if !say.is_empty() && !letter.is_standard_input {
             let say = session.texts.say(&say, &[]);
             session.complain(&say);
         }
@@ -162,7 +164,7 @@ fn finish(session: &mut Session, mut letter: Letter, manner: Manner) -> Result<O
     let mut first = None;
     for header in ["To", "Cc", "Bcc"] {
         let Some(value) = letter.header(header).map(str::to_owned) else { continue };
-        let written = recipients(session, &value)?;
+        let written = recipients::written(session, &value)?;
         first = first.or_else(|| address::parse(&written).ok()?.into_iter().next());
         letter.put(header, &written);
     }
@@ -186,145 +188,96 @@ fn finish(session: &mut Session, mut letter: Letter, manner: Manner) -> Result<O
     }
     letter.mime |= session.variables.is_set("mime");
     let message = letter.render(&last, &Stamp::new(now, &session.host));
-    let of_header = || {
-        address::parse(letter.header("From")?).ok()?.into_iter().next().map(|one| one.qualified(&session.host).mailbox)
+    let program = sendmail_program(session);
+    let chosen = match chosen_sender(session, &letter) {
+        Ok(chosen) => chosen,
+        Err(refusal) => return Ok(refused(session, letter, &last, &refusal, &program)),
     };
-    let chosen = session.variables.text("return-address").or_else(of_header);
     let sender = chosen.clone().unwrap_or_else(|| session.own_address());
     // An instance of its own configuration knows itself what its users are called.
     let own_instance = std::env::var_os("MAIL_CONFIG").is_some();
-    let envelope = chosen.or_else(|| (!own_instance).then(|| sender.clone()));
-    let program = sendmail_program(session);
     session.screen.flush()?;
-    if let Err(reason) = letter::send(&program, envelope.as_deref(), &message, &session.sendmail_arguments) {
-        if program.is_empty() {
-            let say = session.texts.say("Variable sendmail not set: no mailer", &[]);
-            session.complain(&say);
-        }
-        // What kind of failure it is comes first, as the original has it.
-        let about = match reason.as_str() {
-            "Malformed or unsupported mailer URL" => Some("Cannot create mailer: {}"),
-            "Cannot execute" => Some("Sending data to {} failed: {}"),
-            _ => None,
-        };
-        let reason = session.texts.say(&reason, &[]);
-        if let Some(about) = about {
-            let arguments =
-                if about.starts_with("Sending") { vec![program.as_str(), &reason] } else { vec![reason.as_str()] };
-            let say = session.texts.say(about, &arguments);
-            session.complain(&say);
-        }
-        let say = session.texts.say("cannot send message: {}", &[&reason]);
-        session.complain(&say);
-        for (name, value) in &last {
-            letter.put(name, value);
-        }
-        dead_letter(session, &letter);
-        return Ok(Outcome::Failed);
+    let passage = Passage {
+        letter: &message,
+        sender: (!own_instance).then(|| sender.clone()),
+        chosen,
+        options: session.sendmail_arguments.clone(),
+        shell: session.setting("SHELL"),
+    };
+    let verbose = session.variables.is_set("verbose");
+    let handed = Mailer::parse(&program, session.is_of_another_flavour()).and_then(|mailer| {
+        mailer.send(&passage, &mut |step| {
+            if verbose {
+                session.complain(step)
+            }
+        })
+    });
+    if let Err(refusal) = handed {
+        return Ok(refused(session, letter, &last, &refusal, &program));
     }
     record(session, &sender, &first, &message);
     Ok(Outcome::Sent)
 }
 
+/// Says why a letter did not leave, and keeps it.
+fn refused(
+    session: &mut Session,
+    mut letter: Letter,
+    last: &[(&str, String)],
+    refusal: &Refusal,
+    program: &str,
+) -> Outcome {
+    for sentence in refusal.sentences(session.texts, program) {
+        session.complain(&sentence);
+    }
+    for (name, value) in last {
+        letter.put(name, value);
+    }
+    dead_letter(session, &letter);
+    Outcome::Failed
+}
+
+/// The sender that was asked for: by `-r`, which sets `return-address`, or in the letter's header.
+fn chosen_sender(session: &Session, letter: &Letter) -> Result<Option<String>, Refusal> {
+    const MALFORMED: &str = "Malformed email address";
+    // A comment alone is no address, and nothing at all is none.
+    let parse = |text: &str| match address::parse(text) {
+        Ok(all) if all.is_empty() && text.contains('(') => Err(MALFORMED),
+        Ok(all) if all.is_empty() => Err("Empty address list"),
+        Ok(all) => Ok(all),
+        Err(_) => Err(MALFORMED),
+    };
+    if let Some(text) = session.variables.text("return-address").filter(|text| !text.is_empty()) {
+        let all = parse(&text).map_err(|reason| Refusal::Sender(reason.into()))?;
+        if all.len() > 1 {
+            return Err(Refusal::End("Not a valid sender address".into()));
+        }
+        return Ok(all.into_iter().next().map(|one| one.mailbox));
+    }
+    let mut found = None;
+    for name in ["From", "Return-Path"] {
+        let Some(text) = letter.header(name) else { continue };
+        // "A b@c" names nobody; "toto titi" and "a@b c@d" name the first.
+        let first = first_word(text);
+        let all = parse(text)
+            .or_else(|reason| if text.contains('@') == first.contains('@') { parse(first) } else { Err(reason) });
+        let all = all.map_err(|reason| Refusal::End(reason.into()))?;
+        found = all.into_iter().next().map(|one| one.qualified(&session.host).mailbox).or(found);
+    }
+    Ok(found)
+}
+
+fn first_word(text: &str) -> &str {
+    text.split_whitespace().next().unwrap_or_default()
+}
+
 /// $SENDMAIL where nobody set the variable.
 fn sendmail_program(session: &Session) -> String {
     let value = session.variables.text("sendmail").unwrap_or_default();
-    if value == super::variables::default_sendmail() {
+    if value == mailer::DEFAULT {
         return std::env::var("SENDMAIL").ok().filter(|value| !value.is_empty()).unwrap_or(value);
     }
     value
-}
-
-/// An address that is none.
-pub fn malformed(session: &Session, text: &str) -> Trouble {
-    let reason = session.texts.say("Malformed email address", &[]);
-    Trouble::Address(session.texts.say("Cannot parse address `{}': {}", &[text, &reason]))
-}
-
-/// A recipient line with its aliases followed: local names stay as they are, all else becomes `<a@b>,<c@d>`.
-pub fn recipients(session: &Session, value: &str) -> Result<String, Trouble> {
-    let because = |text: &str, reason: &str| {
-        let reason = session.texts.say(reason, &[]);
-        Trouble::Address(session.texts.say("Cannot parse address `{}': {}", &[text, &reason]))
-    };
-    let malformed = |text: &str| malformed(session, text);
-    let mut all: Vec<Address> = Vec::new();
-    // What a shell or a file name would be is no mailbox (CVE-2004-2771); refused, and that is a failure.
-    let bare = |one: &str| one.trim_start_matches(['"', '<', ' ']).starts_with(['|', '/']);
-    if let Some(bad) = value.split(',').map(str::trim).find(|one| bare(one)) {
-        let reason = session.texts.say("Malformed email address", &[]);
-        return Err(session.trouble("Cannot parse address `{}': {}", &[bad, &reason]));
-    }
-    let parsed = address::parse(value).ok().filter(|parsed| is_plain(value, parsed)).ok_or_else(|| malformed(value))?;
-    if parsed.is_empty() && !value.trim().is_empty() {
-        return Err(because(value, "Empty address list"));
-    }
-    for one in parsed {
-        expand_alias(session, one, 0, &mut all).map_err(|text| malformed(&text))?;
-    }
-    // An alias may hold one too.
-    if let Some(bad) = all.iter().find(|one| one.mailbox.starts_with(['|', '/'])) {
-        let reason = session.texts.say("Malformed email address", &[]);
-        return Err(session.trouble("Cannot parse address `{}': {}", &[&bad.mailbox, &reason]));
-    }
-    let written = |one: Address| {
-        let local = one.name.is_none() && !one.mailbox.contains('@') && !one.mailbox.contains(' ');
-        if local { one.mailbox } else { one.qualified(&session.host).to_string() }
-    };
-    Ok(all.into_iter().map(written).collect::<Vec<_>>().join(","))
-}
-
-/// What could be understood, and still is none of the forms that mailutils takes: local names with more than their
-/// letters, two domains, empty atoms, stray separators.
-fn is_plain(value: &str, parsed: &[Address]) -> bool {
-    let inside = |c: char| value.contains(c);
-    let group = inside(':') && inside(';');
-    let local = |one: &Address| !one.mailbox.contains('@');
-    (group || !(inside(':') || inside(';')) || inside('"'))
-        // In a list the marks may belong to another of its members: there a name tells.
-        && !(parsed.iter().any(|one| local(one) && (one.name.is_some() || parsed.len() == 1))
-            && value.contains(['<', '(', '"']))
-        && !parsed.iter().any(|one| {
-            let unquoted = !one.mailbox.contains('"');
-            unquoted
-                && (one.mailbox.matches('@').count() > 1 || one.mailbox.contains("..") || one.mailbox.contains('\\'))
-        })
-}
-
-/// Several lists as one: its local names get their domain, as mailutils gives it to them.
-pub fn joined(session: &Session, lists: &[String]) -> Result<String, Trouble> {
-    let lists: Vec<&String> = lists.iter().filter(|list| !list.trim().is_empty()).collect();
-    if let [one] = lists.as_slice() {
-        return Ok((*one).clone());
-    }
-    let mut all = Vec::new();
-    for list in lists {
-        let written = recipients(session, list)?;
-        all.extend(address::parse(&written).unwrap_or_default());
-    }
-    let mut seen = std::collections::HashSet::new();
-    let all: Vec<Address> = all.into_iter().map(|one| one.qualified(&session.host)).collect();
-    let all: Vec<Address> = all.into_iter().filter(|one| seen.insert(one.mailbox.to_ascii_lowercase())).collect();
-    Ok(address::join(&all))
-}
-
-fn expand_alias(session: &Session, one: Address, depth: usize, all: &mut Vec<Address>) -> Result<(), String> {
-    let expansion = session.aliases.get(&one.mailbox).filter(|_| one.name.is_none() && depth < 20);
-    let Some(expansion) = expansion else {
-        all.push(one);
-        return Ok(());
-    };
-    let follow = session.variables.is_set("recursivealiases");
-    let members: Vec<&str> =
-        expansion.iter().map(|member| member.trim_matches([',', ' '])).filter(|member| !member.is_empty()).collect();
-    for member in address::parse(&members.join(",")).map_err(|_| members.join(","))? {
-        if follow && member.mailbox != one.mailbox {
-            expand_alias(session, member, depth + 1, all)?
-        } else {
-            all.push(member)
-        }
-    }
-    Ok(())
 }
 
 /// Keeps a letter that was given up.

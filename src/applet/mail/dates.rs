@@ -8,23 +8,22 @@ use jiff::civil::DateTime;
 pub fn format(texts: Texts, time: &DateTime, format: Option<&str>) -> String {
     let names = Names::of(texts, time);
     let Some(format) = format else {
-        let digit = |number: i8| char::from(b'0' + number.unsigned_abs() % 10);
-        let mut out = String::with_capacity(24);
-        for part in [names.day, " ", names.month, " "] {
-            out.push_str(part);
-        }
+        let digit = |number: i8| b'0' + number.unsigned_abs() % 10;
         let (day, hour, minute) = (time.day(), time.hour(), time.minute());
-        for character in [
-            if day < 10 { ' ' } else { digit(day / 10) },
+        let rest = [
+            b' ',
+            if day < 10 { b' ' } else { digit(day / 10) },
             digit(day),
-            ' ',
+            b' ',
             digit(hour / 10),
             digit(hour),
-            ':',
+            b':',
             digit(minute / 10),
             digit(minute),
-        ] {
-            out.push(character);
+        ];
+        let mut out = String::with_capacity(24);
+        for part in [names.day, " ", names.month, std::str::from_utf8(&rest).unwrap_or_default()] {
+            out.push_str(part);
         }
         return out;
     };
@@ -45,6 +44,7 @@ pub fn format(texts: Texts, time: &DateTime, format: Option<&str>) -> String {
                 break;
             }
         }
+        let start = out.len();
         match specifier.chars().last() {
             Some('a') => out.push_str(names.day),
             Some('A') if names.french => out.push_str(WHOLE_FRENCH_DAYS[names.at.0]),
@@ -64,11 +64,22 @@ pub fn format(texts: Texts, time: &DateTime, format: Option<&str>) -> String {
                 out.push_str(&instant.map(|time| time.timestamp().as_second().to_string()).unwrap_or_default());
             }
             Some('%') => out.push('%'),
-            _ => out.push_str(&jiff::fmt::strtime::format(&specifier, *time).unwrap_or(specifier)),
+            _ => out.push_str(&jiff::fmt::strtime::format(&specifier, *time).unwrap_or_else(|_| specifier.clone())),
+        }
+        if specifier.ends_with(['a', 'A', 'b', 'B', 'h', 'c', 'x', 'X', 'r']) {
+            let text = out.split_off(start);
+            let text = if specifier.contains(['^', '#']) { text.to_uppercase() } else { text };
+            let width: String = specifier.chars().skip_while(|c| !('1'..='9').contains(c)).collect();
+            let width = width[..width.len().saturating_sub(1)].parse().unwrap_or(0).min(WIDEST);
+            out.extend(std::iter::repeat_n(' ', width.saturating_sub(text.chars().count())));
+            out.push_str(&text);
         }
     }
     out
 }
+
+/// Names stand in columns no wider than this.
+const WIDEST: usize = 1000;
 
 /// What a day is called, and how a language writes it.
 struct Names {

@@ -5,6 +5,7 @@ use super::compose::{self, Manner};
 use super::input::Event;
 use super::letter::{Attachment, Letter};
 use super::msglist::{self, Chosen, Scope};
+use super::recipients;
 use super::session::{Session, Trouble};
 use super::show::{self, Manner as Show};
 use std::io::Write;
@@ -192,15 +193,15 @@ fn go_on(session: &mut Session) -> Result<(), Trouble> {
 }
 
 /// More recipients, separated by blanks or commas.
-fn add_recipients(session: &Session, letter: &mut Letter, header: &str, more: &str) -> Result<(), Trouble> {
+fn add_recipients(session: &mut Session, letter: &mut Letter, header: &str, more: &str) -> Result<(), Trouble> {
     let mut lists: Vec<String> = letter.header(header).map(str::to_owned).into_iter().collect();
-    let quoted = more.contains(['"', '<', '(']);
-    if quoted {
+    if more.contains(['"', '<', '(']) {
         lists.push(more.to_owned());
     } else {
         lists.extend(more.split([' ', ',', '\t']).filter(|word| !word.is_empty()).map(str::to_owned));
     }
-    let text = compose::joined(session, &lists)?;
+    lists.iter().try_for_each(|list| recipients::written(session, list).map(drop))?;
+    let text = recipients::joined(session, &lists)?;
     // Who is there already is not put in again.
     let mut seen = std::collections::HashSet::new();
     let mut all = crate::message::address::parse(&text).unwrap_or_default();

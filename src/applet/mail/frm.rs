@@ -1,9 +1,9 @@
 //! frm(1) and from(1): who wrote about what, one line a message. They look and never write. frm's statuses: 0 when
 //! messages of the status asked for are there, 1 when there are other ones (or none was asked for), 2 when there are none.
 
+use super::folder;
 use super::session::{Session, Trouble};
 use super::texts::Texts;
-use super::{folder, headline};
 use crate::applet::cli::{Opt, OptError, getopt};
 use crate::applet::{Applet, Invocation, Purpose};
 use crate::exit::{Exit, Failure};
@@ -295,7 +295,7 @@ fn all_names(value: &[u8]) -> String {
                 .map(|one| one.name.map_or(one.mailbox, |name| charset::decode_words(name.as_bytes()).into_owned()));
             names.collect::<Vec<_>>().join(", ")
         }
-        _ => headline::short_name(value).into_owned(),
+        _ => address::short_name(value).into_owned(),
     }
 }
 

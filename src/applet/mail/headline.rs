@@ -5,9 +5,9 @@ use super::dates;
 use super::session::{OpenBox, Session};
 use super::texts::Texts;
 use super::threads::Place;
+use crate::mailbox::digest::Digest;
 use crate::mailbox::outline::Outline;
-use crate::message::address::{self, Address};
-use crate::message::{charset, date, header};
+use crate::message::{address, date, header};
 use std::borrow::Cow;
 
 /// What of a session shows in its summaries.
@@ -161,7 +161,7 @@ impl Format {
     /// A message's line without its newline, into `out`, which is empty.
     pub fn line(&self, style: &Style, open: &OpenBox, place: &Place, about: &Outline, out: &mut String) {
         let Some(message) = open.mbox.messages().get(place.index) else { return };
-        let fields = Fields::of(about.block);
+        let digest = about.digest();
         let mut used = 0;
         for piece in &self.pieces {
             let (letter, width, side, date) = match piece {
@@ -186,12 +186,9 @@ impl Format {
                 'm' => number(out, place.index as u64 + 1, width, side, usize::MAX),
                 'l' | 'L' => number(out, message.lines.into(), width, side, width.unwrap_or(usize::MAX)),
                 'o' => number(out, message.written_size(), width, side, width.unwrap_or(usize::MAX)),
-                'f' => {
-                    let from = header::in_one_line(fields.from.unwrap_or_default());
-                    field(out, &plain(style.texts, sender(style, about, &from)), width, side)
-                }
+                'f' => field(out, &plain(style.texts, sender(style, about, &digest)), width, side),
                 's' => {
-                    let mut text = subject(style, &fields);
+                    let mut text = subject(style, &digest);
                     if place.depth > 0 {
                         text = Cow::Owned("  ".repeat(place.depth.min(10)) + &text);
                     }
@@ -200,9 +197,9 @@ impl Format {
                         width => field(out, &text, width, side),
                     }
                 }
-                'S' if fields.subject.is_none() => field(out, "", width, side),
+                'S' if digest.subject.is_none() => field(out, "", width, side),
                 'S' => {
-                    let text = subject(style, &fields);
+                    let text = subject(style, &digest);
                     let fits = if width.is_none() { room.saturating_sub(2) } else { usize::MAX };
                     let mut quoted = String::from('"');
                     push(&mut quoted, &text, fits);
@@ -213,7 +210,7 @@ impl Format {
                     }
                 }
                 _ => {
-                    let text = when(style, about, date);
+                    let text = when(style, about, &digest, date);
                     // The width that an English date has is too narrow for a French one.
                     let french = width == Some(16) && date.is_none() && style.texts.has_french_dates();
                     field(out, &text, if french { Some(FRENCH_DATE) } else { width }, side)
@@ -239,30 +236,6 @@ pub fn plain(texts: Texts, text: Cow<str>) -> Cow<str> {
         .collect()
 }
 
-/// The fields of a brief, found in one pass.
-#[derive(Default)]
-struct Fields<'b> {
-    from: Option<&'b [u8]>,
-    subject: Option<&'b [u8]>,
-}
-
-impl<'b> Fields<'b> {
-    fn of(block: &'b [u8]) -> Fields<'b> {
-        let mut found = Fields::default();
-        for field in header::fields(block) {
-            if found.from.is_none() && field.is("From") {
-                found.from = Some(field.value);
-            } else if found.subject.is_none() && field.is("Subject") {
-                found.subject = Some(field.value);
-            }
-            if found.from.is_some() && found.subject.is_some() {
-                break;
-            }
-        }
-        found
-    }
-}
-
 /// The status letter.
 fn state_letter(open: &OpenBox, index: usize) -> char {
     let state = open.states[index];
@@ -286,55 +259,31 @@ fn state_letter(open: &OpenBox, index: usize) -> char {
 }
 
 /// The sender's name, or the address; with `showto` the recipient of one's own letters.
-fn sender<'b>(style: &Style, about: &Outline, from: &'b [u8]) -> Cow<'b, str> {
+fn sender<'d>(style: &Style, about: &Outline, digest: &'d Digest) -> Cow<'d, str> {
     if !style.by_header {
         return Cow::Owned(date::from_line_sender(about.from_line));
     }
     if let Some(own) = &style.own
-        && let Ok(all) = address::parse(&String::from_utf8_lossy(from))
+        && let Some(from) = header::find(about.block, "From")
+        && let Ok(all) = address::parse(&String::from_utf8_lossy(&from))
         && all.iter().any(|one| own.iter().any(|other| one.mailbox.eq_ignore_ascii_case(other)))
         && let Some(to) = header::find(about.block, "To")
     {
-        return Cow::Owned(short_name(&to).into_owned());
+        return Cow::Owned(address::short_name(&to).into_owned());
     }
-    let name = short_name(from);
-    // "root", "<root>", "(Charlie) root": an address without a domain, and without a name.
-    let whole = from.trim_ascii();
-    let alone = (name.as_bytes() == whole || whole.starts_with(b"<") || whole.starts_with(b"("))
-        && !name.is_empty()
-        && !name.contains(['@', ' ', ':', '<']);
-    if alone { Cow::Owned(format!("{name}@{}", style.host)) } else { name }
+    if digest.bare { Cow::Owned(format!("{}@{}", digest.sender, style.host)) } else { Cow::Borrowed(&*digest.sender) }
 }
 
-/// "Jean Dupont <j@x>" is Jean Dupont, "j@x" is j@x.
-pub fn short_name(value: &[u8]) -> Cow<'_, str> {
-    if let Ok(text) = std::str::from_utf8(value)
-        && let Some((name, mailbox)) = address::plain(text)
-    {
-        return if name.is_empty() { Cow::Borrowed(mailbox) } else { charset::decode_words(name.as_bytes()) };
-    }
-    match address::parse(&String::from_utf8_lossy(value)).ok().and_then(|all| all.into_iter().next()) {
-        Some(Address { name: Some(name), .. }) => Cow::Owned(charset::decode_words(name.as_bytes()).into_owned()),
-        Some(one) => Cow::Owned(one.mailbox),
-        // "Name <>": of the mail system, which wants no answer.
-        None => charset::decode_words(value.trim_ascii().strip_suffix(b"<>").map_or(value, <[u8]>::trim_ascii)),
-    }
+fn subject<'d>(style: &Style, digest: &'d Digest) -> Cow<'d, str> {
+    plain(style.texts, Cow::Borrowed(digest.subject.as_deref().unwrap_or_default()))
 }
 
-fn subject<'b>(style: &Style, fields: &Fields<'b>) -> Cow<'b, str> {
-    match header::in_one_line(fields.subject.unwrap_or_default()) {
-        Cow::Borrowed(value) => plain(style.texts, charset::decode_words(value)),
-        Cow::Owned(value) => Cow::Owned(plain(style.texts, charset::decode_words(&value)).into_owned()),
-    }
-}
-
-fn when(style: &Style, about: &Outline, format: Option<&str>) -> String {
+fn when(style: &Style, about: &Outline, digest: &Digest, format: Option<&str>) -> String {
     let of_header = || {
         let value = header::find(about.block, "Date")?;
         let (time, zone) = date::of_header(&String::from_utf8_lossy(&value))?;
         date::local(time, zone)
     };
-    let by_line = || date::of_from_line(about.from_line);
-    let found = if style.by_date { of_header().or_else(by_line) } else { by_line().or_else(of_header) };
+    let found = if style.by_date { of_header().or(digest.time) } else { digest.time.or_else(of_header) };
     found.map(|time| dates::format(style.texts, &time, format)).unwrap_or_default()
 }

@@ -17,6 +17,9 @@ pub enum Event {
 /// Longer lines are cut here.
 const LINE_LIMIT: usize = 16 << 20;
 
+/// So many commands come again.
+const HISTORY: usize = 1000;
+
 /// Standard input, and lines that were put before it (`-E`, start-up files).
 pub struct Input {
     pub terminal: bool,
@@ -26,6 +29,8 @@ pub struct Input {
     ended: bool,
     /// Typed at a simple terminal, and not used yet.
     pending: Vec<u8>,
+    /// Commands that were typed at one.
+    history: Vec<String>,
 }
 
 impl Input {
@@ -38,7 +43,7 @@ impl Input {
             // Without SA_RESTART: a Ctrl-C ends the read.
             let _ = signal::collect(&[Signal::SIGINT]);
         }
-        Input { terminal, editor, buffer: Vec::new(), at: 0, ended: false, pending: Vec::new() }
+        Input { terminal, editor, buffer: Vec::new(), at: 0, ended: false, pending: Vec::new(), history: Vec::new() }
     }
 
     /// Whether rustyline is at work.
@@ -65,7 +70,18 @@ impl Input {
             write!(out, "{prompt}{text}")?;
             out.flush()?;
             if let Some(_raw) = super::teletype::Raw::enter() {
-                return super::teletype::read(&mut self.pending, text, &mut out);
+                let history = if remember { self.history.as_slice() } else { &[] };
+                let event = super::teletype::read(&mut self.pending, text, history, &mut out)?;
+                if let Event::Line(line) = &event
+                    && let command = String::from_utf8_lossy(line).trim().to_owned()
+                    && remember
+                    && !command.is_empty()
+                {
+                    self.history.push(command);
+                    let surplus = self.history.len().saturating_sub(HISTORY);
+                    self.history.drain(..surplus);
+                }
+                return Ok(event);
             }
         }
         let event = self.plain()?;

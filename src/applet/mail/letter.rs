@@ -1,11 +1,9 @@
-//! A letter on its way out: header lines in the order in which they were given, the text, attachments; and how it is
-//! handed to sendmail. MIME comes by itself when the text or a header is not ASCII. No newline gets into a header, and
-//! no recipient becomes an option or a command: recipients travel in the header, read by `sendmail -t`.
+//! A letter on its way out: header lines in the order in which they were given, the text, attachments. MIME comes by
+//! itself when the text or a header is not ASCII. No newline gets into a header, and no recipient becomes an option or a
+//! command: recipients travel in the header, read by `sendmail -t`.
 
 use crate::message::mime::{base64, quoted_printable};
 use crate::message::{address, charset};
-use std::io::Write;
-use std::process::{Command, Stdio};
 
 /// A file that goes with the letter.
 #[derive(Clone, Debug)]
@@ -31,6 +29,8 @@ pub struct Letter {
     pub alternative: bool,
     pub mime: bool,
     pub skip_empty_attachments: bool,
+    /// What stood on standard input is an attachment, and no text.
+    pub is_standard_input: bool,
     /// A text that is empty is no part beside attachments.
     pub drop_empty_text: bool,
 }
@@ -63,7 +63,7 @@ impl Letter {
 
     /// These lines at the start of the header, but for those that are there already.
     pub fn begin_with(&mut self, lines: &[(String, String)]) {
-        let new = lines.iter().filter(|(name, _)| self.header(name).is_none());
+        let new = lines.iter().filter(|(name, value)| self.header(name).is_none() && !value.trim().is_empty());
         let new: Vec<_> = new.map(|(name, value)| (name.clone(), one_line(value))).collect();
         self.headers.splice(0..0, new);
     }
@@ -141,16 +141,18 @@ impl Letter {
         let boundary = stamp.boundary();
         // Alternatives are of one rank: none is "inline", none an "attachment".
         let inline = if self.alternative { "" } else { "Content-Disposition: inline\n" };
-        out.extend_from_slice(
-            format!(
-                "--{boundary}\nContent-Type: {}\n{inline}Content-Transfer-Encoding: {}\nContent-ID: <{}>\n\n",
-                text.0,
-                text.1,
-                stamp.content_id(0)
-            )
-            .as_bytes(),
-        );
-        put_body(out, &self.body, &text.1);
+        if !(self.is_standard_input && self.drop_empty_text && self.body.is_empty()) {
+            out.extend_from_slice(
+                format!(
+                    "--{boundary}\nContent-Type: {}\n{inline}Content-Transfer-Encoding: {}\nContent-ID: <{}>\n\n",
+                    text.0,
+                    text.1,
+                    stamp.content_id(0)
+                )
+                .as_bytes(),
+            );
+            put_body(out, &self.body, &text.1);
+        }
         for (number, attachment) in attachments.iter().enumerate() {
             out.extend_from_slice(format!("--{boundary}\n").as_bytes());
             attachment.render(out, self.alternative, &stamp.content_id(number + 1));
@@ -313,53 +315,6 @@ impl Stamp {
     fn content_id(&self, number: usize) -> String {
         let part = if number == 0 { String::new() } else { format!(".{number}") };
         format!("{}.{}{part}@{}", self.now.strftime("%Y%m%d%H%M%S"), std::process::id(), self.host)
-    }
-}
-
-/// Hands the message to sendmail. `program` is the value of the variable (`sendmail:PATH`, a path, a path with
-/// arguments); the error is a sentence.
-pub fn send(program: &str, sender: Option<&str>, message: &[u8], more: &[String]) -> Result<(), String> {
-    if program.is_empty() {
-        return Err("Function not implemented".into());
-    }
-    // What is no path and no scheme of these would be run by whatever name it has.
-    if program
-        .split_once(':')
-        .is_some_and(|(scheme, _)| !scheme.contains('/') && !["sendmail", "prog"].contains(&scheme))
-    {
-        return Err("Malformed or unsupported mailer URL".into());
-    }
-    let value = program.strip_prefix("sendmail:").or_else(|| program.strip_prefix("prog:")).unwrap_or(program);
-    let value = value.strip_prefix("//").map_or(value, |rest| &value[value.len() - rest.len() - 1..]);
-    let mut words = value.split_whitespace();
-    let path = words.next().unwrap_or("/usr/sbin/sendmail");
-    // A rootless instance is its own sendmail.
-    let own = std::env::var_os("MAIL_CONFIG").is_some() && program == super::variables::default_sendmail();
-    let mut command = match std::env::current_exe().ok().filter(|_| own) {
-        Some(exe) => {
-            use std::os::unix::process::CommandExt;
-            let mut command = Command::new(exe);
-            command.arg0("sendmail");
-            command
-        }
-        None => Command::new(path),
-    };
-    command.args(words).arg("-oi");
-    if let Some(sender) = sender {
-        command.arg("-f").arg(sender);
-    }
-    command.arg("-t").args(more);
-    let mut child = command.stdin(Stdio::piped()).spawn().map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => "Cannot execute".to_owned(),
-        _ => format!("{path}: {}", crate::sys::files::reason(&error)),
-    })?;
-    let written = child.stdin.take().map_or(Ok(()), |mut input| input.write_all(message));
-    let status = child.wait().map_err(|error| error.to_string())?;
-    match status.code() {
-        // A program that is content without the whole letter has its reasons.
-        Some(0) if written.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) => Ok(()),
-        Some(0) => written.map_err(|error| format!("{path}: {}", crate::sys::files::reason(&error))),
-        _ => Err("Process exited with a non-zero status".into()),
     }
 }
 

@@ -25,6 +25,8 @@ mod headline;
 mod input;
 /// A letter on its way out.
 mod letter;
+/// How a letter leaves.
+mod mailer;
 /// Message lists.
 mod msglist;
 /// The command line.
@@ -35,6 +37,8 @@ mod page;
 pub mod probe;
 /// Commands that show.
 mod reading;
+/// Who a letter is for.
+mod recipients;
 /// What reaches the terminal.
 mod screen;
 /// `--search`.
@@ -99,6 +103,7 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
         let text = match what {
             What::Help => usage::help(&call.program),
             What::Usage => usage::usage(&call.program),
+            What::BuildOptions => usage::build_options(),
             What::Version => format!("{}\n", settings::version_line()),
             _ => continue,
         };

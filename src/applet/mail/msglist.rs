@@ -2,13 +2,12 @@
 //! `:/body/`, `:n` and its kind, and senders, in any number, between blanks or commas, in `{ }` together and after `!`
 //! turned around; with parts as `4[2[1]]` for the commands that take parts.
 
-use super::headline;
 use super::session::{OpenBox, Session, Trouble};
 use super::texts::Texts;
 use super::token::{Token, Tokens};
 use crate::mailbox::outline::Outlines;
 use crate::mailbox::scan::BRIEF_FIELDS;
-use crate::message::{charset, header};
+use crate::message::{address, charset, header};
 use crate::sys::regex::{Flags, Regex};
 use std::collections::HashSet;
 
@@ -360,9 +359,7 @@ impl Reader<'_, '_> {
 
     /// The sender as the summary shows it.
     fn by_sender(&self, sender: &str) -> Result<Vec<Chosen>, Trouble> {
-        self.by(sender, false, |block| {
-            headline::short_name(&header::find(block, "From").unwrap_or_default()) == *sender
-        })
+        self.by(sender, false, |block| address::short_name(&header::find(block, "From").unwrap_or_default()) == *sender)
     }
 
     /// `whole`: fields are looked at that are not in a brief.

@@ -50,6 +50,7 @@ pub enum What {
     Variable,
     Verbose,
     Version,
+    BuildOptions,
 }
 
 /// Whether a value follows.
@@ -155,7 +156,7 @@ pub(super) const OPTIONS: &[Opt] = &[
     opt('\0', "no-user-config", No, What::Nothing, "", ""),
     opt('\0', "search", Yes, What::Search, "TEXT", "list the messages that hold TEXT, or a message list, and exit"),
     opt('\0', "set", Yes, What::Nothing, "PARAM=VALUE", ""),
-    opt('\0', "show-config-options", No, What::Version, "", ""),
+    opt('\0', "show-config-options", No, What::BuildOptions, "", ""),
     opt('?', "help", No, What::Help, "", "show this help"),
     opt('\0', "usage", No, What::Usage, "", "show the options in short"),
     opt('V', "version", No, What::Version, "", "show the version"),
@@ -191,7 +192,11 @@ pub fn parse(args: &[OsString], texts: Texts) -> Result<Asked, Failure> {
             asked.operands.push(arg.clone());
         }
         // These are answered at once, whatever follows.
-        if asked.options.last().is_some_and(|(what, _)| matches!(what, What::Help | What::Usage | What::Version)) {
+        if asked
+            .options
+            .last()
+            .is_some_and(|(what, _)| matches!(what, What::Help | What::Usage | What::Version | What::BuildOptions))
+        {
             break;
         }
     }

@@ -2,6 +2,7 @@
 
 use super::compose::{self, Manner, Outcome};
 use super::letter::Letter;
+use super::recipients;
 use super::session::{Session, Trouble};
 use super::wishes::Wishes;
 use crate::exit::Exit;
@@ -58,10 +59,10 @@ fn addressed(session: &mut Session, letter: &mut Letter, operands: &[String]) ->
     if !operands.is_empty() {
         let mut lists = operands.to_vec();
         lists.splice(0..0, letter.header("To").map(str::to_owned));
-        let to = compose::joined(session, &lists)?;
+        let to = recipients::joined(session, &lists)?;
         letter.put("To", &to);
         if let Some(blank) = operands.iter().find(|name| !name.is_empty()).filter(|_| to.trim().is_empty()) {
-            return Err(compose::malformed(session, blank));
+            return Err(recipients::malformed(session, blank));
         }
         if to.is_empty() {
             return Ok(false);
@@ -77,7 +78,7 @@ fn addressed(session: &mut Session, letter: &mut Letter, operands: &[String]) ->
     // A mistaken address is told before the text is written.
     for name in ["To", "Cc", "Bcc"] {
         if let Some(value) = letter.header(name).map(str::to_owned) {
-            compose::recipients(session, &value)?;
+            recipients::written(session, &value)?;
         }
     }
     Ok(true)

@@ -203,6 +203,11 @@ impl Session {
         self.input.terminal
     }
 
+    /// Called by a name of bsd-mailx or s-nail.
+    pub fn is_of_another_flavour(&self) -> bool {
+        ["bsd-mailx", "Mail", "s-nail", "nail", "heirloom-mailx"].contains(&self.program.as_str())
+    }
+
     /// An error sentence, on standard error; named when it may be read in a log.
     pub fn complain(&mut self, sentence: &str) {
         let _ = self.screen.flush();

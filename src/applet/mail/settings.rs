@@ -25,6 +25,9 @@ pub fn set(session: &mut Session, line: &Line) -> Done {
             session.complain(&say);
         }
     }
+    // `set screen` makes the screenful another one at once.
+    let height = super::summary::height(session);
+    session.open.iter_mut().for_each(|open| open.page.resize(height, &open.states));
     Ok(Next::Go)
 }
 

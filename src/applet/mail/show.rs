@@ -87,7 +87,7 @@ pub fn render_header(session: &Session, block: &[u8], manner: Manner) -> Vec<u8>
         } else {
             out.extend_from_slice(field.name);
             out.extend_from_slice(b": ");
-            let value = header::unfold(field.value);
+            let value = header::unfold(field.text());
             let mut text = super::headline::plain(session.texts, charset::decode_words(&value)).into_owned();
             if unfolds {
                 text = text.split_whitespace().collect::<Vec<_>>().join(" ");

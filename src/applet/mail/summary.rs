@@ -41,14 +41,17 @@ pub fn print(session: &mut Session, indices: &[usize]) -> Result<(), Trouble> {
     }
     let places = in_order(session, indices)?;
     let style = Style::of(session);
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(places.len() / SHARE).max(1);
+    let mut all: Vec<Lines> = std::iter::repeat_with(Lines::default).take(threads).collect();
     let mut rest = places.as_slice();
     while !rest.is_empty() {
         // What is not there is told where it stands in the list.
         let count = session.open.as_ref().map_or(0, OpenBox::count);
         let there = rest.iter().take(BATCH).take_while(|place| place.index < count).count();
         if let Some(open) = &session.open {
-            for lines in format_all(&format, &style, open, &rest[..there])? {
-                show(&mut session.screen, style.colour, &lines)?;
+            format_all(&format, &style, open, &rest[..there], &mut all)?;
+            for lines in &all {
+                show(&mut session.screen, style.colour, lines)?;
             }
         }
         rest = &rest[there..];
@@ -67,42 +70,54 @@ const BATCH: usize = 16 * 1024;
 /// So few lines are one thread's work.
 const SHARE: usize = 2048;
 
-/// Lines, one after the other, and of each where it ends and whether it stands out.
+/// What one thread writes: lines, one after the other, and in colour of each where it ends and whether it stands out.
 #[derive(Default)]
 struct Lines {
     text: Vec<u8>,
     ends: Vec<(usize, bool)>,
 }
 
-/// The lines of these messages, by as many threads as are worth it.
-fn format_all(format: &Format, style: &Style, open: &OpenBox, places: &[threads::Place]) -> io::Result<Vec<Lines>> {
-    let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(places.len() / SHARE).max(1);
-    let share = places.len().div_ceil(threads).max(1);
+/// The lines of these messages, a share of them in each of `all`.
+fn format_all(
+    format: &Format,
+    style: &Style,
+    open: &OpenBox,
+    places: &[threads::Place],
+    all: &mut [Lines],
+) -> io::Result<()> {
+    for lines in &mut *all {
+        lines.text.clear();
+        lines.ends.clear();
+    }
+    let shares = places.chunks(places.len().div_ceil(all.len()).max(1));
     std::thread::scope(|scope| {
-        let mut shares = places.chunks(share);
-        let first = shares.next().unwrap_or_default();
+        let mut work = all.iter_mut().zip(shares);
+        let Some((first, places)) = work.next() else { return Ok(()) };
         let others: Vec<_> =
-            shares.map(|places| scope.spawn(move || format_some(format, style, open, places))).collect();
-        let mut lines = vec![format_some(format, style, open, first)?];
+            work.map(|(lines, places)| scope.spawn(move || lines.fill(format, style, open, places))).collect();
+        let mut done = first.fill(format, style, open, places);
         for thread in others {
-            lines.push(thread.join().unwrap_or_else(|_| Err(io::Error::other("a thread died")))?);
+            done = done.and(thread.join().unwrap_or_else(|_| Err(io::Error::other("a thread died"))));
         }
-        Ok(lines)
+        done
     })
 }
 
-fn format_some(format: &Format, style: &Style, open: &OpenBox, places: &[threads::Place]) -> io::Result<Lines> {
-    let mut lines = Lines::default();
-    let mut outlines = Outlines::new(&open.mbox, format.wants_more(style));
-    let mut line = String::new();
-    for place in places {
-        line.clear();
-        format.line(style, open, place, &outlines.of(place.index)?, &mut line);
-        lines.text.extend_from_slice(line.as_bytes());
-        lines.text.push(b'\n');
-        lines.ends.push((lines.text.len(), !open.is_read(place.index)));
+impl Lines {
+    fn fill(&mut self, format: &Format, style: &Style, open: &OpenBox, places: &[threads::Place]) -> io::Result<()> {
+        let mut outlines = Outlines::new(&open.mbox, format.wants_more(style));
+        let mut line = String::new();
+        for place in places {
+            line.clear();
+            format.line(style, open, place, &outlines.of(place.index)?, &mut line);
+            self.text.extend_from_slice(line.as_bytes());
+            self.text.push(b'\n');
+            if style.colour {
+                self.ends.push((self.text.len(), !open.is_read(place.index)));
+            }
+        }
+        Ok(())
     }
-    Ok(lines)
 }
 
 fn show(screen: &mut Screen, colour: bool, lines: &Lines) -> io::Result<()> {

@@ -84,6 +84,26 @@ pub fn clap() -> clap::Command {
     command.arg(clap::Arg::new("address").action(clap::ArgAction::Append).help("recipients, or with -f the mailbox"))
 }
 
+/// `--show-config-options`: what this mail was built with, in mailutils' form.
+pub fn build_options() -> String {
+    [
+        ("VERSION=", env!("CARGO_PKG_VERSION"), "version of pillarbox"),
+        ("SYSCONFDIR=", "/etc", "where mail.rc is"),
+        ("MAILSPOOLDIR=", "/var/mail", "where incoming mail is"),
+        ("SCHEME=", "mbox", "what a mailbox is that is made"),
+        ("LOG_FACILITY=", "mail", "of syslog"),
+        ("IPV6", "", "mailboxes on servers over IPv6"),
+        ("WITH_READLINE", "", "lines are edited at a terminal (rustyline)"),
+        ("ENABLE_IMAP", "", "mailboxes on IMAP servers"),
+        ("ENABLE_POP", "", "mailboxes on POP3 servers"),
+        ("ENABLE_MAILDIR", "", "maildirs"),
+        ("ENABLE_SENDMAIL", "", "letters go to sendmail"),
+    ]
+    .iter()
+    .map(|(name, value, about)| format!("{name}{value} \t- {about}\n"))
+    .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

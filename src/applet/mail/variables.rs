@@ -143,7 +143,7 @@ impl Variables {
         ] {
             values.insert(name.to_owned(), Value::Text(text.to_owned()));
         }
-        values.insert("sendmail".to_owned(), Value::Text(default_sendmail().to_owned()));
+        values.insert("sendmail".to_owned(), Value::Text(super::mailer::DEFAULT.to_owned()));
         values.insert("PID".to_owned(), Value::Text(std::process::id().to_string()));
         for (name, number) in [("columns", columns), ("screen", screen), ("toplines", 5)] {
             values.insert(name.to_owned(), Value::Number(number));
@@ -280,11 +280,6 @@ impl Variables {
             })
             .collect()
     }
-}
-
-/// The program that takes letters: of the environment, or where Debian has it.
-pub fn default_sendmail() -> &'static str {
-    "sendmail:/usr/sbin/sendmail"
 }
 
 fn known_as(name: &str) -> Option<&'static Known> {

@@ -44,6 +44,8 @@ pub fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Resu
     let mut wishes = Wishes::default();
     let (mut kind, mut encoding): (Option<String>, Option<String>) = (None, None);
     let (mut name, mut file_name): (Option<String>, Option<String>) = (None, None);
+    // Attachments that are what stands on standard input.
+    let mut from_input = 0;
     for (what, value) in &asked.options {
         match what {
             What::Subject => {
@@ -82,6 +84,7 @@ pub fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Resu
                 })?;
                 let base = Path::new(value).file_name().map(|base| base.to_string_lossy().into_owned());
                 let base = base.filter(|_| *what != What::AttachDescriptor);
+                from_input += usize::from(path == "/dev/fd/0");
                 letter.attachments.push(Attachment {
                     content,
                     name: name.take().or_else(|| file_name.clone()).or_else(|| base.clone()),
@@ -133,22 +136,23 @@ pub fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Resu
             What::Verbose => wishes.commands.push("set verbose".into()),
             What::ReturnAddress => {
                 wishes.sending = true;
-                let all = crate::message::address::parse(value).map_err(|_| malformed(session, value))?;
-                if all.len() > 1 {
-                    let reason = session.texts.say("Not a valid sender address", &[]);
-                    return Err(session.trouble("cannot send message: {}", &[&reason]));
-                }
-                if let Some(one) = all.into_iter().next() {
-                    session.variables.set("return-address", Value::Text(letter::one_line(&one.mailbox)));
-                }
+                // Of what is no address, the first word.
+                let whole = crate::message::address::parse(value).is_ok();
+                let address = if whole { value } else { value.split_whitespace().next().unwrap_or_default() };
+                session.variables.set("return-address", Value::Text(letter::one_line(address)));
             }
             What::Variable => {
+                // In s-nail, whose option this is, a path is a program that is called as sendmail.
+                let value = match value.split_once('=') {
+                    Some(("sendmail" | "mta", path)) if path.starts_with('/') => &format!("sendmail=sendmail:{path}"),
+                    _ => value,
+                };
                 if let Err((english, name)) = session.variables.assign(value) {
                     return Err(session.trouble(english, &[&name]));
                 }
             }
             What::Tilde | What::Interactive => session.escapes = true,
-            What::Help | What::Usage | What::Version | What::Nothing => {}
+            What::Help | What::Usage | What::Version | What::BuildOptions | What::Nothing => {}
         }
     }
     const ENCODINGS: [&str; 5] = ["7bit", "8bit", "binary", "base64", "quoted-printable"];
@@ -160,14 +164,13 @@ pub fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Resu
         let reason = session.texts.say("Requested item not found", &[]);
         return Err(session.trouble("cannot attach {}: {}", &["(body)", &reason]));
     }
+    letter.is_standard_input = from_input > 0;
+    // Nothing else than what came that way: there is no text beside it.
+    letter.drop_empty_text |=
+        letter.is_standard_input && from_input == letter.attachments.len() && !letter.mime && kind.is_none();
     letter.content_type = kind;
     letter.encoding = encoding;
     Ok(wishes)
-}
-
-fn malformed(session: &Session, text: &str) -> Trouble {
-    let reason = session.texts.say("Malformed email address", &[]);
-    session.trouble("Cannot parse address `{}': {}", &[text, &reason])
 }
 
 fn joined(old: Option<&str>, more: &str) -> String {

@@ -13,7 +13,7 @@ use crate::message::{charset, date, header};
 
 pub fn mail(session: &mut Session, line: &Line) -> Done {
     let mut letter = Letter::default();
-    letter.put("To", &super::compose::joined(session, &line.words)?);
+    letter.put("To", &super::recipients::joined(session, &line.words)?);
     if letter.header("To").is_none() && session.interactive() {
         session.screen.flush()?;
         if let super::input::Event::Line(line) = session.input.line("To: ", "", false)? {
@@ -134,7 +134,7 @@ pub fn forward(session: &mut Session, line: &Line) -> Done {
     }
     let chosen = msglist::choose(session, line.typed, list, Scope::Living)?;
     let mut letter = Letter::default();
-    letter.put("To", &super::compose::joined(session, addresses)?);
+    letter.put("To", &super::recipients::joined(session, addresses)?);
     for &index in &chosen {
         if !session.there(index)? {
             continue;

@@ -1,5 +1,7 @@
 //! The report of pflogsumm 1.1.5, to the byte: programs cut it apart by its headings and columns.
 
+/// What takes long.
+mod lists;
 /// What is different in 1.3.0.
 pub mod v130;
 
@@ -8,6 +10,7 @@ use super::sort;
 use super::tallies::{Counts, Day, Map, Row, Sessions, Tallies, Traffic, Verdicts};
 use super::units::{Column, clock, count, time};
 use crate::log::line::MONTHS;
+use lists::{Lists, Users};
 use std::fmt::Display;
 use std::io::{self, Write};
 
@@ -16,10 +19,13 @@ pub fn write(out: &mut impl Write, tallies: &Tallies, options: &Options, day: Op
     if let Some(day) = day {
         writeln!(out, "Postfix log summaries for {day}")?;
     }
+    let none = options.users == Top::None;
+    let rank = |map| if none { Vec::new() } else { sort::by_host(map) };
+    let lists = Lists::new(tallies, options, rank, |report| report.problems())?;
     let mut report = Report { out, tallies, options };
     report.totals()?;
     if options.problems_first {
-        report.problems()?;
+        report.out.write_all(&lists.problems)?;
     }
     if tallies.day_changes > 1 {
         report.days()?;
@@ -34,16 +40,10 @@ pub fn write(out: &mut impl Write, tallies: &Tallies, options: &Options, day: Op
         report.session_hours()?;
         report.session_domains()?;
     }
-    let none = options.users == Top::None;
-    let (senders, recipients) = ranked_users(tallies, |map| if none { Vec::new() } else { sort::by_host(map) });
-    report.users("Senders by message count", &senders, |of| of.messages)?;
-    report.users("Recipients by message count", &recipients, |of| of.messages)?;
-    report.users("Senders by message size", &senders, |of| of.bytes)?;
-    report.users("Recipients by message size", &recipients, |of| of.bytes)?;
-    drop((senders, recipients));
+    lists.by_count.iter().chain(&lists.by_size).try_for_each(|list| report.out.write_all(list))?;
     report.sizeless("Messages with no size data")?;
     if !options.problems_first {
-        report.problems()?;
+        report.out.write_all(&lists.problems)?;
     }
     if options.extended {
         report.details()?;
@@ -56,32 +56,15 @@ pub fn title(out: &mut impl Write, text: &str) -> io::Result<()> {
     writeln!(out, "\n{text}\n{}", "-".repeat(text.len()))
 }
 
-/// Senders or recipients in the order of ties.
-type Users<'a> = Vec<(&'a [u8], &'a Traffic)>;
-
-/// Both lists; long ones side by side.
-fn ranked_users<'a>(
-    tallies: &'a Tallies,
-    rank: impl Fn(&'a Map<Traffic>) -> Users<'a> + Sync,
-) -> (Users<'a>, Users<'a>) {
-    /// What is shorter is sorted before a thread has begun.
-    const LONG: usize = 4096;
-    let (senders, recipients) = (&tallies.senders, &tallies.recipients);
-    match senders.len().min(recipients.len()) {
-        LONG.. => rayon::join(|| rank(senders), || rank(recipients)),
-        _ => (rank(senders), rank(recipients)),
-    }
-}
-
 struct Report<'a, W> {
-    out: &'a mut W,
+    out: W,
     tallies: &'a Tallies,
     options: &'a Options,
 }
 
 impl<W: Write> Report<'_, W> {
     fn title(&mut self, text: &str) -> io::Result<()> {
-        title(self.out, text)
+        title(&mut self.out, text)
     }
 
     /// A list's head: underlined, or "none" when the list is empty, which --quiet leaves out. Whether to go on.

@@ -46,7 +46,7 @@ pub struct State<'o> {
 
 impl<'o> State<'o> {
     /// `debug`: where 1.3.0 notes what it counts.
-    pub fn new(options: &'o Options, debug: Option<Box<dyn Write + 'o>>) -> State<'o> {
+    pub fn new(options: &'o Options, debug: Option<Box<dyn Write + Send + 'o>>) -> State<'o> {
         State {
             options,
             tallies: Tallies {

@@ -217,14 +217,14 @@ impl<'a> Job<'a> {
 
     fn state(&self) -> Result<State<'a>, Failure> {
         let debug = match &self.options.newer {
-            Some(Newer { debug: Some(debug), .. }) => Some(create(debug)? as Box<dyn Write>),
+            Some(Newer { debug: Some(debug), .. }) => Some(create(debug)? as Box<dyn Write + Send>),
             _ => None,
         };
         Ok(State::new(self.options, debug))
     }
 
     /// Reads a feed by the rules that are asked for.
-    fn read(&self, feed: Feed, threads: usize, size: usize, sink: &mut impl Sink) -> Result<(), Failure> {
+    fn read(&self, feed: Feed, threads: usize, size: usize, sink: &mut (impl Sink + Send)) -> Result<(), Failure> {
         let (now, range) = (Now::of(self.now), self.ours.range);
         match &self.options.newer {
             // Lines that no rule knows are written in their order.

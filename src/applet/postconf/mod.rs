@@ -64,14 +64,14 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
                     Err(Failure::fatal(format!("-T {mode}: this program has no OpenSSL in it")))
                 }
                 _ => {
-                    warn(call, &format!("unknown 'postconf -T' mode: {mode}"));
+                    warn(&call.program, &format!("unknown 'postconf -T' mode: {mode}"));
                     Ok(Exit::FAIL)
                 }
             };
         }
         Subject::Templates | Subject::Main | Subject::Services | Subject::Fields | Subject::Overrides => {}
     }
-    let mut said = |text: &str| warn(call, text);
+    let mut said = |text: &str| warn(&call.program, text);
     let directory = main_cf::directory(options.config.as_deref());
     if options.editing != Editing::None {
         change::run(&options, &directory, &mut said)?;
@@ -87,12 +87,21 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
 }
 
 /// Each byte that is not ASCII text is a question mark, as in all that the reference's programs say.
-fn warn(call: &Invocation, text: &str) {
+fn warn(program: &str, text: &str) {
     for line in text.lines() {
         let shown = |byte| if (b' '..0x7f).contains(&byte) { char::from(byte) } else { '?' };
         let line: String = line.bytes().map(shown).collect();
-        let _ = writeln!(std::io::stderr(), "{}: warning: {line}", call.program);
+        let _ = writeln!(std::io::stderr(), "{program}: warning: {line}");
     }
+}
+
+/// Tells what is wrong with a configuration, as `program`; what would end it ends this in silence, for others tell.
+pub fn tell_faults(cf: &MainCf, program: &str) {
+    let mut said = |text: &str| warn(program, text);
+    cf.notes().iter().for_each(|note| said(&note.to_string()));
+    let Ok(services) = read_services(cf.directory(), &mut said) else { return };
+    let Ok(scope) = show::known(false, cf, &services, &mut said) else { return };
+    show::unused(false, cf, &scope, &services, &mut said);
 }
 
 /// main.cf with the overrides of -o.

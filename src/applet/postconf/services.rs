@@ -24,7 +24,7 @@ pub fn run(
         }
         Err(error) => return Err(Failure::fatal(error)),
     };
-    let scope = show::known(options, &cf, &services, warn)?;
+    let scope = show::known(options.quiet, &cf, &services, warn)?;
     READ_ONLY.iter().for_each(|name| cf.unset(name));
     let plain = services.clone();
     if options.expand {
@@ -68,7 +68,7 @@ pub fn run(
         warn(&format!("unmatched request: \"{request}\""));
     }
     out.flush()?;
-    show::unused_services(options, &cf, &scope, &plain, warn);
+    show::unused_services(options.quiet, &cf, &scope, &plain, warn);
     Ok(())
 }
 

@@ -24,22 +24,22 @@ pub fn run(
     let mut cf = read_main(options, directory)?;
     cf.notes().iter().for_each(|note| warn(&note.to_string()));
     let services = read_services(directory, warn)?;
-    let scope = known(options, &cf, &services, warn)?;
+    let scope = known(options.quiet, &cf, &services, warn)?;
     READ_ONLY.iter().for_each(|name| cf.unset(name));
     parameters(options, &cf, &scope, out, warn)?;
     out.flush()?;
-    unused(options, &cf, &scope, &services, warn);
+    unused(options.quiet, &cf, &scope, &services, warn);
     Ok(())
 }
 
 /// The known names, with warnings about undefined ones and about macros that cannot be read.
-pub fn known(options: &Options, cf: &MainCf, services: &[Entry], warn: &mut dyn FnMut(&str)) -> Result<Scope, Failure> {
+pub fn known(quiet: bool, cf: &MainCf, services: &[Entry], warn: &mut dyn FnMut(&str)) -> Result<Scope, Failure> {
     let scope = Scope::new(cf, services);
     if let Some(error) = &scope.unreadable {
         warn(&error.to_string());
         return Err(Failure::fatal("dictionary mail_dict: macro processing error"));
     }
-    if !options.quiet {
+    if !quiet {
         let directory = cf.directory().display().to_string();
         for (names, file) in [(&scope.undefined_master, "master.cf"), (&scope.undefined_main, "main.cf")] {
             for name in names {
@@ -104,20 +104,20 @@ fn client(kind: &str, file: &str, warn: &mut dyn FnMut(&str)) -> Result<(), Fail
 }
 
 /// Warnings about what is set and means nothing.
-pub fn unused(options: &Options, cf: &MainCf, scope: &Scope, services: &[Entry], warn: &mut dyn FnMut(&str)) {
-    if options.quiet {
+pub fn unused(quiet: bool, cf: &MainCf, scope: &Scope, services: &[Entry], warn: &mut dyn FnMut(&str)) {
+    if quiet {
         return;
     }
     let directory = cf.directory().display().to_string();
     for (name, value) in scope.unused_main(cf) {
         warn(&format!("{directory}/main.cf: unused parameter: {name}={value}"));
     }
-    unused_services(options, cf, scope, services, warn);
+    unused_services(quiet, cf, scope, services, warn);
 }
 
 /// The same for master.cf alone.
-pub fn unused_services(options: &Options, cf: &MainCf, scope: &Scope, services: &[Entry], warn: &mut dyn FnMut(&str)) {
-    if options.quiet {
+pub fn unused_services(quiet: bool, cf: &MainCf, scope: &Scope, services: &[Entry], warn: &mut dyn FnMut(&str)) {
+    if quiet {
         return;
     }
     let directory = cf.directory().display().to_string();

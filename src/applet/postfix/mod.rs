@@ -18,6 +18,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -107,6 +108,11 @@ fn serve(call: &Invocation, voice: &mut Voice) -> Result<Exit, Failure> {
     let cf = voice.configuration(Some(&directory), Exit::FAIL)?;
     let log = Arc::new(Log::open(&cf.syslog_name(), "postfix-script", &cf.syslog_facility(), &cf.maillog_file()));
     let instance = Instance { cf, log };
+    // Once; the reference says it with each of up to twenty calls of postconf. Whoever started this process did already.
+    if std::env::var_os("PILLARBOX_READY").is_none() {
+        let postconf = Path::new(&instance.cf.command_directory()).join("postconf");
+        super::postconf::tell_faults(&instance.cf, &postconf.to_string_lossy());
+    }
     match command {
         "start" => start(&instance, false),
         "start-fg" => start(&instance, true),

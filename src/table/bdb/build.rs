@@ -11,6 +11,7 @@ use std::collections::hash_map::RandomState;
 use std::fs::File;
 use std::hash::BuildHasher;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 const PAGE_SIZE: usize = 4096;
@@ -154,38 +155,33 @@ fn hash_item_length(item: &[u8]) -> usize {
 }
 
 fn write_hash(entries: &Entries, file: &File) -> io::Result<()> {
-    let mut total = 0usize;
-    for position in 0..entries.len() {
-        let (key, value) = entries.at(position);
-        total += hash_item_length(key) + hash_item_length(value) + 4;
-    }
+    /// Bytes of entries that are taken out of a spool at once.
+    const PART: usize = 3 << 20;
+    let item = |length: usize| if length > HASH_BIG { 12 } else { 1 + length };
+    let total: usize =
+        (0..entries.len()).map(|at| entries.lengths(at)).map(|(key, value)| item(key) + item(value) + 4).sum();
     let buckets = (total * 100 / (ROOM * FILL) + 1).next_power_of_two().max(2);
     let mask = buckets as u32 - 1;
 
-    // Counting sort by bucket: where each bucket's entries begin in `order`.
-    let mut starts = vec![0u32; buckets + 1];
-    let hashes: Vec<u32> = (0..entries.len()).map(|position| hash::hash(entries.at(position).0) & mask).collect();
-    for &bucket in &hashes {
-        starts[bucket as usize + 1] += 1;
-    }
-    for bucket in 0..buckets {
-        starts[bucket + 1] += starts[bucket];
-    }
-    let mut order = vec![0u32; entries.len()];
-    let mut next = starts.clone();
-    for (position, &bucket) in hashes.iter().enumerate() {
-        order[next[bucket as usize] as usize] = position as u32;
-        next[bucket as usize] += 1;
-    }
-    drop((hashes, next));
-
-    let mut keyed = Vec::new();
     let mut run = Run::new(file, 1);
     let mut extra = Run::new(file, 1 + buckets as u32);
-    for bucket in 0..buckets {
-        let members = &mut order[starts[bucket] as usize..starts[bucket + 1] as usize];
-        sort(entries, members, &mut keyed);
-        write_bucket(entries, members, &mut run, &mut extra)?;
+    if entries.is_in_memory() {
+        write_buckets(entries, mask, 0..buckets, &mut run, &mut extra)?;
+    } else {
+        // So many buckets at a time that their entries fit into memory; the spool is read from its beginning for each.
+        let mut bucket_of = Vec::with_capacity(entries.len());
+        let put = |_, key: &[u8], _: &[u8]| {
+            bucket_of.push(hash::hash(key) & mask);
+            Ok(())
+        };
+        entries.each(|_| true, put)?;
+        let at_once = buckets.div_ceil(entries.size().div_ceil(PART));
+        for first in (0..buckets).step_by(at_once) {
+            let range = first..(first + at_once).min(buckets);
+            let part =
+                entries.part(|at| bucket_of.get(at).is_some_and(|&bucket| range.contains(&(bucket as usize))))?;
+            write_buckets(&part, mask, range, &mut run, &mut extra)?;
+        }
     }
     run.flush()?;
     extra.flush()?;
@@ -200,6 +196,41 @@ fn write_hash(entries: &Entries, file: &File) -> io::Result<()> {
         head.put32(96 + 4 * doubling, 1);
     }
     file.write_all_at(&head.bytes, 0)
+}
+
+/// Writes the buckets of a range; `entries` are all that belong there, and no others.
+fn write_buckets(
+    entries: &Entries,
+    mask: u32,
+    range: Range<usize>,
+    run: &mut Run<'_>,
+    extra: &mut Run<'_>,
+) -> io::Result<()> {
+    // Counting sort by bucket: where each bucket's entries begin in `order`.
+    let mut starts = vec![0u32; range.len() + 1];
+    let bucket = |position| (hash::hash(entries.at(position).0) & mask) as usize - range.start;
+    let buckets: Vec<u32> = (0..entries.len()).map(|position| bucket(position) as u32).collect();
+    for &bucket in &buckets {
+        starts[bucket as usize + 1] += 1;
+    }
+    for bucket in 0..range.len() {
+        starts[bucket + 1] += starts[bucket];
+    }
+    let mut order = vec![0u32; entries.len()];
+    let mut next = starts.clone();
+    for (position, &bucket) in buckets.iter().enumerate() {
+        order[next[bucket as usize] as usize] = position as u32;
+        next[bucket as usize] += 1;
+    }
+    drop((buckets, next));
+
+    let mut keyed = Vec::new();
+    for bucket in 0..range.len() {
+        let members = &mut order[starts[bucket] as usize..starts[bucket + 1] as usize];
+        sort(entries, members, &mut keyed);
+        write_bucket(entries, members, run, extra)?;
+    }
+    Ok(())
 }
 
 /// Sorts some entries by key. `keyed` is room for it.

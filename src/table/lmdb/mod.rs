@@ -259,7 +259,7 @@ mod tests {
     fn built(entries: &BTreeMap<Vec<u8>, Vec<u8>>) -> File {
         let mut set = Entries::default();
         for (key, value) in entries {
-            set.insert(key, value, false);
+            set.insert(key, value, false).unwrap();
         }
         let file = tempfile::tempfile().unwrap();
         build::write(&set, &file).unwrap();

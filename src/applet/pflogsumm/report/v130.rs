@@ -1,6 +1,7 @@
 //! The report of pflogsumm 1.3.0: the sections it has beyond those of 1.1.5, and its headings.
 
-use super::{Report, Users, deferrals, ranked_users};
+use super::lists::{Lists, Users};
+use super::{Report, deferrals};
 use crate::applet::pflogsumm::options::{Newer, Options, Top};
 use crate::applet::pflogsumm::sort;
 use crate::applet::pflogsumm::tallies::{Tallies, Traffic};
@@ -11,6 +12,7 @@ use std::io::{self, Write};
 /// Writes the whole report.
 pub fn write(out: &mut impl Write, tallies: &Tallies, options: &Options, newer: &Newer) -> io::Result<()> {
     let many_days = tallies.day_changes > 1;
+    let lists = Lists::new(tallies, options, sort::by_name, |report| report.all_problems(newer))?;
     let mut report = Report { out, tallies, options };
     for notice in &newer.notices {
         writeln!(report.out, "{notice}")?;
@@ -18,7 +20,7 @@ pub fn write(out: &mut impl Write, tallies: &Tallies, options: &Options, newer: 
     report.span()?;
     report.all_totals(newer)?;
     if options.problems_first {
-        report.all_problems(newer)?;
+        report.out.write_all(&lists.problems)?;
     }
     if !newer.suppress.hours {
         if many_days {
@@ -44,16 +46,13 @@ pub fn write(out: &mut impl Write, tallies: &Tallies, options: &Options, newer: 
     if newer.tls_stats {
         report.reasons("SMTP TLS Levels (by relay)", &tallies.newer.tls_levels, all_or(options.hosts))?;
     }
-    let (senders, recipients) = ranked_users(tallies, sort::by_name);
-    report.users("Senders by message count", &senders, |of| of.messages)?;
-    report.users("Recipients by message count", &recipients, |of| of.messages)?;
+    lists.by_count.iter().try_for_each(|list| report.out.write_all(list))?;
     if !newer.suppress.sizes {
-        report.users("Senders by message size", &senders, |of| of.bytes)?;
-        report.users("Recipients by message size", &recipients, |of| of.bytes)?;
+        lists.by_size.iter().try_for_each(|list| report.out.write_all(list))?;
     }
     report.sizeless(&format!("Messages with no size data ({})", tallies.sizeless.len()))?;
     if !options.problems_first {
-        report.all_problems(newer)?;
+        report.out.write_all(&lists.problems)?;
     }
     if options.extended {
         report.details()?;

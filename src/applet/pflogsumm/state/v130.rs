@@ -18,7 +18,7 @@ pub struct NewerMessages<'o> {
     screened: HashMap<Vec<u8>, i64>,
     /// The message that each smtpd process took last.
     receiving: HashMap<u64, Digest>,
-    debug: Option<Box<dyn Write + 'o>>,
+    debug: Option<Box<dyn Write + Send + 'o>>,
     /// Only what came in can be taken back, and what is under way at the end of the log came in.
     careful: bool,
     /// Whether any line named a size: a log without them tells nothing of what never got one.
@@ -74,7 +74,7 @@ pub struct Sender {
 }
 
 impl<'o> NewerMessages<'o> {
-    pub fn new(debug: Option<Box<dyn Write + 'o>>, careful: bool) -> NewerMessages<'o> {
+    pub fn new(debug: Option<Box<dyn Write + Send + 'o>>, careful: bool) -> NewerMessages<'o> {
         NewerMessages {
             messages: HashMap::new(),
             clients: Map::default(),

@@ -1,6 +1,6 @@
-//! Finds the lines that have one of many words, as a whole word, in one pass at the speed of memory: one word by vector
-//! instructions, many by looking at a few bytes of the text at a time and passing over those between (as in Wu and
-//! Manber's "A fast algorithm for multi-pattern searching", 1994). An automaton looks at each byte, in a table that no
+//! Finds the lines that have one of many words, as a whole word, in one pass at the speed of memory: a few words by vector
+//! instructions, each for itself, many by looking at a few bytes of the text at a time and passing over those between (as
+//! in Wu and Manber's "A fast algorithm for multi-pattern searching", 1994). An automaton looks at each byte, in a table that no
 //! cache holds.
 
 use crate::applet::pflogsumm::fact::{Fact, Sink};
@@ -21,11 +21,12 @@ pub struct Finder<'w> {
 type Piece = u128;
 
 enum Search {
-    One(Box<memmem::Finder<'static>>, Piece),
+    Few(Vec<(memmem::Finder<'static>, Piece)>),
     Many(Sieve),
-    /// No word.
-    None,
 }
+
+/// As many pieces as are searched one after another in less time than the sieve takes for all at once.
+const FEW: usize = 6;
 
 impl<'w> Finder<'w> {
     pub fn new(words: &'w [Vec<u8>]) -> Finder<'w> {
@@ -36,24 +37,50 @@ impl<'w> Finder<'w> {
             let at = distinct(word, length);
             words.entry(first(&word[at..], length)).or_default().push((word, at));
         }
-        let search = match words.keys().copied().collect::<Vec<_>>().as_slice() {
-            [] => Search::None,
-            [one] => Search::One(Box::new(memmem::Finder::new(&one.to_le_bytes()[..length]).into_owned()), *one),
-            pieces => Search::Many(Sieve::new(pieces, length)),
+        let pieces: Vec<Piece> = words.keys().copied().collect();
+        let finder = |piece: &Piece| (memmem::Finder::new(&piece.to_le_bytes()[..length]).into_owned(), *piece);
+        let search = match pieces.len() {
+            ..=FEW => Search::Few(pieces.iter().map(finder).collect()),
+            _ => Search::Many(Sieve::new(&pieces, length)),
         };
         Finder { search, words }
     }
 
-    /// The first word from here on: a place in it.
-    fn next(&self, bytes: &[u8], from: usize) -> Option<usize> {
-        let is_there = |at, piece| self.is_there(bytes, at, piece);
+    /// Calls `found` with a place in each line that has a word, in order.
+    fn each_line(&self, bytes: &[u8], mut found: impl FnMut(usize)) {
+        // Where the line after this place begins.
+        let after = |at: usize| memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |length| at + length + 1);
         match &self.search {
-            Search::One(finder, piece) => {
-                let mut places = finder.find_iter(bytes.get(from..)?);
-                places.find(|at| is_there(from + at, *piece)).map(|at| from + at)
+            Search::Few(finders) => {
+                let mut places = Vec::new();
+                for (finder, piece) in finders {
+                    let mut from = 0;
+                    while let Some(at) = finder.find(&bytes[from..]) {
+                        let at = from + at;
+                        if self.is_there(bytes, at, *piece) {
+                            places.push(at);
+                            from = after(at);
+                        } else {
+                            from = at + 1;
+                        }
+                    }
+                }
+                places.sort_unstable();
+                let mut end = 0;
+                for at in places {
+                    if at >= end {
+                        found(at);
+                        end = after(at);
+                    }
+                }
             }
-            Search::Many(sieve) => sieve.find(bytes, from, is_there),
-            Search::None => None,
+            Search::Many(sieve) => {
+                let mut from = 0;
+                while let Some(at) = sieve.find(bytes, from, |at, piece| self.is_there(bytes, at, piece)) {
+                    found(at);
+                    from = after(at);
+                }
+            }
         }
     }
 
@@ -89,8 +116,10 @@ fn first(text: &[u8], length: usize) -> Piece {
 struct Sieve {
     /// Of a piece.
     length: usize,
-    /// Of a block.
-    block: usize,
+    /// As many places there are for a block in a piece.
+    stride: usize,
+    /// Of a block, in the number that eight bytes are.
+    mask: u64,
     blocks: Bits,
     pieces: Bits,
 }
@@ -100,73 +129,82 @@ const BLOCK: usize = 6;
 
 impl Sieve {
     fn new(pieces: &[Piece], length: usize) -> Sieve {
-        let mut sieve = Sieve { length, block: BLOCK.min(length), blocks: Bits::default(), pieces: Bits::default() };
-        for piece in pieces {
-            for at in 0..sieve.stride() {
-                sieve.blocks.set(first(&piece.to_le_bytes()[at..], sieve.block));
+        let block = BLOCK.min(length);
+        let stride = length - block + 1;
+        let mask = u64::MAX >> ((8 - block) * 8);
+        let (mut blocks, mut in_full) = (Bits::new(pieces.len() * stride), Bits::new(pieces.len()));
+        for &piece in pieces {
+            for at in 0..stride {
+                blocks.set((piece >> (at * 8)) as u64 & mask);
             }
-            sieve.pieces.set(*piece);
+            in_full.set(digest(piece));
         }
-        sieve
-    }
-
-    /// As many places there are for a block in a piece.
-    fn stride(&self) -> usize {
-        self.length - self.block + 1
+        Sieve { length, stride, mask, blocks, pieces: in_full }
     }
 
     /// The first place that may be a piece's and that `is_there` takes.
     fn find(&self, bytes: &[u8], from: usize, is_there: impl Fn(usize, Piece) -> bool) -> Option<usize> {
-        let stride = self.stride();
+        let is_piece = |at: usize, block: usize| {
+            (at.saturating_sub(self.stride - 1).max(from)..=at).find(|&begin| {
+                let piece = first(&bytes[begin..], self.length);
+                begin + self.length >= at + block && self.pieces.has(digest(piece)) && is_there(begin, piece)
+            })
+        };
+        let block = BLOCK.min(self.length);
         let mut at = from;
-        while at + self.block <= bytes.len() {
-            if self.blocks.has(first(&bytes[at..], self.block)) {
-                let found = (at.saturating_sub(stride - 1).max(from)..=at).find(|&at| {
-                    let piece = first(&bytes[at..], self.length);
-                    self.pieces.has(piece) && is_there(at, piece)
-                });
-                if found.is_some() {
-                    return found;
-                }
+        while let Some(eight) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+            if self.blocks.has(u64::from_le_bytes(*eight) & self.mask)
+                && let Some(found) = is_piece(at, block)
+            {
+                return Some(found);
             }
-            at += stride;
+            at += self.stride;
+        }
+        // The last few bytes.
+        while at + block <= bytes.len() {
+            if let Some(found) = is_piece(at, block) {
+                return Some(found);
+            }
+            at += self.stride;
         }
         None
     }
 }
 
+fn digest(piece: Piece) -> u64 {
+    (piece as u64).wrapping_add(((piece >> 64) as u64).rotate_left(32))
+}
+
 /// A set of numbers that seems to have a few more than were put in: two bits for each, both in one word.
 struct Bits {
     words: Vec<u64>,
-}
-
-/// As many as a core's first cache holds.
-const BITS: u32 = 18;
-
-impl Default for Bits {
-    fn default() -> Bits {
-        Bits { words: vec![0; 1 << (BITS - 6)] }
-    }
+    /// By how many bits a hashed number is too long for a place.
+    shift: u32,
 }
 
 impl Bits {
-    #[inline]
-    fn place(number: Piece) -> (usize, u64) {
-        let halves = (number as u64).wrapping_add(((number >> 64) as u64).rotate_left(32));
-        let digest = halves.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - BITS - 6);
-        ((digest >> 12) as usize, 1 << (digest & 63) | 1 << (digest >> 6 & 63))
+    /// Room for as many numbers as are expected, sixty-four bits for each: at most as much as a core's first cache holds.
+    fn new(numbers: usize) -> Bits {
+        let words = numbers.next_power_of_two().clamp(64, 1 << 12);
+        Bits { words: vec![0; words], shift: u64::BITS - words.trailing_zeros() }
     }
 
-    fn set(&mut self, number: Piece) {
-        let (word, bits) = Bits::place(number);
+    #[inline]
+    fn place(&self, number: u64) -> (usize, u64) {
+        let digest = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        ((digest >> self.shift) as usize, 1 << (digest >> 40 & 63) | 1 << (digest >> 34 & 63))
+    }
+
+    fn set(&mut self, number: u64) {
+        let (word, bits) = self.place(number);
         if let Some(word) = self.words.get_mut(word) {
             *word |= bits;
         }
     }
 
     #[inline]
-    fn has(&self, number: Piece) -> bool {
-        let (word, bits) = Bits::place(number);
+    fn has(&self, number: u64) -> bool {
+        let (word, bits) = self.place(number);
         self.words.get(word).is_some_and(|word| word & bits == bits)
     }
 }
@@ -181,13 +219,11 @@ impl Lines for Finder<'_> {
     }
 
     fn piece(&mut self, bytes: &[u8], sink: &mut impl Sink) {
-        let mut from = 0;
-        while let Some(at) = self.next(bytes, from) {
+        self.each_line(bytes, |at| {
             let begin = memrchr(b'\n', &bytes[..at]).map_or(0, |at| at + 1);
             let end = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |length| at + length);
-            self.line(&bytes[begin..end.min(begin + LONGEST)], sink);
-            from = end;
-        }
+            sink.take(Fact::Line(&bytes[begin..end.min(begin + LONGEST)]));
+        });
     }
 }
 
