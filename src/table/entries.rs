@@ -5,15 +5,28 @@ use std::collections::hash_map::RandomState;
 use std::fs::File;
 use std::hash::BuildHasher;
 use std::io;
-use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-/// Where an entry stands in all that was inserted: key, then value.
-#[derive(Clone, Copy)]
-struct Record {
-    start: usize,
-    key: u32,
-    value: u32,
+/// Where an entry begins in all that was inserted, in units of [`UNIT`] bytes: the lengths of key and value, as two numbers
+/// of four bytes, key, value.
+type Record = u32;
+const UNIT: usize = 4;
+const LENGTHS: usize = 8;
+
+fn start(record: Record) -> usize {
+    record as usize * UNIT
+}
+
+/// The lengths at the beginning of an entry.
+fn lengths(entry: &[u8]) -> Option<(usize, usize)> {
+    let (key, rest) = entry.split_first_chunk()?;
+    Some((u32::from_le_bytes(*key) as usize, u32::from_le_bytes(*rest.first_chunk()?) as usize))
+}
+
+/// The key and value of an entry, which something may follow.
+fn pair(entry: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (key, value) = lengths(entry)?;
+    entry.get(LENGTHS..LENGTHS + key + value)?.split_at_checked(key)
 }
 
 /// A slot: the position in `records`, and the upper half of the key's hash above it, so that a search reads the memory
@@ -44,12 +57,6 @@ pub struct Entries {
     hasher: RandomState,
 }
 
-impl Record {
-    fn all(&self) -> Range<usize> {
-        self.start..self.start + self.key as usize + self.value as usize
-    }
-}
-
 impl Default for Entries {
     fn default() -> Entries {
         Entries {
@@ -76,7 +83,7 @@ impl Entries {
         let size = (2 * lines).next_power_of_two().max(64);
         // What is never touched costs no memory, what grows is copied.
         let bytes = bytes.min(1 << 28) as usize;
-        let room = if spool.is_some() { bytes.min(2 * STRETCH) } else { bytes + bytes / 8 };
+        let room = if spool.is_some() { bytes.min(2 * STRETCH) } else { bytes + bytes / 4 };
         Entries {
             spool,
             bytes: Vec::with_capacity(room),
@@ -99,20 +106,10 @@ impl Entries {
         self.spooled + self.bytes.len()
     }
 
-    /// The lengths of the key and value at a position.
-    pub fn lengths(&self, position: usize) -> (usize, usize) {
-        self.records.get(position).map_or((0, 0), |record| (record.key as usize, record.value as usize))
-    }
-
     /// The key and value at a position below [`Entries::len`]; nothing of what is in a spool.
     pub fn at(&self, position: usize) -> (&[u8], &[u8]) {
-        let Some(record) = self.records.get(position) else { return (&[], &[]) };
-        let bytes = |range: Range<usize>| {
-            let in_memory = range.start.checked_sub(self.spooled).zip(range.end.checked_sub(self.spooled));
-            in_memory.and_then(|(start, end)| self.bytes.get(start..end)).unwrap_or_default()
-        };
-        let (middle, all) = (record.start + record.key as usize, record.all());
-        (bytes(all.start..middle), bytes(middle..all.end))
+        let begin = self.records.get(position).and_then(|&record| start(record).checked_sub(self.spooled));
+        begin.and_then(|begin| pair(self.bytes.get(begin..)?)).unwrap_or_default()
     }
 
     /// All keys and values whose positions are `wanted`, in order.
@@ -122,22 +119,29 @@ impl Entries {
         mut found: impl FnMut(usize, &[u8], &[u8]) -> io::Result<()>,
     ) -> io::Result<()> {
         let (mut window, mut begin) = (Vec::new(), 0);
-        for (position, record) in self.records.iter().enumerate().filter(|(position, _)| wanted(*position)) {
-            let all = record.all();
-            let (Some(spool), true) = (&self.spool, all.start < self.spooled) else {
+        for (position, &record) in self.records.iter().enumerate().filter(|(position, _)| wanted(*position)) {
+            let at = start(record);
+            let (Some(spool), true) = (&self.spool, at < self.spooled) else {
                 let (key, value) = self.at(position);
                 found(position, key, value)?;
                 continue;
             };
-            if all.start < begin || all.end > begin + window.len() {
-                // What was replaced stands elsewhere: then not much is read for it.
-                let near = (begin..begin + window.len() + STRETCH).contains(&all.start);
-                let length = if near { STRETCH } else { 4096 }.min(self.spooled - all.start);
-                window.resize(length.max(all.len()), 0);
-                begin = all.start;
+            let known = at.checked_sub(begin).and_then(|at| pair(window.get(at..)?));
+            if let Some((key, value)) = known {
+                found(position, key, value)?;
+                continue;
+            }
+            // What was replaced stands elsewhere: then not much is read for it.
+            let near = (begin..begin + window.len() + STRETCH).contains(&at);
+            window.resize(if near { STRETCH } else { 4096 }.min(self.spooled - at), 0);
+            begin = at;
+            spool.read_exact_at(&mut window, begin as u64)?;
+            let (key, value) = lengths(&window).unwrap_or_default();
+            if window.len() < LENGTHS + key + value {
+                window.resize(LENGTHS + key + value, 0);
                 spool.read_exact_at(&mut window, begin as u64)?;
             }
-            let (key, value) = window[all.start - begin..all.end - begin].split_at(record.key as usize);
+            let (key, value) = pair(&window).unwrap_or_default();
             found(position, key, value)?;
         }
         Ok(())
@@ -147,7 +151,7 @@ impl Entries {
     pub fn part(&self, wanted: impl Fn(usize) -> bool) -> io::Result<Entries> {
         let mut part = Entries { slots: Vec::new(), ..Entries::default() };
         self.each(wanted, |_, key, value| {
-            let record = part.push(key, value);
+            let record = part.push(key, value)?;
             part.records.push(record);
             Ok(())
         })?;
@@ -159,11 +163,16 @@ impl Entries {
         self.spooled == 0
     }
 
-    fn push(&mut self, key: &[u8], value: &[u8]) -> Record {
-        let record = Record { start: self.size(), key: key.len() as u32, value: value.len() as u32 };
+    fn push(&mut self, key: &[u8], value: &[u8]) -> io::Result<Record> {
+        let too_big = |_| io::Error::other("table too big");
+        let record = Record::try_from(self.size() / UNIT).map_err(too_big)?;
+        for part in [key, value] {
+            self.bytes.extend_from_slice(&u32::try_from(part.len()).map_err(too_big)?.to_le_bytes());
+        }
         self.bytes.extend_from_slice(key);
         self.bytes.extend_from_slice(value);
-        record
+        self.bytes.resize(self.bytes.len().next_multiple_of(UNIT), 0);
+        Ok(record)
     }
 
     fn spill(&mut self) -> io::Result<()> {
@@ -186,7 +195,7 @@ impl Entries {
         if known < REMOVED && !replace {
             return Ok(false);
         }
-        let record = self.push(key, value);
+        let record = self.push(key, value)?;
         if known < REMOVED {
             self.records[(known & POSITION) as usize] = record;
         } else {
@@ -242,14 +251,15 @@ impl Entries {
     }
 
     fn has_key(&self, position: usize, key: &[u8]) -> io::Result<bool> {
-        match (self.records.get(position), &self.spool) {
-            (Some(record), Some(spool)) if record.start < self.spooled => {
-                let mut stored = vec![0; record.key as usize];
-                spool.read_exact_at(&mut stored, record.start as u64)?;
-                Ok(stored == key)
-            }
-            _ => Ok(self.at(position).0 == key),
-        }
+        let at = self.records.get(position).map_or(0, |&record| start(record));
+        let Some(spool) = self.spool.as_ref().filter(|_| at < self.spooled) else {
+            return Ok(self.at(position).0 == key);
+        };
+        let mut head = [0; LENGTHS];
+        spool.read_exact_at(&mut head, at as u64)?;
+        let mut stored = vec![0; lengths(&head).unwrap_or_default().0];
+        spool.read_exact_at(&mut stored, (at + LENGTHS) as u64)?;
+        Ok(stored == key)
     }
 
     fn grow(&mut self) -> io::Result<()> {

@@ -157,9 +157,14 @@ fn hash_item_length(item: &[u8]) -> usize {
 fn write_hash(entries: &Entries, file: &File) -> io::Result<()> {
     /// Bytes of entries that are taken out of a spool at once.
     const PART: usize = 3 << 20;
-    let item = |length: usize| if length > HASH_BIG { 12 } else { 1 + length };
-    let total: usize =
-        (0..entries.len()).map(|at| entries.lengths(at)).map(|(key, value)| item(key) + item(value) + 4).sum();
+    let mut total = 0;
+    let mut hashes = Vec::with_capacity(entries.len());
+    let measure = |_, key: &[u8], value: &[u8]| {
+        total += hash_item_length(key) + hash_item_length(value) + 4;
+        hashes.push(hash::hash(key));
+        Ok(())
+    };
+    entries.each(|_| true, measure)?;
     let buckets = (total * 100 / (ROOM * FILL) + 1).next_power_of_two().max(2);
     let mask = buckets as u32 - 1;
 
@@ -169,17 +174,11 @@ fn write_hash(entries: &Entries, file: &File) -> io::Result<()> {
         write_buckets(entries, mask, 0..buckets, &mut run, &mut extra)?;
     } else {
         // So many buckets at a time that their entries fit into memory; the spool is read from its beginning for each.
-        let mut bucket_of = Vec::with_capacity(entries.len());
-        let put = |_, key: &[u8], _: &[u8]| {
-            bucket_of.push(hash::hash(key) & mask);
-            Ok(())
-        };
-        entries.each(|_| true, put)?;
         let at_once = buckets.div_ceil(entries.size().div_ceil(PART));
         for first in (0..buckets).step_by(at_once) {
             let range = first..(first + at_once).min(buckets);
             let part =
-                entries.part(|at| bucket_of.get(at).is_some_and(|&bucket| range.contains(&(bucket as usize))))?;
+                entries.part(|at| hashes.get(at).is_some_and(|hash| range.contains(&((hash & mask) as usize))))?;
             write_buckets(&part, mask, range, &mut run, &mut extra)?;
         }
     }
