@@ -323,6 +323,38 @@ fn marks_decide_where_messages_go() {
 }
 
 #[test]
+fn raw_is_byte_for_byte() {
+    if on_reference() {
+        return eprintln!("skipped: a command of ours");
+    }
+    let home = Home::new();
+    let message = "Subject: =?utf-8?q?=C3=A9?=\nX: \u{1b}[2J\n\n\u{1b}]0;t\u{7}body\n";
+    home.write("m", &format!("From a@b Tue Nov 24 10:05:15 2026\n{message}\n"));
+    assert_eq!(home.run(&["-N", "-f", "m"], "raw\nx\n").out, message);
+    let (shown, _) = at_terminal(&home, &["-N", "-f", "m"], &["raw\n", "x\n"]);
+    assert!(shown.replace('\r', "").contains(message), "{shown:?}");
+}
+
+#[test]
+fn options_of_s_nail_where_the_value_tells() {
+    if on_reference() {
+        return eprintln!("skipped: options of another mail");
+    }
+    let home = Home::new();
+    home.write("page", "<p>h</p>\n");
+    home.write("rest", "rest\n");
+    let rest = home.path("rest").display().to_string();
+    assert_eq!(home.run(&["-M", "text/html", "-s", "s", "toto"], "<p>h</p>\n").status, 0);
+    assert!(home.sent().contains("\nContent-Type: text/html; charset=UTF-8\n"), "{}", home.sent());
+    assert_eq!(home.run(&["-q", &rest, "-s", "s", "toto"], "and more\n").status, 0);
+    assert!(home.sent().contains("\n\nrest\nand more\n--END\n"), "{}", home.sent());
+    let outcome = home.run(&["-a", "/nowhere/report.pdf", "-s", "s", "toto"], "body\n");
+    let err = "mail: -a /nowhere/report.pdf: a header line in mailutils and bsd-mailx, a file in s-nail, and this is neither\n";
+    assert_eq!((outcome.err.as_str(), outcome.status), (err, 1));
+    assert_eq!(home.sent().matches("--END").count(), 2);
+}
+
+#[test]
 fn a_verbose_delivery_tells_its_steps() {
     let home = Home::new();
     let outcome = home.run(&["-E", "set verbose", "-r", "a@b", "-s", "s", "toto"], "body\n");

@@ -35,6 +35,7 @@ const ABOUT: &[(&str, &str)] = &[
     ("print", "show messages"),
     ("quit", "leave, and keep what was done"),
     ("Reply", "answer the senders only"),
+    ("raw", "show messages byte for byte, controls and all"),
     ("reply", "answer the sender and all recipients"),
     ("retain", "show these header fields only"),
     ("Save", "save messages in a file named after the sender"),

@@ -95,6 +95,7 @@ pub const COMMANDS: &[Command] = &[
     row("save", 1, "[[msglist] file]", filing::save),
     row("sendheader", 3, "[[header][: value]]", settings::send_header),
     row("set", 2, "[name[=[string]]...] [name=number...] [noname...]", settings::set),
+    hidden("raw", 3, reading::raw),
     hidden("setq", 4, settings::set),
     hidden("forward", 4, writing::forward),
     row("sender", 3, "[header-field...]", settings::sender),

@@ -38,6 +38,8 @@ pub enum What {
     Nothing,
     Print,
     Quit,
+    /// A file that the text begins with.
+    Text,
     ReadOnly,
     ReturnAddress,
     Search,
@@ -289,6 +291,13 @@ fn letters(arg: &str, next: Option<&String>, asked: &mut Asked, texts: Texts) ->
             asked.options.push((What::SkipEmpty(true), "letter".to_owned()));
             continue;
         }
+        if glued.is_empty()
+            && let Some(value) = next
+            && let Some(what) = as_in_s_nail(letter, value)
+        {
+            asked.options.push((what, value.clone()));
+            return Ok(1);
+        }
         if option.takes != Takes::Yes {
             asked.options.push((option.what, String::new()));
             // "-fFILE" is bsd-mailx's and s-nail's way.
@@ -310,6 +319,16 @@ fn letters(arg: &str, next: Option<&String>, asked: &mut Asked, texts: Texts) ->
         return Ok(1);
     }
     Ok(0)
+}
+
+/// `-M TYPE` and `-q FILE`: what follows is no recipient, and mailutils takes no value there.
+fn as_in_s_nail(letter: char, value: &str) -> Option<What> {
+    const KINDS: [&str; 7] = ["text", "application", "image", "audio", "video", "message", "multipart"];
+    match letter {
+        'M' => value.split_once('/').filter(|(kind, _)| KINDS.contains(kind)).map(|_| What::ContentType),
+        'q' => (value.contains('/') && Path::new(value).is_file()).then_some(What::Text),
+        _ => None,
+    }
 }
 
 /// Whether -E's value is a command of mail, and not the next word of a line of bsd-mailx or s-nail.
@@ -343,6 +362,10 @@ mod tests {
         let bsd = ask(&["-E", "-s", "x", "a@b"]);
         assert_eq!(bsd.options, [(What::SkipEmpty(true), "letter".into()), (What::Subject, "x".into())]);
         assert_eq!(ask(&["-E", "root"]).operands, ["root"]);
+        assert_eq!(ask(&["-M", "text/html", "root"]).options, [(What::ContentType, "text/html".into())]);
+        assert_eq!(ask(&["-M", "root"]).options, [(What::Mime(true), String::new())]);
+        assert_eq!(ask(&["-q", "/etc/passwd", "root"]).options, [(What::Text, "/etc/passwd".into())]);
+        assert_eq!(ask(&["-q", "root"]).options, [(What::Quit, String::new())]);
         assert!(is_header("X-Test: 1") && is_header("From:x") && !is_header("/etc/passwd") && !is_header("no header"));
         assert_eq!(ask(&["a", "-sx", "--subj=y", "b", "--", "-f", "c"]).operands, ["a", "b", "-f", "c"]);
         assert_eq!(ask(&["-NHf", "box"]).operands, ["box"]);

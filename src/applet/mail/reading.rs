@@ -171,6 +171,18 @@ pub fn top(session: &mut Session, line: &Line) -> Done {
     Ok(Next::Go)
 }
 
+/// Messages byte for byte, whatever that does to a terminal.
+pub fn raw(session: &mut Session, line: &Line) -> Done {
+    for index in msglist::choose(session, line.typed, &line.words, Scope::Living)? {
+        if session.there(index)? {
+            let text = show::raw(session, index)?;
+            session.screen.bytes(&text)?;
+            show::mark_shown(session, index);
+        }
+    }
+    Ok(Next::Go)
+}
+
 pub fn envelope(session: &mut Session, line: &Line) -> Done {
     for index in msglist::choose(session, line.typed, &line.words, Scope::Living)? {
         if !session.there(index)? {

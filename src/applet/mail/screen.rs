@@ -34,6 +34,11 @@ impl Screen {
         if self.terminal { self.out.write_all(visible(text).as_bytes()) } else { self.out.write_all(text) }
     }
 
+    /// What somebody asked for as it is.
+    pub fn bytes(&mut self, text: &[u8]) -> io::Result<()> {
+        self.out.write_all(text)
+    }
+
     /// A line that stands out. Asked for only where [`Screen::colours`] is.
     pub fn emphasis(&mut self, text: &[u8]) -> io::Result<()> {
         write!(self.out, "\u{1b}[1;36m{}\u{1b}[0m", visible(text))

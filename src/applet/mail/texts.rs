@@ -94,6 +94,10 @@ const FRENCH: &[(&str, &str)] = &[
     ("cannot attach {}: {}", "ne peut attacher {}\u{a0}: {}"),
     ("Bad file descriptor", "Mauvais descripteur de fichier"),
     ("Cannot open mailer: {}", "Impossible d'ouvrir l'agent de courrier sortant\u{a0}: {}"),
+    (
+        "-a {}: a header line in mailutils and bsd-mailx, a file in s-nail, and this is neither",
+        "-a {}\u{a0}: une ligne d'en-tête pour mailutils et bsd-mailx, un fichier pour s-nail, et ce n'est ni l'une ni l'autre",
+    ),
     ("invalid return address: {}", "adresse de retour non valide\u{a0}: {}"),
     ("Process exited on signal", "Processus terminé sur réception de signal"),
     ("URL missing required parts", "Des parties requises manquent dans l'URL"),

@@ -60,6 +60,11 @@ pub fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Resu
                     letter.add(name, value.trim_start());
                 }
             }
+            // A file that is away would be missed in the letter; whoever meant a header meant another one.
+            What::AppendOrAttach if !Path::new(value).exists() && value.contains('/') => {
+                let flavours = "-a {}: a header line in mailutils and bsd-mailx, a file in s-nail, and this is neither";
+                return Err(session.trouble(flavours, &[value]));
+            }
             What::AppendOrAttach if !Path::new(value).is_file() => {
                 wishes.sending = true;
                 let say = session.texts.say("Invalid header: {}", &[value]);
@@ -92,6 +97,12 @@ pub fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Resu
                     file_name: file_name.take().or(base),
                     encoding: encoding.clone(),
                 });
+            }
+            What::Text => {
+                wishes.sending = true;
+                let text = escapes::read_limited(Path::new(value));
+                letter.body =
+                    text.map_err(|error| Trouble::Say(format!("{value}: {}", session.texts.reason(&error))))?;
             }
             What::ContentType => kind = Some(value.clone()),
             What::Encoding => encoding = Some(value.clone()),
