@@ -225,6 +225,16 @@ fn postconf_changes() {
 }
 
 #[test]
+fn names_that_mean_something() {
+    tell("names");
+}
+
+#[test]
+fn oddities() {
+    tell("oddities");
+}
+
+#[test]
 fn defaults() {
     tell("defaults");
 }

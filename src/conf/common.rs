@@ -81,41 +81,73 @@ const LEAST: &[(&str, i64)] = &[
 
 /// Text parameters that must not be empty.
 const NOT_EMPTY: &[&str] = &[
-    "myhostname",
-    "mydomain",
-    "myorigin",
-    "mail_owner",
-    "queue_directory",
-    "daemon_directory",
+    "address_verify_service_name",
+    "bounce_service_name",
+    "cleanup_service_name",
     "command_directory",
-    "config_directory",
-    "syslog_facility",
+    "daemon_directory",
+    "data_directory",
+    "default_database_type",
+    "default_privs",
+    "defer_service_name",
+    "double_bounce_sender",
+    "error_service_name",
+    "flush_service_name",
+    "hash_queue_names",
+    "info_log_address_format",
+    "mail_name",
+    "mail_owner",
+    "mail_release_date",
+    "mail_version",
+    "maillog_file_compressor",
+    "maillog_file_prefixes",
+    "maillog_file_rotate_suffix",
+    "meta_directory",
+    "mydomain",
+    "myhostname",
+    "mynetworks_style",
+    "myorigin",
+    "pickup_service_name",
+    "postlog_service_name",
+    "process_id_directory",
+    "proxymap_service_name",
+    "proxywrite_service_name",
+    "queue_directory",
+    "queue_service_name",
+    "rewrite_service_name",
     "setgid_group",
+    "shlib_directory",
+    "showq_service_name",
+    "smtputf8_autodetect_classes",
+    "syslog_facility",
+    "syslog_name",
+    "trace_service_name",
+    "verp_delimiter_filter",
 ];
 
 /// Other text parameters that every program reads: a macro in them that cannot be read stops it.
 const EXPANDED: &[&str] = &[
     "alias_database",
-    "data_directory",
     "debug_peer_list",
-    "default_database_type",
-    "default_privs",
-    "double_bounce_sender",
+    "default_verp_delimiters",
     "export_environment",
     "fast_flush_domains",
     "import_environment",
     "inet_interfaces",
     "inet_protocols",
-    "local_login_sender_maps",
-    "mail_name",
     "maillog_file",
     "mydestination",
     "mynetworks",
-    "mynetworks_style",
     "parent_domain_matches_subdomains",
     "proxy_interfaces",
     "recipient_delimiter",
     "relay_domains",
+];
+
+/// What syslog_facility may name.
+const FACILITIES: &[&str] = &[
+    "auth", "authpriv", "cron", "daemon", "ftp", "kern", "lpr", "mail", "news", "security", "syslog", "user", "uucp",
+    "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
 ];
 
 /// The first fault of a value that every program reads.
@@ -151,6 +183,17 @@ pub fn verify(cf: &MainCf) -> Result<(), ConfError> {
             return Err(of_file(cf, &format!("parameter {name}: bad parameter value: {value}")));
         }
     }
+    let facility = text("syslog_facility")?;
+    if !FACILITIES.contains(&facility.as_str()) {
+        return Err(of_file(cf, &format!("parameter syslog_facility: unrecognized value: {facility}")));
+    }
+    verp(cf)?;
+    let log = text("maillog_file")?;
+    let prefixes = MainCf::list(&cf.maillog_file_prefixes());
+    if !log.is_empty() && !prefixes.iter().any(|prefix| log.starts_with(prefix.as_str())) {
+        let reason = format!("maillog_file value '{log}' does not match any prefix in maillog_file_prefixes");
+        return Err(ConfError::Plain(reason));
+    }
     choice(cf, "inet_protocols", &["all", "ipv4", "ipv6"], "inet_protocols")?;
     // The style is looked at only where it decides.
     if !cf.settings().contains_key("mynetworks") {
@@ -164,6 +207,23 @@ pub fn verify(cf: &MainCf) -> Result<(), ConfError> {
     }
     cf.origin_name()?;
     users(cf)
+}
+
+/// The two characters that bounces of mailing lists are addressed with.
+fn verp(cf: &MainCf) -> Result<(), ConfError> {
+    let (pair, allowed) = (cf.text("default_verp_delimiters")?, cf.text("verp_delimiter_filter")?);
+    if pair.len() != 2 {
+        let sign = if pair.len() < 2 { '<' } else { '>' };
+        let length = pair.len();
+        return Err(ConfError::Plain(format!("bad string length {length} {sign} 2: default_verp_delimiters = {pair}")));
+    }
+    match pair.chars().zip(["first", "second"]).find(|(c, _)| !allowed.contains(*c)) {
+        Some((_, which)) => {
+            let names = "parameters default_verp_delimiters and verp_delimiter_filter";
+            Err(of_file(cf, &format!("{names}: bad {which} VERP delimiter character")))
+        }
+        None => Ok(()),
+    }
 }
 
 fn of_file(cf: &MainCf, text: &str) -> ConfError {

@@ -49,6 +49,8 @@ pub struct MainCf {
     directory: PathBuf,
     settings: HashMap<String, Setting>,
     notes: Vec<Note>,
+    /// Where a name is set anew to the value that it has: odd, but nothing to warn of.
+    repeated: Vec<(usize, String)>,
 }
 
 /// What is odd about the text of a main.cf, though it can be read.
@@ -92,18 +94,26 @@ impl MainCf {
 
     /// Reads the text of a main.cf that belongs to `directory`.
     pub fn parse(directory: &Path, text: &str) -> Result<MainCf, ConfError> {
-        let path = directory.join("main.cf");
+        MainCf::parse_text(directory, &directory.join("main.cf"), text)
+    }
+
+    /// Reads the text of another file of the same form: a table's client configuration.
+    pub fn parse_file(path: &Path, text: &str) -> Result<MainCf, ConfError> {
+        MainCf::parse_text(path, path, text)
+    }
+
+    fn parse_text(directory: &Path, path: &Path, text: &str) -> Result<MainCf, ConfError> {
         let mut settings: HashMap<String, Setting> = HashMap::new();
-        let mut notes = Vec::new();
+        let (mut notes, mut repeated) = (Vec::new(), Vec::new());
         let file = path.display().to_string();
         for (line, logical) in logical_lines(text) {
             if logical.starts_with([' ', '\t']) {
-                notes.push(Note::leading_blank(&path, line, &logical));
+                notes.push(Note::leading_blank(path, line, &logical));
                 continue;
             }
             let (name, value) = split_assignment(&logical).map_err(|missing| match missing {
-                Missing::Equals => ConfError::MissingEquals { path: path.clone(), line, text: logical.clone() },
-                Missing::Name => ConfError::MissingName { path: path.clone(), line, text: logical.clone() },
+                Missing::Equals => ConfError::MissingEquals { path: path.to_owned(), line, text: logical.clone() },
+                Missing::Name => ConfError::MissingName { path: path.to_owned(), line, text: logical.clone() },
             })?;
             let setting = Setting { raw: value.to_owned(), line };
             let mut old = settings.insert(name.to_owned(), setting);
@@ -112,15 +122,24 @@ impl MainCf {
                 old = Some(Setting { raw: directory.display().to_string(), line: 0 });
             }
             if let Some(old) = old {
+                if old.raw == value {
+                    repeated.push((line, name.to_owned()));
+                    continue;
+                }
                 notes.push(Note::Double { file: file.clone(), line, name: name.to_owned(), value: old.raw });
             }
         }
-        Ok(MainCf { directory: directory.to_owned(), settings, notes })
+        Ok(MainCf { directory: directory.to_owned(), settings, notes, repeated })
     }
 
     /// Sets a parameter over the file (`-o name=value`).
     pub fn set(&mut self, name: &str, value: &str) {
         self.settings.insert(name.to_owned(), Setting { raw: value.to_owned(), line: 0 });
+    }
+
+    /// Takes a setting away: the default holds again.
+    pub fn unset(&mut self, name: &str) {
+        self.settings.remove(name);
     }
 
     /// Whether messages show text beyond ASCII as it is. Asked before values are verified: a wrong one shows it.
@@ -131,6 +150,11 @@ impl MainCf {
     /// What is odd about the file, in its order.
     pub fn notes(&self) -> &[Note] {
         &self.notes
+    }
+
+    /// Line and name of settings that repeat an earlier one.
+    pub fn repeated(&self) -> &[(usize, String)] {
+        &self.repeated
     }
 
     pub fn directory(&self) -> &Path {

@@ -380,7 +380,7 @@ params! {
     mailbox_transport_maps: Text = "";
     maillog_file: Text = "";
     maillog_file_compressor: Text = "gzip" ignored;
-    maillog_file_prefixes: Text = "/var, /dev/stdout" ignored;
+    maillog_file_prefixes: Text = "/var, /dev/stdout";
     maillog_file_rotate_suffix: Text = "%Y%m%d-%H%M%S";
     mailq_path: Text = "/usr/bin/mailq" ignored;
     manpage_directory: Text = "/usr/share/man" ignored;

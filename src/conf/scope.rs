@@ -5,7 +5,7 @@
 use super::computed::DERIVED_SUFFIXES;
 use super::expand::{ExpandError, scan};
 use super::main_cf::MainCf;
-use super::master_text::Entry;
+use super::master_text::{Entry, within_braces, words};
 use super::params::{self, PARAMS};
 use super::typed::Kind;
 use std::cell::RefCell;
@@ -17,6 +17,8 @@ pub enum Class {
     Builtin,
     Service,
     User,
+    /// An old name that defaults still mention: never listed unless it is set.
+    Legacy,
 }
 
 /// Every known name.
@@ -24,10 +26,15 @@ pub enum Class {
 pub struct Scope {
     /// By name: its class and its default text (before expansion).
     pub names: BTreeMap<String, (Class, String)>,
-    /// Names that values of main.cf, and then overrides of master.cf, mention and nothing defines, in that order,
-    /// one for each mention.
+    /// For each service, the administrator's names that mean something in it alone.
+    own_names: Vec<BTreeSet<String>>,
+    /// Names that overrides of master.cf, and then values of main.cf, mention and nothing defines, one for each mention.
     pub undefined_main: Vec<String>,
     pub undefined_master: Vec<String>,
+    /// Braces that do not fit in values that may name tables; the words are the reference's.
+    pub misshapen: Vec<String>,
+    /// Tables with a client configuration file of their own that values name: type and file, each once.
+    pub clients: Vec<(&'static str, String)>,
     /// A value that the machine's defaults are computed from, or the names of restriction classes, and cannot be read.
     pub unreadable: Option<ExpandError>,
     /// Macro errors met on the way; nothing after a fatal one.
@@ -55,6 +62,22 @@ const FIRST: &[(&str, &str)] = &[
 
 /// Names that the program itself gives a value.
 pub const READ_ONLY: &[&str] = &["process_id", "process_name", "service_name"];
+/// Names of older releases that the defaults of others mention.
+const LEGACY: &[&str] = &[
+    "authorized_verp_clients",
+    "fallback_relay",
+    "lmtp_per_record_deadline",
+    "postscreen_blacklist_action",
+    "postscreen_dnsbl_ttl",
+    "postscreen_dnsbl_whitelist_threshold",
+    "postscreen_whitelist_interfaces",
+    "smtp_per_record_deadline",
+    "smtpd_client_connection_limit_exceptions",
+    "smtpd_per_record_deadline",
+    "tlsproxy_client_level",
+    "tlsproxy_client_policy",
+    "virtual_maps",
+];
 /// Agents whose services have transport parameters.
 const TRANSPORTS: &[&str] = &["local", "error", "virtual", "smtp", "lmtp", "pipe"];
 /// Agents whose services have a time limit.
@@ -74,6 +97,7 @@ impl Scope {
             }
             scope.names.insert(row.name.to_owned(), (Class::Builtin, row.default.to_owned()));
         }
+        scope.names.extend(LEGACY.iter().map(|name| ((*name).to_owned(), (Class::Legacy, String::new()))));
         for service in services {
             let (name, command) = (&service.fields[0], service.command.as_str());
             if TRANSPORTS.contains(&command) {
@@ -103,47 +127,41 @@ impl Scope {
         for row in PARAMS.iter().filter(|row| row.newer && cf.settings().contains_key(row.name)) {
             scope.names.insert(row.name.to_owned(), (Class::Builtin, row.default.to_owned()));
         }
-        let mut made: BTreeSet<String> = BTreeSet::new();
         let set = |name: &str| cf.settings().get(name).map(|setting| setting.raw.clone());
         scope.unreadable = FIRST
             .iter()
             .filter(|(_, instead)| set(instead).is_none())
             .find_map(|(name, _)| super::expand::expand(&set(name)?, &set).err());
-        let classes = cf.text("smtpd_restriction_classes").unwrap_or_default();
-        made.extend(MainCf::list(&classes));
+        let owns: Vec<Vec<(&str, &str)>> = services
+            .iter()
+            .map(|service| service.settings().into_iter().filter(|(name, _)| !READ_ONLY.contains(name)).collect())
+            .collect();
+        let keys: Vec<String> = services.iter().map(Entry::key).collect();
+        scope.own_names = vec![BTreeSet::new(); services.len()];
+        let classes = MainCf::list(&cf.text(CLASSES).unwrap_or_default());
+        for (at, own) in owns.iter().enumerate() {
+            let local = |name: &str| own.iter().find(|(known, _)| *known == name).map(|&(_, value)| value.to_owned());
+            let own_classes = local(CLASSES).and_then(|value| super::expand::expand(&value, &local).ok());
+            let mut finder = Finder { cf, owns: &owns, service: Some(at), keys: &keys, scope: &mut scope };
+            MainCf::list(&own_classes.unwrap_or_default()).iter().for_each(|class| finder.mention(class, true));
+            finder.scope.own_names[at]
+                .extend(own.iter().map(|(name, _)| (*name).to_owned()).filter(|name| classes.contains(name)));
+            own.iter().for_each(|(name, value)| finder.value(name, value));
+        }
+        let mut finder = Finder { cf, owns: &owns, service: None, keys: &keys, scope: &mut scope };
+        // Defaults mention old names that mean something when they are set.
+        for row in PARAMS.iter().filter(|row| row.kind != Kind::Raw && !cf.settings().contains_key(row.name)) {
+            let _ = finder.mentions(row.default);
+        }
+        finder.scope.undefined_main.clear();
+        classes.iter().for_each(|class| finder.mention(class, true));
         let mut settings: Vec<(&String, &super::main_cf::Setting)> = cf.settings().iter().collect();
         settings.sort_by_key(|(_, setting)| setting.line);
-        // Defaults mention old names (virtual_maps) that mean something when they are set.
-        let raw = |name: &str| params::find(name).is_some_and(|row| row.kind == Kind::Raw);
-        for row in PARAMS.iter().filter(|row| row.kind != Kind::Raw) {
-            let _ = mentioned(cf, row.default, Own::Main(services), &mut made, &mut Vec::new());
-        }
-        let mut undefined = Vec::new();
-        for (name, setting) in &settings {
-            if raw(name) || READ_ONLY.contains(&name.as_str()) {
-                continue;
+        for (name, setting) in settings.iter().filter(|(name, _)| !READ_ONLY.contains(&name.as_str())) {
+            if let Some(entry) = finder.scope.names.get_mut(*name).filter(|(class, _)| *class == Class::Legacy) {
+                entry.0 = Class::User;
             }
-            let seen = mentioned(cf, &setting.raw, Own::Main(services), &mut made, &mut undefined);
-            scope.note(seen, followed(cf, name, &setting.raw, &[]));
-            made.extend(database_names(cf, &setting.raw));
-        }
-        let known = |names: &BTreeMap<String, (Class, String)>, name: &String| names.contains_key(name);
-        scope.undefined_main = undefined.into_iter().filter(|name| !known(&scope.names, name)).collect();
-        let mut undefined = Vec::new();
-        for service in services {
-            let own = service.settings();
-            for &(name, value) in &own {
-                if raw(name) {
-                    continue;
-                }
-                let seen = mentioned(cf, value, Own::Service(&own), &mut made, &mut undefined);
-                scope.note(seen, followed(cf, name, value, &own));
-                made.extend(database_names(cf, value));
-            }
-        }
-        scope.undefined_master = undefined.into_iter().filter(|name| !known(&scope.names, name)).collect();
-        for name in made {
-            scope.names.entry(name).or_insert((Class::User, String::new()));
+            finder.value(name, &setting.raw);
         }
         scope
     }
@@ -167,68 +185,134 @@ impl Scope {
     /// Overrides of master.cf that mean nothing.
     pub fn unused_master<'a>(&'a self, services: &'a [Entry]) -> Vec<(&'a str, &'a str)> {
         let mut unused = Vec::new();
-        for service in services {
-            let mentions = RefCell::new(BTreeSet::new());
-            let settings = service.settings();
-            for (_, value) in &settings {
-                let _ = scan(value, &|name| {
-                    mentions.borrow_mut().insert(name.to_owned());
-                    None
-                });
-                for class in MainCf::list(value) {
-                    mentions.borrow_mut().insert(class);
-                }
-            }
-            let mentions = mentions.into_inner();
-            unused.extend(
-                settings.into_iter().filter(|(name, _)| !self.names.contains_key(*name) && !mentions.contains(*name)),
-            );
+        for (at, service) in services.iter().enumerate() {
+            let own = self.own_names.get(at);
+            unused.extend(service.settings().into_iter().filter(|(name, _)| {
+                !READ_ONLY.contains(name)
+                    && !self.names.contains_key(*name)
+                    && !own.is_some_and(|own| own.contains(*name))
+            }));
         }
         unused
     }
 }
 
-/// Adds to `made` the names that `text` mentions and main.cf or (for a value of main.cf) a service sets; to `undefined` those
-/// that nothing defines (`own`: overrides of the same service do). Values of values are looked through in their own turn.
-fn mentioned(
-    cf: &MainCf,
-    text: &str,
-    own: Own<'_>,
-    made: &mut BTreeSet<String>,
-    undefined: &mut Vec<String>,
-) -> Result<(), ExpandError> {
-    let found = RefCell::new((made, undefined));
-    scan(text, &|name| {
-        let mut found = found.borrow_mut();
-        let by_service = match own {
-            Own::Service(own) if own.iter().any(|(known, _)| *known == name) => return None,
-            Own::Service(_) => false,
-            Own::Main(services) => services.iter().any(|service| service.overrides().any(|(known, _)| known == name)),
-        };
-        if by_service || cf.settings().contains_key(name) {
-            found.0.insert(name.to_owned());
-        } else if params::find(name).is_none() {
-            found.1.push(name.to_owned());
+/// The parameter that names restriction classes.
+const CLASSES: &str = "smtpd_restriction_classes";
+
+/// Looks through values for names that they make mean something.
+struct Finder<'a> {
+    cf: &'a MainCf,
+    /// The overrides of each service.
+    owns: &'a [Vec<(&'a str, &'a str)>],
+    /// Whose override is looked at; None: a value of main.cf.
+    service: Option<usize>,
+    /// "name/type" of each service.
+    keys: &'a [String],
+    scope: &'a mut Scope,
+}
+
+impl Finder<'_> {
+    fn value(&mut self, name: &str, text: &str) {
+        if params::find(name).is_some_and(|row| row.kind == Kind::Raw) {
+            return;
         }
-        None
-    })
-}
-
-/// Whose value is looked at.
-#[derive(Clone, Copy)]
-enum Own<'a> {
-    Main(&'a [Entry]),
-    /// With the service's overrides.
-    Service(&'a [(&'a str, &'a str)]),
-}
-
-/// The value of one of the table's own parameters is expanded as it will be when it is used.
-fn followed(cf: &MainCf, name: &str, text: &str, own: &[(&str, &str)]) -> Result<(), ExpandError> {
-    if params::find(name).is_none_or(|row| row.kind == Kind::Raw) {
-        return Ok(());
+        let seen = self.mentions(text);
+        // Tables are looked for in what the values of known parameters come to.
+        let known =
+            self.scope.names.get(name).is_some_and(|(class, _)| matches!(class, Class::Builtin | Class::Service));
+        let own = self.service.map_or(&[][..], |at| &self.owns[at]);
+        let local = |name: &str| own.iter().find(|(known, _)| *known == name).map(|&(_, value)| value.to_owned());
+        let come_to = match known {
+            true => super::expand::expand(text, &|name| local(name).or_else(|| self.cf.raw(name))).map(Some),
+            false => Ok(None),
+        };
+        let (text, failed) = match come_to {
+            Ok(text) => (text, Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        self.scope.note(seen, failed);
+        if let Some(text) = text {
+            self.tables(&text);
+        }
     }
-    let local = |name: &str| own.iter().find(|(known, _)| *known == name).map(|&(_, value)| value.to_owned());
-    super::expand::expand(text, &|name| local(name).or_else(|| cf.raw(name))).map(drop)
+
+    /// Every name that stands in the text; values of values are looked through in their own turn.
+    fn mentions(&mut self, text: &str) -> Result<(), ExpandError> {
+        let names = RefCell::new(Vec::new());
+        let seen = scan(text, &|name| {
+            names.borrow_mut().push(name.to_owned());
+            None
+        });
+        names.into_inner().iter().for_each(|name| self.mention(name, true));
+        seen
+    }
+
+    /// A name means something where it is set: in the service whose override mentions it, else in main.cf; for a value
+    /// of main.cf, in every service that sets it. `wanted`: it is a fault if it is nowhere.
+    fn mention(&mut self, name: &str, wanted: bool) {
+        let mut set = false;
+        let sets = |at: usize| self.owns[at].iter().any(|(known, _)| *known == name);
+        if let Some(at) = self.service.filter(|at| sets(*at)) {
+            self.scope.own_names[at].insert(name.to_owned());
+            set = true;
+        } else if self.cf.settings().contains_key(name) {
+            self.scope.names.entry(name.to_owned()).or_insert((Class::User, String::new()));
+            set = true;
+        }
+        if self.service.is_none() {
+            for at in (0..self.owns.len()).filter(|at| sets(*at)) {
+                self.scope.own_names[at].insert(name.to_owned());
+                set = true;
+            }
+        }
+        let known = READ_ONLY.contains(&name) || self.scope.names.contains_key(name) || params::find(name).is_some();
+        if wanted && !set && !known {
+            match self.service {
+                Some(_) => self.scope.undefined_master.push(name.to_owned()),
+                None => self.scope.undefined_main.push(name.to_owned()),
+            }
+        }
+    }
+
+    /// The words "type:name" of a text, also within braces, make the parameters of that table known.
+    fn tables(&mut self, text: &str) {
+        let place = match self.service {
+            Some(at) => format!("master.cf:{}", self.keys[at]),
+            None => "main.cf".to_owned(),
+        };
+        for word in words(text, &[',', ' ', '\t', '\r', '\n']) {
+            if word.starts_with('{') {
+                let inner = self.within(word, &place);
+                self.tables(&inner);
+                continue;
+            }
+            let Some((kind, name)) = word.trim_start_matches("proxy:").split_once(':') else { continue };
+            if name.starts_with('{') {
+                let inner = self.within(name, &place);
+                self.tables(&inner);
+                continue;
+            }
+            let Some((kind, suffixes)) = DATABASES.iter().find(|(known, _)| *known == kind) else { continue };
+            if name.starts_with('/') {
+                let client = (*kind, name.to_owned());
+                if !self.scope.clients.contains(&client) {
+                    self.scope.clients.push(client);
+                }
+            } else if !name.starts_with('.') {
+                suffixes.iter().for_each(|suffix| self.mention(&format!("{name}_{suffix}"), false));
+            }
+        }
+    }
+
+    fn within(&mut self, word: &str, place: &str) -> String {
+        within_braces(word, &mut |text| self.scope.misshapen.push(format!("{place}: {text}"))).to_owned()
+    }
+}
+
+/// Whether a client configuration file of a table may set `name`.
+pub fn is_client_parameter(kind: &str, name: &str) -> bool {
+    DATABASES.iter().any(|(known, suffixes)| *known == kind && suffixes.contains(&name))
 }
 
 /// What stands after the name of a table "ldap:NAME" in the names of its parameters (ldap_table(5) and others,
@@ -341,6 +425,7 @@ const DATABASES: &[(&str, &[&str])] = &[
         &[
             "backup",
             "data_size_limit",
+            "domain",
             "flags",
             "key_format",
             "line_size_limit",
@@ -352,15 +437,3 @@ const DATABASES: &[(&str, &[&str])] = &[
         ],
     ),
 ];
-
-/// The parameters of database tables that `value` names and main.cf sets.
-fn database_names(cf: &MainCf, value: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    for (kind, table) in MainCf::tables(value) {
-        let Some((_, suffixes)) = DATABASES.iter().find(|(name, _)| *name == kind) else { continue };
-        names.extend(
-            suffixes.iter().map(|suffix| format!("{table}_{suffix}")).filter(|name| cf.settings().contains_key(name)),
-        );
-    }
-    names
-}

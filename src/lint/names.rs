@@ -71,18 +71,27 @@ pub fn unused(ground: &Ground, found: &mut Findings) {
 }
 
 pub fn twice(ground: &Ground, found: &mut Findings) {
+    let span = |line: usize, name: &str| {
+        let again = ground.assignments.iter().find(|assignment| assignment.line == line && assignment.name == name);
+        again.map(|assignment| ground.main.span(line, assignment.name_range.clone()))
+    };
     for note in ground.cf.notes() {
         if let Note::Double { line, name, value, .. } = note {
-            let again =
-                ground.assignments.iter().find(|assignment| assignment.line == *line && assignment.name == *name);
-            let span = again.map(|assignment| ground.main.span(*line, assignment.name_range.clone()));
             found.warning(
-                span,
+                span(*line, name),
                 format!("{name} is set twice"),
                 "The last line wins; the earlier one has no effect.",
                 format!("remove one of the lines; the earlier value is \"{value}\""),
             );
         }
+    }
+    for (line, name) in ground.cf.repeated() {
+        found.warning(
+            span(*line, name),
+            format!("{name} is set twice"),
+            "The lines say the same, until only one of them is changed.",
+            "remove one of the lines".to_owned(),
+        );
     }
 }
 

@@ -103,10 +103,10 @@ impl Log {
         let mut content = Vec::with_capacity(200);
         event.write_to(&mut content);
         mask(&mut content, self.utf8);
-        content.truncate(MAX_LINE);
         if let Some(program) = &self.stderr {
             let _ = std::io::stderr().write_all(&[program.as_bytes(), b": ", &content, b"\n"].concat());
         }
+        content.truncate(MAX_LINE);
         let severity = match event {
             Event::Fatal(_) | Event::Panic(_) => Severity::Critical,
             Event::Error(_) => Severity::Error,

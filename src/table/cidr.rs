@@ -1,7 +1,8 @@
 //! cidr:FILE (cidr_table(5)): "network/length result", negation, IF and ENDIF; and [`Network`], the address pattern,
 //! which mynetworks uses too.
 
-use super::open::{Opened, Options, Table, TableError, Value};
+use super::files_as_values;
+use super::open::{Opened, Options, Table, TableError, Value, questioned};
 use super::rules::{self, Rules};
 use super::source::{is_space, trim};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -104,7 +105,7 @@ pub fn open(kind: &str, name: &str, options: &Options) -> Result<Opened, TableEr
         false => error,
     };
     rules::read(kind, name, options, |line, text| {
-        if let Err(fault) = rule(&mut rules, line, text) {
+        if let Err(fault) = rule(&mut rules, line, text, options) {
             options.warn(format_args!("cidr map {name}, line {line}: {fault}: skipping this rule"));
         }
     })
@@ -115,7 +116,7 @@ pub fn open(kind: &str, name: &str, options: &Options) -> Result<Opened, TableEr
     Ok(Box::new(Cidr(rules)))
 }
 
-fn rule(rules: &mut Rules<Test, Value>, line: usize, text: &[u8]) -> Result<(), String> {
+fn rule(rules: &mut Rules<Test, Value>, line: usize, text: &[u8], options: &Options) -> Result<(), String> {
     if let Some(rest) = rules::keyword(text, "endif") {
         if !trim(rest).is_empty() {
             return Err("garbage after ENDIF".into());
@@ -127,7 +128,7 @@ fn rule(rules: &mut Rules<Test, Value>, line: usize, text: &[u8]) -> Result<(), 
         if pattern.is_empty() {
             return Err("no address pattern".into());
         }
-        let network = Network::parse(&String::from_utf8_lossy(pattern))?;
+        let network = Network::parse(&questioned(pattern))?;
         rules.start_if(Test { network, negated }, line);
         return Ok(());
     }
@@ -137,7 +138,7 @@ fn rule(rules: &mut Rules<Test, Value>, line: usize, text: &[u8]) -> Result<(), 
     if pattern.is_empty() {
         return Err("no address pattern".into());
     }
-    let pattern = String::from_utf8_lossy(pattern);
+    let pattern = questioned(pattern);
     let network = if value.is_empty() {
         // The reference looks at the pattern first only when there is a result to give.
         Network::parse(&pattern)
@@ -147,7 +148,8 @@ fn rule(rules: &mut Rules<Test, Value>, line: usize, text: &[u8]) -> Result<(), 
     } else {
         Network::parse(&pattern)
     }?;
-    rules.push(Test { network, negated }, value.to_vec());
+    let value = if options.values_are_files { files_as_values::encoded(value)? } else { value.to_vec() };
+    rules.push(Test { network, negated }, value);
     Ok(())
 }
 

@@ -80,10 +80,15 @@ impl Table for Pipe {
     }
 }
 
-struct Random(Vec<String>);
+struct Random(Vec<Value>);
 
-pub fn randmap(kind: &str, name: &str, _options: &Options) -> Result<Opened, TableError> {
-    Ok(Box::new(Random(items(kind, name, "value...")?)))
+pub fn randmap(kind: &str, name: &str, options: &Options) -> Result<Opened, TableError> {
+    let values = items(kind, name, "value...")?.into_iter().map(|value| match options.values_are_files {
+        true => super::files_as_values::encoded(value.as_bytes()),
+        false => Ok(value.into_bytes()),
+    });
+    let values: Result<Vec<Value>, String> = values.collect();
+    Ok(Box::new(Random(values.map_err(|reason| TableError::new(format!("{kind}:{name}"), reason))?)))
 }
 
 impl Table for Random {
@@ -92,7 +97,7 @@ impl Table for Random {
         // A fresh RandomState is seeded from the system's randomness: enough to spread load.
         let at = std::collections::hash_map::RandomState::new().build_hasher().finish();
         let count = self.0.len().max(1) as u64;
-        Ok(self.0.get((at % count) as usize).map(|value| value.as_bytes().to_vec()))
+        Ok(self.0.get((at % count) as usize).cloned())
     }
 
     fn is_pattern(&self) -> bool {

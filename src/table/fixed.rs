@@ -1,6 +1,7 @@
 //! Tables without a file: static:VALUE answers every key with it, environ: asks the environment, fail: always fails,
 //! internal: is an empty table, nis: says what the reference says on a machine without NIS.
 
+use super::files_as_values::encoded;
 use super::memory::unbraced;
 use super::open::{Opened, Options, Table, TableError, Value};
 use std::ffi::OsStr;
@@ -9,11 +10,17 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 struct Static(Value);
 
 /// static:VALUE, or static:{ value with blanks }.
-pub fn r#static(kind: &str, name: &str, _options: &Options) -> Result<Opened, TableError> {
+pub fn r#static(kind: &str, name: &str, options: &Options) -> Result<Opened, TableError> {
     let value = unbraced(name).map_err(|reason| {
         TableError::new(format!("{kind}:{name}"), format!("bad {kind}:name syntax: {reason} in \"{name}\""))
     })?;
-    Ok(Box::new(Static(value.as_bytes().to_vec())))
+    let value = value.as_bytes();
+    let value = if options.values_are_files {
+        encoded(value).map_err(|reason| TableError::new(format!("{kind}:{name}"), reason))?
+    } else {
+        value.to_vec()
+    };
+    Ok(Box::new(Static(value)))
 }
 
 impl Table for Static {

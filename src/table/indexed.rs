@@ -166,7 +166,11 @@ impl Indexed {
     }
 
     fn fault(&self, fault: &str) -> TableError {
-        TableError::new(&self.table, format!("error reading {}: {fault}", self.path.display()))
+        let shown = match self.build {
+            Build::Lmdb => self.table.clone(),
+            _ => self.path.display().to_string(),
+        };
+        TableError::new(&self.table, format!("error reading {shown}: {fault}"))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Tables in memory: inline:{ key = value, ... } from main.cf itself, texthash:FILE from a file in postmap's format.
 
+use super::files_as_values::encoded;
 use super::open::{Duplicates, Opened, Options, Table, TableError, Value};
 use super::source::{EntryError, Lines, entry};
 use std::collections::HashMap;
@@ -54,8 +55,9 @@ impl Table for Memory {
 /// inline:{ key = value, { key = value with blanks }, ... }
 pub fn inline(kind: &str, name: &str, options: &Options) -> Result<Opened, TableError> {
     let table = format!("{kind}:{name}");
+    let what = if options.values_are_files { "filename" } else { "value" };
     let bad =
-        |reason: &str| TableError::new(&table, format!("{reason}: \"{table}\"; need \"{kind}:{{name=value...}}\""));
+        |reason: &str| TableError::new(&table, format!("{reason}: \"{table}\"; need \"{kind}:{{name={what}...}}\""));
     let syntax = || bad("bad syntax");
     let items = braced_items(name).map_err(|()| syntax())?;
     if items.is_empty() {
@@ -69,7 +71,10 @@ pub fn inline(kind: &str, name: &str, options: &Options) -> Result<Opened, Table
         if key.trim().contains(|c: char| c.is_ascii_whitespace()) {
             return Err(missing());
         }
-        memory.insert(key.trim().as_bytes(), value.trim().as_bytes().to_vec());
+        let value = value.trim().as_bytes();
+        let value =
+            if options.values_are_files { encoded(value).map_err(|reason| bad(&reason))? } else { value.to_vec() };
+        memory.insert(key.trim().as_bytes(), value);
     }
     Ok(Box::new(memory))
 }
@@ -175,7 +180,15 @@ fn load(kind: &str, name: &str, options: &Options) -> Result<(Memory, Option<Sys
                 line.first
             ));
         }
-        if !memory.insert(key, value.to_vec()) {
+        let value = match options.values_are_files.then(|| encoded(value)) {
+            None => value.to_vec(),
+            Some(Ok(content)) => content,
+            Some(Err(fault)) => {
+                options.warn(format_args!("{name}, line {}: {fault}: skipping this entry", line.first));
+                continue;
+            }
+        };
+        if !memory.insert(key, value) {
             let key = String::from_utf8_lossy(key).into_owned();
             match options.duplicates {
                 Duplicates::Warn => {

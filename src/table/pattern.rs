@@ -1,7 +1,8 @@
 //! What regexp and pcre tables have in common: "/pattern/flags result" with $number, negation, IF and ENDIF, over an
 //! [`Engine`] that compiles and matches. Case is ignored unless the flag i says otherwise.
 
-use super::open::{Opened, Options, Table, TableError, Value};
+use super::files_as_values;
+use super::open::{Opened, Options, Table, TableError, Value, questioned};
 use super::rules::{self, Piece, Rules};
 use super::source::trim;
 
@@ -122,6 +123,13 @@ fn rule<E: Engine>(
     if result.is_empty() {
         say("no replacement text: using empty string");
     }
+    let content;
+    let result = if options.values_are_files {
+        content = files_as_values::encoded(result).map_err(|fault| format!("{fault}: skipping this rule"))?;
+        &content
+    } else {
+        result
+    };
     let result = rules::pieces(result, E::ZERO_INDEX).map_err(|fault| {
         if let Some(bare) = fault.bare {
             options.warn(bare);
@@ -163,7 +171,7 @@ fn pattern<'a, E: Engine>(text: &'a [u8], say: &dyn Fn(&str)) -> Result<(Written
     loop {
         match rest.get(end) {
             None => {
-                let shown = char::from(delimiter);
+                let shown = questioned(&[delimiter]);
                 return Err(format!("no closing regexp delimiter \"{shown}\": {} this rule", E::UNCLOSED));
             }
             // Also where it is the delimiter, which then never comes.
@@ -178,7 +186,7 @@ fn pattern<'a, E: Engine>(text: &'a [u8], say: &dyn Fn(&str)) -> Result<(Written
         if matches!(flag, b' ' | b'\t' | b'\n' | b'\r') || (*flag == b'!' && E::SECOND_PATTERN) {
             break;
         }
-        let shown = char::from(*flag);
+        let shown = questioned(&[*flag]);
         match E::toggle(&mut flags, *flag) {
             Letter::Known => {}
             Letter::Obsolete => say(&format!("ignoring obsolete regexp option \"{shown}\"")),

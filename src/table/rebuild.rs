@@ -27,6 +27,8 @@ pub struct Rebuild {
     old: Option<File>,
     /// The key and value that are being added, as they are stored.
     scratch: (Vec<u8>, Vec<u8>),
+    /// Whether keys to be removed may be stored without a NUL: until one with it is met.
+    removes_plain: bool,
 }
 
 /// Where the new file's owner and mode come from.
@@ -58,6 +60,7 @@ impl Rebuild {
             options: options.clone(),
             entries: Entries::default(),
             nul: nul.unwrap_or(build != Build::Cdb),
+            removes_plain: true,
             old: None,
             scratch: Default::default(),
         })
@@ -164,7 +167,7 @@ impl Rebuild {
         Ok(())
     }
 
-    /// Takes an entry out, in either form of key; false when it is not there.
+    /// Takes an entry out, in the form of key with a NUL or, until one such is found, without; false when it is not there.
     pub fn remove(&mut self, key: &[u8]) -> Result<bool, TableError> {
         if self.options.utf8 && std::str::from_utf8(key).is_err() {
             let shown = format!("{}{}", self.table, self.build.shown_suffix());
@@ -172,14 +175,17 @@ impl Rebuild {
             return Ok(false);
         }
         let mut key = self.options.folded(key);
-        let mut removed = false;
-        for nul in [false, true] {
-            if nul {
-                key.push(0);
-            }
-            removed |= self.entries.remove(&key).map_err(|error| self.write_error(&error))?;
+        key.push(0);
+        if self.entries.remove(&key).map_err(|error| self.write_error(&error))? {
+            self.removes_plain = false;
+            return Ok(true);
         }
-        Ok(removed)
+        key.pop();
+        if self.removes_plain && key.is_empty() && self.build == Build::Lmdb {
+            let reason = format!("error deleting from {}: {}", self.table, super::lmdb::BAD_SIZE);
+            return Err(TableError::new(&self.table, reason));
+        }
+        Ok(self.removes_plain && self.entries.remove(&key).map_err(|error| self.write_error(&error))?)
     }
 
     /// Reads a source in postmap's format.
@@ -262,7 +268,9 @@ impl Rebuild {
         let what = if old.is_some() { "open" } else { "open database" };
         let failed =
             |error: std::io::Error| TableError::new(&table, format!("{what} {}: {}", path.display(), reason(&error)));
-        let mode = match (&old, ownership.source) {
+        // The reference builds a cdb file beside the old one, whose look is forgotten.
+        let kept = old.as_ref().filter(|_| self.build != Build::Cdb);
+        let mode = match (&kept, ownership.source) {
             (Some(old), _) => old.mode() & 0o7777,
             (None, Some(source)) if ownership.inherit_mode && source.is_file() => {
                 0o644 & !(0o022 | (!source.mode() & 0o077))
@@ -270,7 +278,7 @@ impl Rebuild {
             (None, _) => 0o644 & !crate::sys::files::umask(),
         };
         let mut new = Replacement::create(&path, mode).map_err(failed)?;
-        match (&old, ownership.source) {
+        match (kept, ownership.source) {
             (Some(old), _) => new.own_as(old),
             (None, Some(source)) if ownership.inherit_owner => new.own_as(source),
             (None, _) => {}

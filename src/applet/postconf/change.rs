@@ -34,6 +34,9 @@ fn main_cf(options: &Options, path: &Path, warn: &mut dyn FnMut(&str)) -> Result
     };
     let mut changes = Vec::new();
     for word in &options.operands {
+        if action != Action::Set && word.trim().is_empty() {
+            return Err(Failure::fatal("-X or -# requires non-blank parameter names"));
+        }
         let change = if action == Action::Set { assignment(word)? } else { (word.trim().to_owned(), String::new()) };
         if let Some((name, value)) = changes.iter().rfind(|(name, _)| action == Action::Set && *name == change.0) {
             warn(&format!("ignoring earlier request: '{name} = {value}'"));
@@ -76,8 +79,9 @@ fn master_cf(options: &Options, path: &Path, warn: &mut dyn FnMut(&str)) -> Resu
     edit::replace(path, |text| {
         let mut fate = |mut entry: Entry| {
             let (mut changed, mut replaced) = (false, false);
+            let original = entry.clone();
             for wish in &mut wishes {
-                if !matches(&entry, &[&wish.service, &wish.kind]) {
+                if !matches(&original, &[&wish.service, &wish.kind]) {
                     continue;
                 }
                 // A new entry stands once, where the first of them stood.
@@ -90,7 +94,7 @@ fn master_cf(options: &Options, path: &Path, warn: &mut dyn FnMut(&str)) -> Resu
                         entry = new.clone();
                         replaced = true;
                     }
-                    What::Field(name, value) => entry.set_field(name, value)?,
+                    What::Field(name, value) => entry.set_field(name, value, &mut |text| warn(&text))?,
                     What::Override(name, value) => entry.set_override(name, value),
                     What::DropOverride(name) => entry.remove_override(name),
                     What::CommentOut => return Ok(Fate::CommentOut),
@@ -134,7 +138,7 @@ fn wish(options: &Options, request: &str, warn: &mut dyn FnMut(&str)) -> Result<
     };
     let set = options.editing == Editing::Set;
     let (key, value) = if set { assignment(request)? } else { (request.trim().to_owned(), String::new()) };
-    let parts: Vec<&str> = key.split('/').collect();
+    let parts: Vec<&str> = key.split('/').filter(|part| !part.is_empty()).collect();
     if parts.len() > 3 {
         return Err(needs());
     }

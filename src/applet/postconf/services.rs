@@ -2,7 +2,8 @@
 
 use super::options::{Options, Subject};
 use super::{line, macro_failure, object, read_main, show};
-use crate::conf::master_text::{Argument, Entry, FIELDS};
+use crate::conf::master_text::{Entry, FIELDS, LINE_LIMIT};
+use crate::conf::scope::READ_ONLY;
 use crate::conf::{ConfError, MainCf, master_text};
 use crate::exit::Failure;
 use std::io::Write;
@@ -14,7 +15,7 @@ pub fn run(
     out: &mut dyn Write,
     warn: &mut dyn FnMut(&str),
 ) -> Result<(), Failure> {
-    let cf = read_main(options, directory)?;
+    let mut cf = read_main(options, directory)?;
     cf.notes().iter().for_each(|note| warn(&note.to_string()));
     let mut services = match master_text::read(directory, &mut |text| warn(&text)) {
         Ok(services) => services,
@@ -24,6 +25,7 @@ pub fn run(
         Err(error) => return Err(Failure::fatal(error)),
     };
     let scope = show::known(options.quiet, &cf, &services, warn)?;
+    READ_ONLY.iter().for_each(|name| cf.unset(name));
     let plain = services.clone();
     if options.expand {
         for service in &mut services {
@@ -36,6 +38,7 @@ pub fn run(
     };
     let requests: Vec<String> =
         if options.operands.is_empty() { vec![all.to_owned()] } else { options.operands.clone() };
+    let mut wanted = Vec::new();
     for request in &requests {
         let parts: Vec<&str> = request.split('/').collect();
         let (most, form) = match options.subject {
@@ -46,7 +49,6 @@ pub fn run(
         if parts.len() > most || parts.first().is_none_or(|name| name.is_empty()) {
             return Err(Failure::fatal(form));
         }
-        let mut matched = options.operands.is_empty();
         if options.subject == Subject::Fields
             && let Some(&field) = parts.get(2)
             && field != "*"
@@ -54,12 +56,16 @@ pub fn run(
         {
             return Err(Failure::fatal(format!("invalid service attribute name: \"{field}\"")));
         }
-        for service in services.iter().filter(|service| matches(service, &parts)) {
-            matched |= show_one(options, service, parts.get(2).copied().unwrap_or("*"), out)?;
+        wanted.push((request, parts, options.operands.is_empty()));
+    }
+    for service in &services {
+        for (_, parts, matched) in wanted.iter_mut().filter(|(_, parts, _)| matches(service, parts)) {
+            *matched |= show_one(options, service, parts.get(2).copied().unwrap_or("*"), out)?;
         }
-        if !matched {
-            warn(&format!("unmatched request: \"{request}\""));
-        }
+    }
+    out.flush()?;
+    for (request, ..) in wanted.iter().filter(|(.., matched)| !matched) {
+        warn(&format!("unmatched request: \"{request}\""));
     }
     out.flush()?;
     show::unused_services(options.quiet, &cf, &scope, &plain, warn);
@@ -91,18 +97,25 @@ fn show_one(options: &Options, service: &Entry, name: &str, out: &mut dyn Write)
     match options.subject {
         Subject::Fields => {
             for field in FIELDS.into_iter().filter(|field| name == "*" || *field == name) {
-                if field == "command" && options.fold && !options.hide_value {
-                    shown = true;
-                    let label = if options.hide_name { String::new() } else { format!("{}/{field} = ", service.key()) };
-                    writeln!(out, "{}", service.command_text(&label))?;
+                shown = true;
+                let value = service.field(field).unwrap_or_default();
+                if options.hide_value || options.json {
+                    put(field, &value, out)?;
                     continue;
                 }
-                shown = true;
-                put(field, &service.field(field).unwrap_or_default(), out)?;
+                let label = if options.hide_name { String::new() } else { format!("{}/{field} = ", service.key()) };
+                if field == "command" {
+                    writeln!(out, "{}", service.command_text(&label, options.fold))?;
+                } else if !label.is_empty() && label.len() + value.len() > LINE_LIMIT {
+                    writeln!(out, "{label}\n    {value}")?;
+                } else {
+                    writeln!(out, "{label}{value}")?;
+                }
             }
         }
         Subject::Overrides => {
             let mut overrides = service.settings();
+            overrides.retain(|(parameter, _)| !READ_ONLY.contains(parameter));
             overrides.sort_unstable();
             for (parameter, value) in overrides.into_iter().filter(|(parameter, _)| name == "*" || *parameter == name) {
                 shown = true;
@@ -127,15 +140,14 @@ fn show_one(options: &Options, service: &Entry, name: &str, out: &mut dyn Write)
 fn expand(service: &mut Entry, cf: &MainCf) -> Result<(), ConfError> {
     let mut own = cf.clone();
     own.set("service_name", &service.fields[0]);
+    own.set("process_name", service.process_name());
     let overrides: Vec<(String, String)> =
         service.overrides().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     for (name, value) in &overrides {
         own.set(name, value);
     }
-    for argument in &mut service.arguments {
-        if let Argument::Override { name, value } = argument {
-            *value = own.expand_text(name, value)?;
-        }
+    for at in service.override_places() {
+        service.arguments[at] = own.expand_text("", &service.arguments[at])?;
     }
     Ok(())
 }

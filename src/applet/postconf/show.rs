@@ -5,7 +5,7 @@ use super::{line, macro_failure, object, read_main, read_services};
 use crate::conf::MainCf;
 use crate::conf::main_cf::DEFAULT_DIRECTORY;
 use crate::conf::master_text::Entry;
-use crate::conf::scope::{Class, Scope};
+use crate::conf::scope::{Class, READ_ONLY, Scope, is_client_parameter};
 use crate::exit::Failure;
 use std::io::Write;
 use std::path::Path;
@@ -21,10 +21,11 @@ pub fn run(
         let cf = MainCf::parse(Path::new(DEFAULT_DIRECTORY), "").map_err(Failure::fatal)?;
         return parameters(options, &cf, &Scope::defaults(&services), out, warn);
     }
-    let cf = read_main(options, directory)?;
+    let mut cf = read_main(options, directory)?;
     cf.notes().iter().for_each(|note| warn(&note.to_string()));
     let services = read_services(directory, warn)?;
     let scope = known(options.quiet, &cf, &services, warn)?;
+    READ_ONLY.iter().for_each(|name| cf.unset(name));
     parameters(options, &cf, &scope, out, warn)?;
     out.flush()?;
     unused(options.quiet, &cf, &scope, &services, warn);
@@ -46,11 +47,21 @@ pub fn known(quiet: bool, cf: &MainCf, services: &[Entry], warn: &mut dyn FnMut(
             }
         }
     }
-    for name in crate::conf::scope::READ_ONLY {
+    for name in READ_ONLY {
         if let Some(setting) = cf.settings().get(*name) {
             let directory = cf.directory().display();
             warn(&format!("{directory}/main.cf: read-only parameter assignment: {name}={}", setting.raw));
         }
+    }
+    for service in services {
+        for (name, value) in service.settings().into_iter().filter(|(name, _)| READ_ONLY.contains(name)) {
+            let directory = cf.directory().display();
+            warn(&format!("{directory}/master.cf: read-only parameter assignment: {name}={value}"));
+        }
+    }
+    scope.misshapen.iter().for_each(|text| warn(text));
+    for (kind, file) in &scope.clients {
+        client(kind, file, warn)?;
     }
     for fault in &scope.faults {
         warn(&fault.error.to_string());
@@ -59,6 +70,37 @@ pub fn known(quiet: bool, cf: &MainCf, services: &[Entry], warn: &mut dyn FnMut(
         }
     }
     Ok(scope)
+}
+
+/// Warnings about what a table's client configuration file sets and means nothing. A file that others must not read
+/// (it may hold a password) is passed over.
+fn client(kind: &str, file: &str, warn: &mut dyn FnMut(&str)) -> Result<(), Failure> {
+    let path = Path::new(file);
+    let cannot = |why: &str| format!("open \"{kind}\" configuration \"{file}\": {why}");
+    let text = match std::fs::metadata(path) {
+        Ok(about) if !about.is_file() => {
+            warn(&cannot("not a regular file"));
+            return Ok(());
+        }
+        Ok(_) => std::fs::read(path),
+        Err(error) => Err(error),
+    };
+    let text = match text {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Ok(()),
+        Err(error) => {
+            warn(&cannot(&crate::sys::files::reason(&error).to_string()));
+            return Ok(());
+        }
+    };
+    let cf = MainCf::parse_file(path, &String::from_utf8_lossy(&text)).map_err(Failure::fatal)?;
+    cf.notes().iter().for_each(|note| warn(&note.to_string()));
+    let mut unused: Vec<_> = cf.settings().iter().filter(|(name, _)| !is_client_parameter(kind, name)).collect();
+    unused.sort_by_key(|(name, _)| name.as_str());
+    for (name, setting) in unused {
+        warn(&format!("{kind}:{file}: unused parameter: {name}={}", setting.raw));
+    }
+    Ok(())
 }
 
 /// Warnings about what is set and means nothing.
@@ -95,9 +137,10 @@ fn parameters(
         Class::Builtin => options.classes.builtin,
         Class::Service => options.classes.service,
         Class::User => options.classes.user,
+        Class::Legacy => false,
     };
     let mut show = |name: &str, warn: &mut dyn FnMut(&str)| -> Result<(), Failure> {
-        let read_only = crate::conf::scope::READ_ONLY.contains(&name);
+        let read_only = READ_ONLY.contains(&name);
         if options.only_set && (read_only || !cf.settings().contains_key(name)) {
             return Ok(());
         }
@@ -132,7 +175,7 @@ fn parameters(
     } else {
         for name in &options.operands {
             match scope.names.get(name) {
-                Some((class, _)) if wanted(*class) => show(name, warn)?,
+                Some((class, _)) if wanted(*class) || *class == Class::Legacy => show(name, warn)?,
                 _ => warn(&format!("{name}: unknown parameter")),
             }
         }

@@ -97,7 +97,7 @@ fn ask(job: &Job, table: &dyn Table, spec: &str, key: &[u8]) -> Result<Option<Ve
     let failed = |error: TableError| {
         // A table in a table fails in the name of the outer one.
         // A driver that dies where it stands says so in the name of its own function.
-        if error.reason.starts_with("dict_") {
+        if error.reason.starts_with("dict_") || error.reason.starts_with("error reading ") {
             return End::Fatal(error.reason);
         }
         if error.reason.is_empty() {

@@ -37,6 +37,11 @@ pub fn build(job: &Job, kind: &str, name: &str, cf: &MainCf) -> Result<(), End> 
     .map_err(create)?;
     let mut ownership = job.ownership;
     match &source {
+        Some((_, data)) if data.is_dir() => {
+            // As in the reference, a directory is an empty source.
+            read(job, &mut table, &mut Lines::new(name, std::io::empty()))?;
+            ownership.source = Some(data);
+        }
         Some((file, data)) => {
             table.expect(data.len());
             read(job, &mut table, &mut Lines::new(name, BufReader::with_capacity(1 << 17, file)))?;

@@ -36,7 +36,16 @@ pub fn delete(job: &Job, tables: &[(String, String)], key: &[u8]) -> Result<Exit
         let mut table = Rebuild::change(kind, name, &job.options, None, false)?;
         let mut changed = false;
         for key in &keys {
-            changed |= table.remove(key)?;
+            match table.remove(key) {
+                Ok(removed) => changed |= removed,
+                Err(error) => {
+                    // What was removed before it stays removed.
+                    if changed {
+                        table.commit(job.ownership)?;
+                    }
+                    return Err(error.into());
+                }
+            }
         }
         any |= changed;
         if changed {

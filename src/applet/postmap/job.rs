@@ -211,7 +211,8 @@ fn work(job: &Job, default_type: &str, cf: &MainCf) -> Result<Exit, End> {
         return delete::delete(job, &tables, key);
     }
     if job.list {
-        return list::list(job, &tables);
+        // Without a table -s lists nothing, and has failed.
+        return if tables.is_empty() { Ok(Exit::FAIL) } else { list::list(job, &tables) };
     }
     for (kind, name) in &tables {
         build::build(job, kind, name, cf)?;

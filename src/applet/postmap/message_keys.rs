@@ -26,7 +26,15 @@ enum Place {
 enum Content {
     Text,
     Message,
-    Multipart(Vec<u8>),
+    Multipart(Vec<u8>, Part),
+}
+
+/// What a part of a multipart is that says nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Text,
+    /// In a digest.
+    Message,
 }
 
 /// Calls `each` with every wanted key.
@@ -39,7 +47,7 @@ pub fn each<E: From<std::io::Error>>(
     let mut place = Place::Header;
     let mut header: Vec<u8> = Vec::new();
     let mut content = Content::Text;
-    let mut boundaries: Vec<Vec<u8>> = Vec::new();
+    let mut boundaries: Vec<(Vec<u8>, Part)> = Vec::new();
     // Headers of parts are headers only with -m; those of the message itself always.
     let mut line = Vec::new();
     loop {
@@ -60,8 +68,9 @@ pub fn each<E: From<std::io::Error>>(
                 continue;
             }
             finish(&mut header, wanted, &mut content, each)?;
-            if is_header(&line) {
-                header = line.clone();
+            if let Some((name, rest)) = header_line(&line) {
+                // Blanks before the colon go.
+                header = [name, rest].concat();
                 continue;
             }
             // The header block ends: by an empty line, or by a line that is no header, as if one stood before it.
@@ -72,7 +81,9 @@ pub fn each<E: From<std::io::Error>>(
             if wanted.mime {
                 match std::mem::replace(&mut content, Content::Text) {
                     Content::Message => place = Place::Header,
-                    Content::Multipart(boundary) if boundaries.len() < MAX_NESTING => boundaries.push(boundary),
+                    Content::Multipart(boundary, part) if boundaries.len() < MAX_NESTING => {
+                        boundaries.push((boundary, part));
+                    }
                     _ => {}
                 }
             }
@@ -85,12 +96,13 @@ pub fn each<E: From<std::io::Error>>(
         }
         if wanted.mime
             && let Some(rest) = line.strip_prefix(b"--")
-            && let Some(at) = boundaries.iter().rposition(|boundary| rest.starts_with(boundary))
+            && let Some(at) = boundaries.iter().rposition(|(boundary, _)| rest.starts_with(boundary))
         {
-            let closes = rest[boundaries[at].len()..].starts_with(b"--");
+            let (boundary, part) = &boundaries[at];
+            let (closes, part) = (rest[boundary.len()..].starts_with(b"--"), *part);
             boundaries.truncate(if closes { at } else { at + 1 });
             place = if closes { Place::Body } else { Place::Header };
-            content = Content::Text;
+            content = if !closes && part == Part::Message { Content::Message } else { Content::Text };
         }
     }
     finish(&mut header, wanted, &mut content, each)
@@ -112,11 +124,11 @@ fn finish<E>(
     if wanted.headers { each(&header) } else { Ok(()) }
 }
 
-/// A name of visible characters, perhaps blanks, and a colon.
-fn is_header(line: &[u8]) -> bool {
+/// A name of visible characters, perhaps blanks, and a colon: the name, and the text from the colon on.
+fn header_line(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let name = line.iter().take_while(|byte| (33..127).contains(*byte) && **byte != b':').count();
     let after = line[name..].trim_ascii_start();
-    name > 0 && after.starts_with(b":")
+    (name > 0 && after.starts_with(b":")).then_some((&line[..name], after))
 }
 
 fn content_type(header: &[u8]) -> Option<Content> {
@@ -138,7 +150,8 @@ fn content_type(header: &[u8]) -> Option<Content> {
         Some(quoted) => quoted.split('"').next().unwrap_or_default().to_owned(),
         None => rest.split(|c: char| c == ';' || c.is_whitespace()).next().unwrap_or_default().to_owned(),
     };
-    (!boundary.is_empty()).then(|| Content::Multipart(boundary.into_bytes()))
+    let part = if kind.starts_with("multipart/digest") { Part::Message } else { Part::Text };
+    (!boundary.is_empty()).then(|| Content::Multipart(boundary.into_bytes(), part))
 }
 
 #[cfg(test)]

@@ -48,6 +48,9 @@ pub enum Fault {
 const INVALID: Fault = Fault::Damaged("MDB_INVALID: File is not an LMDB file");
 const CORRUPTED: Fault = Fault::Damaged("MDB_CORRUPTED: Located page was wrong type");
 const NOT_FOUND: Fault = Fault::Damaged("MDB_PAGE_NOTFOUND: Requested page not found");
+/// There are no empty keys.
+pub const BAD_SIZE: Fault =
+    Fault::Damaged("MDB_BAD_VALSIZE: Unsupported size of key/DB name/data, or wrong DUPFIXED size");
 
 /// An open file.
 pub struct Lmdb {
@@ -125,6 +128,9 @@ impl Lmdb {
 
     /// `path` holds the pages on the way to the key that was looked for before, root first, with their numbers.
     fn find(&self, key: &[u8], path: &mut Vec<(u64, Vec<u8>)>) -> Result<Option<Vec<u8>>, Fault> {
+        if key.is_empty() {
+            return Err(BAD_SIZE);
+        }
         let mut number = self.root;
         if number == NO_PAGE {
             return Ok(None);

@@ -1,0 +1,26 @@
+# postmap: keys, sources and values out of the common
+printf '"" x\n' >t; o '' postmap -n lmdb:t; o '' postmap -q '' lmdb:t
+printf 'a b\n' >t; o '' postmap lmdb:t; o '' postmap -d '' lmdb:t
+printf 'a b\nc d\n' >t; o '' postmap lmdb:t; printf 'a\n\n' | o '' postmap -d - lmdb:t; o '' postmap -s lmdb:t
+mkdir dir; o '' postmap hash:dir; o '' postmap -s hash:dir; ls dir.db
+o '' postmap -s
+o '' postalias -s
+printf 'a b\n' >t; rm -f t.cdb; chmod 600 t; o '' postmap -p cdb:t; stat -c %a t.cdb; o '' postmap cdb:t; stat -c %a t.cdb; chmod 644 t
+printf 'A : b\nC\n\nx\n' | o '' postmap -hq - static:x
+printf 'Content-Type: MULTIPART/digest; boundary=q\n\n--q\n\nS: t\n\nu\n--q\nContent-Type: text/plain\n\nv\n--q--\n' | o '' postmap -hmq - static:x
+printf 'Content-Type: multipart/digest; boundary=q\n\n--q\n\nS: t\n\nu\n--q\nContent-Type: text/plain\n\nv\n--q--\n' | o '' postmap -bmq - static:x
+printf 'C\n' >f; o '' postmap -Fq a static:f; o '' postmap -Fq a 'randmap:{f}'; o '' postmap -Fq a 'inline:{a=f}'
+printf 'C\n' >f; o '' postmap -Fq a 'regexp:{{/a/ f}}'; o '' postmap -Fq a 'pcre:{{/a/ f}}'; o '' postmap -Fq 1.2.3.4 'cidr:{{1.2.3.4 f}}'
+o '' postmap -Fq a static:gone
+o '' postmap -Fq a 'inline:{a=gone}'
+o '' postmap -Fq a 'regexp:{{/a/ gone}}'
+o '' postmap -Fq a 'cidr:{{1.2.3.4 gone}}'
+printf 'a gone\nb f\n' >t; printf 'C\n' >f; touch -d '1 hour ago' t; o '' postmap -Fq b texthash:t
+printf '\303\204 x\n' >t; touch -d '1 hour ago' t; o '' postmap -q a regexp:t
+printf '\377 x\n' >t; touch -d '1 hour ago' t; o '' postmap -q a cidr:t
+o 'default_database_type =' postmap -q a static:x
+o 'syslog_facility = x' postmap -q a static:x
+o 'default_verp_delimiters = x' postmap -q a static:x
+o 'default_verp_delimiters = +x' postmap -q a static:x
+o 'maillog_file = x' postmap -q a static:x
+o 'process_id_directory =' postmap -q a static:x
