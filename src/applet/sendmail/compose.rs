@@ -21,12 +21,13 @@ pub fn compose(cf: &MainCf, submission: &Submission, voice: &Voice) -> Result<(S
         (None, Some(login)) => login.clone(),
         (None, None) => return Err(refuse(format!("no login name found for user ID {}", accounts::real_uid()))),
     };
-    let person = Person::new(login.as_deref().unwrap_or_default(), voice);
+    // Refusals name the sender as given.
+    let person = Person::new(&sender, voice);
     if submission.recipients.is_empty() && !submission.extract {
         return Err(person.refuse("Recipient addresses must be specified on the command line or via the -t option"));
     }
     if submission.verp.is_some() && sender.is_empty() {
-        return Err(Person::new("", voice).refuse("-V option requires non-null sender address"));
+        return Err(person.refuse("-V option requires non-null sender address"));
     }
     let mut stream = Vec::new();
     let mut put = |kind, data: &str| drop(record::write(&mut stream, kind, clean(data).as_bytes()));

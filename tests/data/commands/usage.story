@@ -5,6 +5,8 @@ sendmail -f
 sendmail -n x
 sendmail
 echo hi | sendmail -t
+echo hi | sendmail -f eve@x.example -t
+echo hi | sendmail -f "" -t
 sendmail -B 9BIT x
 sendmail -B 8bitmime x
 sendmail -X /tmp/x x
