@@ -200,6 +200,9 @@ impl Scope {
 /// The parameter that names restriction classes.
 const CLASSES: &str = "smtpd_restriction_classes";
 
+/// Braces in braces that are looked into: without an end, a value of nothing but braces would cost its length squared.
+const DEEPEST: usize = 100;
+
 /// Looks through values for names that they make mean something.
 struct Finder<'a> {
     cf: &'a MainCf,
@@ -233,7 +236,7 @@ impl Finder<'_> {
         };
         self.scope.note(seen, failed);
         if let Some(text) = text {
-            self.tables(&text);
+            self.tables(&text, 0);
         }
     }
 
@@ -276,7 +279,10 @@ impl Finder<'_> {
     }
 
     /// The words "type:name" of a text, also within braces, make the parameters of that table known.
-    fn tables(&mut self, text: &str) {
+    fn tables(&mut self, text: &str, depth: usize) {
+        if depth > DEEPEST {
+            return;
+        }
         let place = match self.service {
             Some(at) => format!("master.cf:{}", self.keys[at]),
             None => "main.cf".to_owned(),
@@ -284,13 +290,13 @@ impl Finder<'_> {
         for word in words(text, &[',', ' ', '\t', '\r', '\n']) {
             if word.starts_with('{') {
                 let inner = self.within(word, &place);
-                self.tables(&inner);
+                self.tables(&inner, depth + 1);
                 continue;
             }
             let Some((kind, name)) = word.trim_start_matches("proxy:").split_once(':') else { continue };
             if name.starts_with('{') {
                 let inner = self.within(name, &place);
-                self.tables(&inner);
+                self.tables(&inner, depth + 1);
                 continue;
             }
             let Some((kind, suffixes)) = DATABASES.iter().find(|(known, _)| *known == kind) else { continue };
