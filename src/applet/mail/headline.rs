@@ -42,7 +42,10 @@ impl Style {
             by_header: session.variables.is_set("fromfield"),
             by_date: session.variables.is_set("datefield"),
             host: session.host.clone(),
-            own: session.variables.is_set("showto").then(|| session.own_addresses()),
+            own: session
+                .variables
+                .is_set("showto")
+                .then(|| [session.own_addresses(), session.alternates.clone()].concat()),
         }
     }
 }
