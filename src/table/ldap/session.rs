@@ -184,7 +184,7 @@ fn reach(url: &str, patience: Duration) -> Option<StdStream> {
     let (scheme, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
     if scheme.eq_ignore_ascii_case("ldapi") {
-        let path = String::from_utf8(super::values::decoded(authority)).ok()?;
+        let path = String::from_utf8(crate::table::query::percent_decoded(authority)).ok()?;
         let path = if path.is_empty() { "/var/run/slapd/ldapi".to_owned() } else { path };
         return UnixStream::connect(path).ok().map(StdStream::Unix);
     }

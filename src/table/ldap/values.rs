@@ -3,7 +3,7 @@
 
 use super::session::{Entry, Failure, NO_SUCH_OBJECT, Session};
 use super::{Found, Plan, Use};
-use crate::table::query::{Answer, Query, TooMany};
+use crate::table::query::{Answer, Query, TooMany, percent_decoded};
 use crate::table::sql::NO_REASON;
 use ldap3::Scope;
 
@@ -165,7 +165,7 @@ impl Url {
         }
         let (_, path) = rest.split_once('/').unwrap_or((rest, ""));
         let mut parts = path.split('?');
-        let mut next = || String::from_utf8(decoded(parts.next().unwrap_or_default())).ok();
+        let mut next = || String::from_utf8(percent_decoded(parts.next().unwrap_or_default())).ok();
         let (base, attributes, scope, filter) = (next()?, next()?, next()?, next()?);
         let scope = match scope.to_ascii_lowercase().as_str() {
             "sub" | "subtree" => Scope::Subtree,
@@ -195,27 +195,6 @@ impl Url {
         }
         wanted
     }
-}
-
-/// Without its "%20".
-pub fn decoded(text: &str) -> Vec<u8> {
-    let bytes = text.as_bytes();
-    let mut out = Vec::new();
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let hex = bytes.get(at + 1..at + 3).and_then(|two| std::str::from_utf8(two).ok());
-        match hex.filter(|_| byte == b'%').and_then(|two| u8::from_str_radix(two, 16).ok()) {
-            Some(decoded) => {
-                out.push(decoded);
-                at += 3;
-            }
-            None => {
-                out.push(byte);
-                at += 1;
-            }
-        }
-    }
-    out
 }
 
 #[cfg(test)]
