@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::client::{WebPkiServerVerifier, verify_server_name};
-use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio_rustls::rustls::server::ParsedCertificate;
@@ -83,15 +83,20 @@ impl Terms {
         };
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(given.iter().cloned());
-        if roots.is_empty() {
-            let named = file.or(directory).map_or("the authorities of this machine".into(), Path::to_string_lossy);
-            return Err(Fault::NoAuthority(named.into_owned()));
-        }
-        let library = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();
-        let library = library.map_err(|error| Error::General(error.to_string()))?;
+        let library = if roots.is_empty() {
+            // A machine that trusts nobody; a file that names nobody is a mistake.
+            match file.or(directory) {
+                Some(named) => return Err(Fault::NoAuthority(named.display().to_string())),
+                None => None,
+            }
+        } else {
+            let built = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();
+            Some(built.map_err(|error| Error::General(error.to_string()))?)
+        };
         // Only a file that was named is somebody's word that this very certificate is the server's.
         let servers = if file.is_some() { given } else { Vec::new() };
-        Ok(Arc::new(Known { library, servers, name: self.check == Check::Name }))
+        let provider = Arc::clone(provider);
+        Ok(Arc::new(Known { provider, library, servers, name: self.check == Check::Name }))
     }
 }
 
@@ -199,7 +204,9 @@ impl ServerCertVerifier for Anybody {
 /// self-signed certificate that is itself among the authorities, and a host that only the common name has.
 #[derive(Debug)]
 struct Known {
-    library: Arc<WebPkiServerVerifier>,
+    provider: Arc<CryptoProvider>,
+    /// None: no authority is trusted.
+    library: Option<Arc<WebPkiServerVerifier>>,
     /// Certificates of which each may be the server's own.
     servers: Vec<CertificateDer<'static>>,
     /// Whether the host's name matters.
@@ -228,7 +235,11 @@ impl ServerCertVerifier for Known {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        match self.library.verify_server_cert(end_entity, intermediates, host, ocsp, now) {
+        let verdict = match &self.library {
+            Some(library) => library.verify_server_cert(end_entity, intermediates, host, ocsp, now),
+            None => Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)),
+        };
+        match verdict {
             // The name comes last: all else was in order.
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
@@ -253,7 +264,7 @@ impl ServerCertVerifier for Known {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.library.verify_tls12_signature(message, certificate, signed)
+        verify_tls12_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -262,10 +273,62 @@ impl ServerCertVerifier for Known {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.library.verify_tls13_signature(message, certificate, signed)
+        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.library.supported_verify_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// Made by `openssl req -x509 -newkey ed25519 -nodes -days 36500 -subj /CN=db.example.org`: its own authority, and
+    /// without alternative names.
+    const ALONE: &str = "\
+-----BEGIN CERTIFICATE-----\n\
+MIIBSDCB+6ADAgECAhR8fpGcFbymepI+7Dxu22w06SQq7TAFBgMrZXAwGTEXMBUG\n\
+A1UEAwwOZGIuZXhhbXBsZS5vcmcwIBcNMjYxMTI4MDYwMjI4WhgPMjEyNjExMDQw\n\
+NjAyMjhaMBkxFzAVBgNVBAMMDmRiLmV4YW1wbGUub3JnMCowBQYDK2VwAyEAPXtB\n\
+CDpwqO+XhS3vqEXrsTNtOFEsDvcnX9N86abwkd2jUzBRMB0GA1UdDgQWBBRl1tJA\n\
+LOf8+m4FNf6Xydo7m+PR/jAfBgNVHSMEGDAWgBRl1tJALOf8+m4FNf6Xydo7m+PR\n\
+/jAPBgNVHRMBAf8EBTADAQH/MAUGAytlcANBANQeNfDhuJrbUZPotEMxH6SgqDSH\n\
+mIL3IqFvTbKQEIiOTqYV+pRhUorcHvlr0DIZTjhCwb9HG0dl2U/w7ILlUAs=\n\
+-----END CERTIFICATE-----\n\
+";
+
+    fn verdict(check: Check, host: &str, at: u64) -> Result<ServerCertVerified, Error> {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("server.pem");
+        std::fs::write(&file, ALONE).unwrap();
+        let terms = Terms { check, authorities: Some(file.clone()), ..Terms::default() };
+        let known = terms.known(&Arc::new(ring::default_provider())).unwrap();
+        let end_entity = CertificateDer::from_pem_file(&file).unwrap();
+        let host = ServerName::try_from(host.to_owned()).unwrap();
+        known.verify_server_cert(&end_entity, &[], &host, &[], UnixTime::since_unix_epoch(Duration::from_secs(at)))
+    }
+
+    /// As a database's own installation makes them, and as OpenSSL and GnuTLS take them.
+    #[test]
+    fn a_server_that_is_its_own_authority() {
+        let (in_its_days, before) = (1_800_000_000, 1_000_000_000);
+        assert!(verdict(Check::Name, "DB.example.org", in_its_days).is_ok());
+        assert!(verdict(Check::Chain, "other.example.org", in_its_days).is_ok());
+        assert!(verdict(Check::Name, "other.example.org", in_its_days).is_err());
+        assert!(verdict(Check::Chain, "db.example.org", before).is_err());
+    }
+
+    #[test]
+    fn files_that_are_none() {
+        let terms = |file: &str| Terms { authorities: Some(file.into()), ..Terms::default() };
+        assert_eq!(terms("/no/ca.pem").config().unwrap_err().to_string(), "/no/ca.pem: No such file or directory");
+        let empty = tempfile::NamedTempFile::new().unwrap();
+        let path = empty.path().to_str().unwrap();
+        assert!(terms(path).config().unwrap_err().to_string().starts_with(path));
+        let identity = Some((path.into(), path.into()));
+        assert!(Terms { check: Check::Nothing, identity, ..Terms::default() }.config().is_err());
     }
 }

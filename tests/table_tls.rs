@@ -1,0 +1,135 @@
+//! pgsql:, mysql: and ldap: over TLS, with real servers: who is encrypted and who is refused. A server that cannot be
+//! trusted is an error, never "not there". With `UNDER_TEST=reference` the installed postmap is tried with the same
+//! stories.
+#![cfg(feature = "netdb")]
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod databases;
+
+use databases::{NOBODY, Place, feed, found, free_port, is_an_error, start};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Two authorities of one name, a server's certificate for localhost only, and one for a client called "certain".
+fn certificates(place: &Place) -> bool {
+    if Command::new("openssl").arg("version").output().is_err() {
+        eprintln!("skipped: openssl is not installed");
+        return false;
+    }
+    let make = |line: &str| place.run("openssl", &line.split(' ').collect::<Vec<_>>());
+    for authority in ["ca", "other"] {
+        make(&format!(
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=Authority \
+             -keyout {authority}.key -out {authority}.pem"
+        ));
+    }
+    place.file("localhost.ext", "subjectAltName = DNS:localhost\nextendedKeyUsage = serverAuth\n");
+    place.file("certain.ext", "extendedKeyUsage = clientAuth\n");
+    for name in ["localhost", "certain"] {
+        make(&format!(
+            "req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN={name} -keyout {name}.key \
+             -out {name}.csr"
+        ));
+        make(&format!(
+            "x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 9 -extfile {name}.ext -out {name}.pem"
+        ));
+        own(place, &format!("{name}.key"), NOBODY);
+    }
+    true
+}
+
+/// A key of its user.
+fn own(place: &Place, name: &str, user: u32) -> PathBuf {
+    let path = place.path(name);
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+    if nix::unistd::geteuid().is_root() {
+        chown(&path, Some(user), None).unwrap();
+    }
+    path
+}
+
+#[test]
+fn a_postgresql_with_tls() {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let Some(bin) = versions.map(|entry| entry.path().join("bin")).find(|bin| bin.join("postgres").exists()) else {
+        eprintln!("skipped: a_postgresql_with_tls: postgresql is not installed");
+        return;
+    };
+    let program = |name: &str| bin.join(name).to_string_lossy().into_owned();
+    let place = Place::new();
+    if !certificates(&place) {
+        return;
+    }
+    place.run(&program("initdb"), &["-D", "data", "-U", "pillar", "-A", "trust", "-E", "UTF8", "--no-locale", "-N"]);
+    place.file(
+        "data/pg_hba.conf",
+        "local all all trust\nhostssl all certain samehost cert\nhostssl all pillar samehost scram-sha-256\n\
+         hostnossl all plain samehost scram-sha-256\n",
+    );
+    let port = free_port();
+    let mut command = place.command(&program("postgres"));
+    command.args(["-D", "data", "-F", "-h", "127.0.0.1", "-p", &port.to_string(), "-k"]).arg(place.0.path());
+    for setting in
+        ["ssl=on", "ssl_cert_file=../localhost.pem", "ssl_key_file=../localhost.key", "ssl_ca_file=../ca.pem"]
+    {
+        command.args(["-c", setting]);
+    }
+    let _server = start(command, port);
+    let psql = || {
+        let mut command = place.command(&program("psql"));
+        command.args(["-q", "-v", "ON_ERROR_STOP=1", "-p", &port.to_string(), "-U", "pillar", "-h"]);
+        command.arg(place.0.path()).arg("postgres");
+        command
+    };
+    let users =
+        "alter role pillar password 'sesam'; create role plain login password 'sesam'; create role certain login;";
+    feed(psql, users);
+
+    let ask = |user: &str, hosts: &str| {
+        // Whether this very session is encrypted.
+        let query = "query = SELECT ssl::text FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND '%s' = 'key'\n";
+        let parameters = format!("user = {user}\npassword = sesam\ndbname = postgres\nhosts = {hosts}\n{query}");
+        let parameters = parameters.replace("USER", user);
+        place.ask("pgsql", &parameters, "key")
+    };
+    // A URI says by itself who asks.
+    let uri = |host: &str, more: &str| format!("postgresql://USER:sesam@{host}:{port}/postgres?{more}");
+    let file = |name: &str| place.path(name).to_string_lossy().replace('/', "%2F");
+    let (ca, other) = (file("ca.pem"), file("other.pem"));
+
+    // Nothing is said of TLS: it is used where the server can, and nothing is checked.
+    assert_eq!(ask("pillar", &format!("localhost:{port}")), found("true"));
+    assert_eq!(ask("plain", &format!("localhost:{port}")), found("false"));
+    assert_eq!(ask("pillar", &uri("127.0.0.1", "")), found("true"));
+    is_an_error(ask("pillar", &uri("127.0.0.1", "sslmode=disable")));
+    assert_eq!(ask("plain", &uri("127.0.0.1", "sslmode=disable")), found("false"));
+    assert_eq!(ask("pillar", &uri("127.0.0.1", "sslmode=allow")), found("true"));
+    assert_eq!(ask("pillar", &uri("127.0.0.1", "sslmode=require")), found("true"));
+    is_an_error(ask("plain", &uri("127.0.0.1", "sslmode=require")));
+    is_an_error(ask("pillar", &uri("127.0.0.1", "sslmode=perhaps")));
+    // A socket of this machine is as good.
+    let socket = format!("postgresql:///postgres?user=pillar&host={}&port={port}&sslmode=require", file(""));
+    assert_eq!(ask("pillar", &socket), found("false"));
+
+    // The authority, and the host's name.
+    assert_eq!(ask("pillar", &uri("127.0.0.1", &format!("sslmode=verify-ca&sslrootcert={ca}"))), found("true"));
+    assert_eq!(ask("pillar", &uri("localhost", &format!("sslmode=verify-full&sslrootcert={ca}"))), found("true"));
+    is_an_error(ask("pillar", &uri("127.0.0.1", &format!("sslmode=verify-full&sslrootcert={ca}"))));
+    for mode in ["verify-ca", "verify-full", "require"] {
+        is_an_error(ask("pillar", &uri("localhost", &format!("sslmode={mode}&sslrootcert={other}"))));
+    }
+    is_an_error(ask("pillar", &uri("localhost", &format!("sslmode=verify-ca&sslrootcert={}", file("none.pem")))));
+    // Who must not be trusted is not asked without TLS either, unless the table prefers an answer.
+    is_an_error(ask("plain", &uri("localhost", &format!("sslmode=verify-ca&sslrootcert={other}"))));
+    assert_eq!(ask("plain", &uri("localhost", &format!("sslmode=prefer&sslrootcert={other}"))), found("false"));
+
+    // The client's own certificate.
+    own(&place, "certain.key", nix::unistd::geteuid().as_raw());
+    let identity = format!("sslmode=verify-full&sslrootcert={ca}&sslcert={}", file("certain.pem"));
+    let with_key = format!("{identity}&sslkey={}", file("certain.key"));
+    assert_eq!(ask("certain", &uri("localhost", &with_key)), found("true"));
+    is_an_error(ask("certain", &uri("localhost", &format!("sslmode=verify-full&sslrootcert={ca}"))));
+    std::fs::set_permissions(place.path("certain.key"), PermissionsExt::from_mode(0o644)).unwrap();
+    is_an_error(ask("certain", &uri("localhost", &with_key)));
+}
