@@ -8,10 +8,10 @@ mod databases;
 
 use databases::{NOBODY, Place, feed, found, free_port, is_an_error, start};
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Two authorities of one name, a server's certificate for localhost only, and one for a client called "certain".
+/// Two authorities of one name, a server's certificate for localhost and 127.0.0.2 only, and one for a client called "certain".
 fn certificates(place: &Place) -> bool {
     if Command::new("openssl").arg("version").output().is_err() {
         eprintln!("skipped: openssl is not installed");
@@ -24,7 +24,7 @@ fn certificates(place: &Place) -> bool {
              -keyout {authority}.key -out {authority}.pem"
         ));
     }
-    place.file("localhost.ext", "subjectAltName = DNS:localhost\nextendedKeyUsage = serverAuth\n");
+    place.file("localhost.ext", "subjectAltName = DNS:localhost, IP:127.0.0.2\nextendedKeyUsage = serverAuth\n");
     place.file("certain.ext", "extendedKeyUsage = clientAuth\n");
     for name in ["localhost", "certain"] {
         make(&format!(
@@ -132,4 +132,79 @@ fn a_postgresql_with_tls() {
     is_an_error(ask("certain", &uri("localhost", &format!("sslmode=verify-full&sslrootcert={ca}"))));
     std::fs::set_permissions(place.path("certain.key"), PermissionsExt::from_mode(0o644)).unwrap();
     is_an_error(ask("certain", &uri("localhost", &with_key)));
+}
+
+#[test]
+fn a_mariadb_with_tls() {
+    let (server, install) = ("/usr/sbin/mariadbd", "/usr/bin/mariadb-install-db");
+    if !Path::new(server).exists() || !Path::new(install).exists() {
+        eprintln!("skipped: a_mariadb_with_tls: mariadb-server is not installed");
+        return;
+    }
+    let place = Place::new();
+    if !certificates(&place) {
+        return;
+    }
+    let data = format!("--datadir={}", place.path("data").display());
+    place.run(install, &["--no-defaults", &data, "--auth-root-authentication-method=normal", "--skip-test-db"]);
+    let port = free_port();
+    let socket = place.path("sock");
+    let mut command = place.command(server);
+    command.args(["--no-defaults", &data, "--bind-address=127.0.0.1,127.0.0.2", &format!("--port={port}")]);
+    command.args([format!("--socket={}", socket.display()), format!("--pid-file={}", place.path("pid").display())]);
+    let path = |name: &str| place.path(name).display().to_string();
+    command.args([format!("--ssl-ca={}", path("ca.pem")), format!("--ssl-cert={}", path("localhost.pem"))]);
+    command.args([format!("--ssl-key={}", path("localhost.key")), "--plugin-load-add=auth_ed25519".to_owned()]);
+    let _server = start(command, port);
+    let client = || {
+        let mut command = place.command("/usr/bin/mariadb");
+        command.args(["--no-defaults", "-h", "127.0.0.1", "-P", &port.to_string(), "-u", "root"]);
+        command
+    };
+    feed(
+        client,
+        "create database mail;\n\
+         create user pillar@'%' identified by 'sesam' require ssl; grant all on mail.* to pillar@'%';\n\
+         create user plain@'%' identified by 'sesam'; grant all on mail.* to plain@'%';\n\
+         create user certain@'%' identified by 'sesam' require subject '/CN=certain'; grant all on mail.* to certain@'%';\n\
+         create user edward@'%' identified via ed25519 using password('sesam'); grant all on mail.* to edward@'%';\n",
+    );
+
+    let ask_at = |user: &str, host: &str, more: &str| {
+        // Whether this very session is encrypted.
+        let query = "query = SELECT IF(variable_value = '', 'open', 'encrypted') FROM information_schema.session_status \
+            WHERE variable_name = 'Ssl_version' AND '%s' = 'key'\n";
+        let parameters = format!("user = {user}\npassword = sesam\ndbname = mail\nhosts = {host}\n{query}{more}");
+        place.ask("mysql", &parameters, "key")
+    };
+    // One that the certificate names, and one that it does not.
+    let (named, unnamed) = (format!("127.0.0.2:{port}"), format!("127.0.0.1:{port}"));
+    let ask = |user: &str, more: &str| ask_at(user, &named, more);
+    let (ca, other) = (format!("tls_CAfile = {}\n", path("ca.pem")), format!("tls_CAfile = {}\n", path("other.pem")));
+
+    assert_eq!(ask("plain", ""), found("open"));
+    assert_eq!(ask("edward", ""), found("open"));
+    is_an_error(ask("pillar", ""));
+    assert_eq!(ask("pillar", &ca), found("encrypted"));
+    is_an_error(ask("pillar", &other));
+    // The host's name only when it is asked for.
+    assert_eq!(ask_at("pillar", &unnamed, &ca), found("encrypted"));
+    assert_eq!(ask("pillar", &format!("{ca}tls_verify_cert = yes\n")), found("encrypted"));
+    is_an_error(ask_at("pillar", &unnamed, &format!("{ca}tls_verify_cert = yes\n")));
+    is_an_error(ask("pillar", &format!("{other}tls_verify_cert = yes\n")));
+    // A directory of authorities, by OpenSSL's hashes.
+    std::fs::create_dir(place.path("authorities")).unwrap();
+    std::fs::copy(place.path("ca.pem"), place.path("authorities/ca.pem")).unwrap();
+    assert!(Command::new("openssl").arg("rehash").arg(place.path("authorities")).status().unwrap().success());
+    let directory = format!("tls_CApath = {}\ntls_verify_cert = yes\n", path("authorities"));
+    assert_eq!(ask("pillar", &directory), found("encrypted"));
+    // A file that is not there is no reason to go on without it.
+    is_an_error(ask("plain", "tls_CAfile = /nonexistent/ca.pem\n"));
+
+    own(&place, "certain.key", nix::unistd::geteuid().as_raw());
+    let identity = format!("tls_cert_file = {}\ntls_key_file = {}\n", path("certain.pem"), path("certain.key"));
+    assert_eq!(ask("certain", &format!("{ca}{identity}")), found("encrypted"));
+    is_an_error(ask("certain", &ca));
+    // Encrypted, and nothing checked.
+    assert_eq!(ask("pillar", &identity), found("encrypted"));
 }
