@@ -197,6 +197,11 @@ dn: cn=group,dc=x,dc=org\nobjectClass: groupOfNames\ncn: group\nmember: uid=bob,
 member: uid=al,ou=people,dc=x,dc=org\ndescription: group@x.org\n\n\
 dn: cn=loop,dc=x,dc=org\nobjectClass: groupOfNames\ncn: loop\nmember: cn=loop,dc=x,dc=org\n";
 
+/// Another, of which the first knows where it is.
+const FAR_DIRECTORY: &str = "\
+dn: dc=far,dc=org\nobjectClass: dcObject\nobjectClass: organization\no: Far\ndc: far\n\n\
+dn: uid=far,dc=far,dc=org\nobjectClass: inetOrgPerson\nuid: far\ncn: Far\nsn: F\nmail: far@x.org\n";
+
 #[test]
 fn a_real_openldap() {
     if !Path::new("/usr/sbin/slapd").exists() {
@@ -204,24 +209,34 @@ fn a_real_openldap() {
         return;
     }
     let place = Place::new();
-    std::fs::create_dir(place.path("db")).unwrap();
-    if nix::unistd::geteuid().is_root() {
-        chown(place.path("db"), Some(NOBODY), Some(NOBODY)).unwrap();
+    for directory in ["db", "far"] {
+        std::fs::create_dir(place.path(directory)).unwrap();
+        if nix::unistd::geteuid().is_root() {
+            chown(place.path(directory), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
     }
     let schema = |name: &str| format!("include /etc/ldap/schema/{name}.schema\n");
     let settings = format!(
         "{}{}{}modulepath /usr/lib/ldap\nmoduleload back_mdb\ndatabase mdb\nmaxsize 10485760\nsuffix \"dc=x,dc=org\"\n\
-         rootdn \"cn=admin,dc=x,dc=org\"\nrootpw sesam\ndirectory {}\n",
+         rootdn \"cn=admin,dc=x,dc=org\"\nrootpw sesam\ndirectory {}\n\
+         database mdb\nmaxsize 10485760\nsuffix \"dc=far,dc=org\"\ndirectory {}\n",
         schema("core"),
         schema("cosine"),
         schema("inetorgperson"),
-        place.path("db").display()
+        place.path("db").display(),
+        place.path("far").display()
     );
     let file = place.file("slapd.conf", &settings);
-    let data = place.file("data.ldif", DIRECTORY);
-    let file = file.to_str().unwrap();
-    place.run("/usr/sbin/slapadd", &["-f", file, "-l", data.to_str().unwrap()]);
     let port = free_port();
+    let refers = format!(
+        "\ndn: ou=far,dc=x,dc=org\nobjectClass: referral\nobjectClass: extensibleObject\nou: far\n\
+         ref: ldap://127.0.0.1:{port}/dc=far,dc=org\n"
+    );
+    let data = place.file("data.ldif", &(DIRECTORY.to_owned() + &refers));
+    let far = place.file("far.ldif", FAR_DIRECTORY);
+    let file = file.to_str().unwrap();
+    place.run("/usr/sbin/slapadd", &["-f", file, "-b", "dc=x,dc=org", "-l", data.to_str().unwrap()]);
+    place.run("/usr/sbin/slapadd", &["-f", file, "-b", "dc=far,dc=org", "-l", far.to_str().unwrap()]);
     let socket = place.path("sock").to_string_lossy().replace('/', "%2F");
     let mut command = place.command("/usr/sbin/slapd");
     command.args(["-f", file, "-d", "0", "-h", &format!("ldap://127.0.0.1:{port}/ ldapi://{socket}")]);
@@ -255,9 +270,16 @@ fn a_real_openldap() {
     is_an_error(ask(&format!("{mail}expansion_limit = 1\n"), "bob"));
     is_an_error(ask("query_filter = (uid=%s\nresult_attribute = mail\n", "bob"));
     is_an_error(place.ask("ldap", &format!("{base}{mail}").replace("dc=x", "dc=y"), "bob"));
-    if !reference() {
-        is_an_error(ask(&format!("{mail}start_tls = yes\n"), "bob"));
-    }
+    // This server has no TLS.
+    is_an_error(ask(&format!("{mail}start_tls = yes\n"), "bob"));
+
+    // Another directory, to which the first refers. One that is dead is not one without the entry.
+    let far = "query_filter = uid=%s\nresult_attribute = mail\n";
+    assert_eq!(ask(far, "far"), NOT_THERE);
+    assert_eq!(ask(&format!("{far}chase_referrals = yes\n"), "far"), found("far@x.org"));
+    let within = format!("{base}{mail}").replace("dc=x,dc=org", "ou=far,dc=x,dc=org");
+    is_an_error(place.ask("ldap", &within, "far"));
+    assert_eq!(place.ask("ldap", &format!("{within}chase_referrals = yes\n"), "far"), found("far@x.org"));
     // A dead server in the list, and a socket.
     let both = format!("{base}{mail}").replace("127.0.0.1", &format!("ldap://127.0.0.1:1 ldapi://{socket}"));
     assert_eq!(place.ask("ldap", &both, "bob"), found("bob@x.org,robert@x.org"));

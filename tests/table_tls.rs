@@ -6,7 +6,7 @@
 
 mod databases;
 
-use databases::{NOBODY, Place, feed, found, free_port, is_an_error, start};
+use databases::{NOBODY, NOT_THERE, Place, feed, found, free_port, is_an_error, start};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -198,6 +198,8 @@ fn a_mariadb_with_tls() {
     assert!(Command::new("openssl").arg("rehash").arg(place.path("authorities")).status().unwrap().success());
     let directory = format!("tls_CApath = {}\ntls_verify_cert = yes\n", path("authorities"));
     assert_eq!(ask("pillar", &directory), found("encrypted"));
+    // A socket of this machine is encrypted too, if that is wanted.
+    assert_eq!(ask_at("pillar", &format!("unix:{}", socket.display()), &ca), found("encrypted"));
     // A file that is not there is no reason to go on without it.
     is_an_error(ask("plain", "tls_CAfile = /nonexistent/ca.pem\n"));
 
@@ -207,4 +209,91 @@ fn a_mariadb_with_tls() {
     is_an_error(ask("certain", &ca));
     // Encrypted, and nothing checked.
     assert_eq!(ask("pillar", &identity), found("encrypted"));
+}
+
+#[test]
+fn an_openldap_with_tls() {
+    if !Path::new("/usr/sbin/slapd").exists() {
+        eprintln!("skipped: an_openldap_with_tls: slapd is not installed");
+        return;
+    }
+    let place = Place::new();
+    if !certificates(&place) {
+        return;
+    }
+    std::fs::create_dir(place.path("db")).unwrap();
+    if nix::unistd::geteuid().is_root() {
+        chown(place.path("db"), Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    let path = |name: &str| place.path(name).display().to_string();
+    let schema = |name: &str| format!("include /etc/ldap/schema/{name}.schema\n");
+    // Nothing is said over an open line; the description only to who proves to be somebody.
+    let settings = format!(
+        "{}{}{}modulepath /usr/lib/ldap\nmoduleload back_mdb\nsecurity ssf=1\nTLSCACertificateFile {}\n\
+         TLSCertificateFile {}\nTLSCertificateKeyFile {}\nTLSVerifyClient try\ndatabase mdb\nmaxsize 10485760\n\
+         suffix \"dc=x,dc=org\"\nrootdn \"cn=admin,dc=x,dc=org\"\nrootpw sesam\ndirectory {}\n\
+         access to attrs=description by dn.exact=\"cn=certain\" read \
+         by dn.regex=\"^gidNumber=[0-9]+.uidNumber=[0-9]+,cn=peercred,cn=external,cn=auth$\" read by * none\n\
+         access to * by * read\n",
+        schema("core"),
+        schema("cosine"),
+        schema("inetorgperson"),
+        path("ca.pem"),
+        path("localhost.pem"),
+        path("localhost.key"),
+        path("db")
+    );
+    let data = "dn: dc=x,dc=org\nobjectClass: dcObject\nobjectClass: organization\no: X\ndc: x\n\n\
+        dn: uid=bob,dc=x,dc=org\nobjectClass: inetOrgPerson\nuid: bob\ncn: Bob\nsn: B\nmail: bob@x.org\n\
+        description: secret\n";
+    let (file, data) = (place.file("slapd.conf", &settings), place.file("data.ldif", data));
+    let file = file.to_str().unwrap();
+    place.run("/usr/sbin/slapadd", &["-f", file, "-l", data.to_str().unwrap()]);
+    let (port, secure) = (free_port(), free_port());
+    let socket = path("sock").replace('/', "%2F");
+    let mut command = place.command("/usr/sbin/slapd");
+    let urls = format!("ldap://127.0.0.1:{port}/ ldaps://127.0.0.1:{secure}/ ldapi://{socket}");
+    command.args(["-f", file, "-d", "0", "-h", &urls]);
+    let _slapd = start(command, port);
+
+    let base = "search_base = dc=x,dc=org\nversion = 3\nquery_filter = uid=%s\n";
+    let ask_for = |attribute: &str, url: &str, more: &str| {
+        let parameters = format!("server_host = {url}\n{base}result_attribute = {attribute}\n{more}");
+        place.ask("ldap", &parameters, "bob")
+    };
+    let ask = |url: &str, more: &str| ask_for("mail", url, more);
+    let (bob, start_tls, require) = (found("bob@x.org"), "start_tls = yes\n", "tls_require_cert = yes\n");
+    let authority = |name: &str| format!("{require}tls_ca_cert_file = {}\n", path(name));
+    let named = |scheme: &str, port: u16| format!("{scheme}://localhost:{port}");
+    let unnamed = |scheme: &str, port: u16| format!("{scheme}://127.0.0.1:{port}");
+
+    is_an_error(ask(&named("ldap", port), ""));
+    let open = |more: &str| (unnamed("ldap", port), format!("{start_tls}{more}"));
+    for (url, more) in [(unnamed("ldaps", secure), String::new()), open("")] {
+        assert_eq!(ask(&url, &more), bob, "nothing is checked, as is the default: {url}");
+        is_an_error(ask(&url, &format!("{more}{}", authority("ca.pem"))));
+    }
+    for (url, more) in [(named("ldaps", secure), ""), (named("ldap", port), start_tls)] {
+        assert_eq!(ask(&url, &format!("{more}{}", authority("ca.pem"))), bob, "{url}");
+        is_an_error(ask(&url, &format!("{more}{}", authority("other.pem"))));
+        is_an_error(ask(&url, &format!("{more}{}", authority("none.pem"))));
+    }
+    let who = "bind_dn = cn=admin,dc=x,dc=org\nbind_pw = ";
+    assert_eq!(ask_for("description", &unnamed("ldaps", secure), &format!("{who}sesam\n")), found("secret"));
+    is_an_error(ask(&unnamed("ldaps", secure), &format!("{who}wrong\n")));
+
+    // The client's own certificate, and the user of a socket, say who asks.
+    own(&place, "certain.key", nix::unistd::geteuid().as_raw());
+    let external = "bind = sasl\nsasl_mechs = EXTERNAL\n";
+    let identity = format!("{external}tls_cert = {}\ntls_key = {}\n", path("certain.pem"), path("certain.key"));
+    assert_eq!(ask_for("description", &unnamed("ldaps", secure), ""), NOT_THERE);
+    assert_eq!(ask_for("description", &unnamed("ldaps", secure), &identity), found("secret"));
+    assert_eq!(ask_for("description", &unnamed("ldap", port), &format!("{identity}{start_tls}")), found("secret"));
+    is_an_error(ask_for("description", &unnamed("ldaps", secure), external));
+    let local = format!("ldapi://{socket}");
+    assert_eq!(ask_for("description", &local, external), found("secret"));
+    assert_eq!(ask_for("description", &local, &format!("{external}sasl_minssf = 71\n")), found("secret"));
+    is_an_error(ask_for("description", &local, &format!("{external}sasl_minssf = 72\n")));
+    is_an_error(ask_for("description", &local, &format!("{external}sasl_authz_id = dn:cn=somebody\n")));
+    is_an_error(ask(&local, "bind = sasl\nsasl_mechs = GSSAPI\n"));
 }

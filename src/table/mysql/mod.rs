@@ -196,9 +196,8 @@ fn at_address(name: &str, port: u16) -> Result<Box<dyn Duplex>, Failed> {
         Some(stream)
     });
     // The reference's library waits for each connection and says so, whatever became of it.
-    let stream = reached.ok_or_else(|| {
-        failed(format!("Can't connect to server on '{name}' (115)"), "Operation now in progress")
-    })?;
+    let stream = reached
+        .ok_or_else(|| failed(format!("Can't connect to server on '{name}' (115)"), "Operation now in progress"))?;
     Ok(Box::new(stream))
 }
 

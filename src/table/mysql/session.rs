@@ -10,8 +10,8 @@ use mysql_common::packets::{
     AuthPlugin, AuthSwitchRequest, CommonOkPacket, ErrPacket, HandshakePacket, HandshakeResponse, OkPacket,
     OkPacketDeserializer, OldEofPacket, SslRequest,
 };
-use mysql_common::proto::codec::error::PacketCodecError;
 use mysql_common::proto::MySerialize;
+use mysql_common::proto::codec::error::PacketCodecError;
 use mysql_common::proto::sync_framed::MySyncFramed;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
@@ -184,7 +184,8 @@ impl Session {
                     let answer = self.read()?;
                     let key = answer.strip_prefix(&[0x01]).ok_or_else(malformed)?;
                     let mask = nonce.iter().cycle();
-                    let masked: Vec<u8> = clear(login.password).iter().zip(mask).map(|(byte, mask)| byte ^ mask).collect();
+                    let masked: Vec<u8> =
+                        clear(login.password).iter().zip(mask).map(|(byte, mask)| byte ^ mask).collect();
                     self.send(&mysql_common::crypto::encrypt(&masked, key))?;
                 }
                 _ => return Err(malformed()),
