@@ -165,7 +165,7 @@ fn terms(parameters: &Parameters) -> Result<Terms, TableError> {
         (None, None) => None,
         _ => return Err(parameters.fault(format!("{}: tls_cert and tls_key need each other", parameters.name()))),
     };
-    Ok(Terms { check, authorities, authorities_directory, identity })
+    Ok(Terms { check, alias: None, authorities, authorities_directory, identity })
 }
 
 /// The servers as URLs.

@@ -3,7 +3,7 @@
 //! knows no sockets of this machine, and its EXTERNAL no authorization identity; it takes the connection when this is done.
 
 use super::session::{Failure, Settings, Target};
-use crate::proto::tls;
+use crate::proto::tls::{self, Terms};
 use ldap3::StdStream;
 use ldap3::asn1::{PL, StructureTag, TagClass, parse_tag, write};
 use std::io;
@@ -73,7 +73,9 @@ pub async fn prepare(settings: &Settings, target: &Target, stream: StdStream) ->
                 return Err(failed(if words.is_empty() { format!("the server answers {code}") } else { words }));
             }
         }
-        let config = settings.tls.config().map_err(|fault| failed(fault.to_string()))?;
+        // A server that is called localhost may show the certificate of this machine's name, as to the reference's library.
+        let alias = target.host.eq_ignore_ascii_case("localhost").then(crate::sys::host::canonical_name);
+        let config = Terms { alias, ..settings.tls.clone() }.config().map_err(|fault| failed(fault.to_string()))?;
         let name = ServerName::try_from(target.host.clone()).map_err(|error| failed(error.to_string()))?;
         let done = TlsConnector::from(config).connect(name, wire).await;
         let done = done.map_err(|error| failed(tls::refusal(&error)))?;

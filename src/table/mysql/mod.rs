@@ -65,7 +65,7 @@ fn terms(parameters: &Parameters) -> Result<Option<Terms>, TableError> {
     let (certificate, key) = (file("tls_cert_file"), file("tls_key_file"));
     let identity = certificate.clone().or_else(|| key.clone()).zip(key.or(certificate));
     let asked = strict || check == Check::Chain || identity.is_some() || text("tls_ciphers").is_some();
-    Ok(asked.then_some(Terms { check, authorities, authorities_directory, identity }))
+    Ok(asked.then_some(Terms { check, alias: None, authorities, authorities_directory, identity }))
 }
 
 /// Between single quotes; the other way where backslashes mean nothing (NO_BACKSLASH_ESCAPES).
