@@ -3,148 +3,11 @@
 #![cfg(feature = "netdb")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use std::io::Write;
-use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::{PermissionsExt, chown};
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+mod databases;
 
-const NOBODY: u32 = 65534;
-
-fn reference() -> bool {
-    std::env::var("UNDER_TEST").is_ok_and(|who| who == "reference")
-}
-
-/// A directory that the servers' user owns, and a main.cf.
-struct Place(tempfile::TempDir);
-
-impl Place {
-    fn new() -> Place {
-        let place = Place(tempfile::Builder::new().permissions(PermissionsExt::from_mode(0o755)).tempdir().unwrap());
-        let main = "compatibility_level = 3.6\nmail_owner = daemon\nsetgid_group = mail\nmyhostname = srv.example.org\n\
-            inet_interfaces = loopback-only\n";
-        place.file("main.cf", main);
-        // The reference waits while main.cf is new.
-        let old = std::time::SystemTime::now() - Duration::from_secs(3600);
-        std::fs::File::options().append(true).open(place.path("main.cf")).unwrap().set_modified(old).unwrap();
-        if nix::unistd::geteuid().is_root() {
-            chown(place.0.path(), Some(NOBODY), Some(NOBODY)).unwrap();
-        }
-        place
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn file(&self, name: &str, text: &str) -> PathBuf {
-        std::fs::write(self.path(name), text).unwrap();
-        self.path(name)
-    }
-
-    /// A program that an ordinary user runs here.
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command.current_dir(self.0.path()).env("HOME", self.0.path()).env("LC_ALL", "C");
-        if nix::unistd::geteuid().is_root() {
-            command.uid(NOBODY).gid(NOBODY);
-        }
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command
-    }
-
-    fn run(&self, program: &str, arguments: &[&str]) {
-        let done = self.command(program).args(arguments).stderr(Stdio::piped()).output().unwrap();
-        assert!(done.status.success(), "{program}: {}", String::from_utf8_lossy(&done.stderr));
-    }
-
-    /// Status and what was said.
-    fn query(&self, table: &str, key: &str) -> (i32, String) {
-        let mut command = if reference() {
-            Command::new("/usr/sbin/postmap")
-        } else {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_pillarbox"));
-            command.arg("postmap");
-            command
-        };
-        let directory = if reference() { Path::new("/etc/postfix") } else { self.0.path() };
-        let done = command.arg("-c").arg(directory).args(["-q", key, table]).output().unwrap();
-        let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
-        (done.status.code().unwrap_or(-1), said)
-    }
-
-    /// Asks a table of these parameters.
-    fn ask(&self, kind: &str, parameters: &str, key: &str) -> (i32, String) {
-        let file = self.file("table.cf", parameters);
-        self.query(&format!("{kind}:{}", file.display()), key)
-    }
-}
-
-fn found(value: &str) -> (i32, String) {
-    (0, format!("{value}\n"))
-}
-
-const NOT_THERE: (i32, String) = (1, String::new());
-
-/// Never "not there", which would return mail.
-#[track_caller]
-fn is_an_error((status, said): (i32, String)) {
-    // The reference says it to its log only where there is no terminal.
-    assert!(status == 1 && (reference() || said.contains("fatal: ")), "{status} {said}");
-}
-
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = nix::sys::signal::kill(
-            nix::unistd::Pid::from_raw(i32::try_from(self.0.id()).unwrap()),
-            nix::sys::signal::Signal::SIGINT,
-        );
-        let end = Instant::now() + Duration::from_secs(5);
-        while Instant::now() < end {
-            if matches!(self.0.try_wait(), Ok(Some(_))) {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// Starts a server and waits until it listens.
-fn start(mut command: Command, port: u16) -> Server {
-    let mut server = Server(command.spawn().unwrap());
-    let end = Instant::now() + Duration::from_secs(60);
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(server.0.try_wait().unwrap().is_none(), "the server does not start: {command:?}");
-        assert!(Instant::now() < end, "the server does not listen: {command:?}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    server
-}
-
-/// Hands SQL to a client program until the server takes it.
-fn feed(mut command: impl FnMut() -> Command, sql: &str) {
-    let end = Instant::now() + Duration::from_secs(30);
-    loop {
-        let mut child = command().stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(sql.as_bytes()).unwrap();
-        let done = child.wait_with_output().unwrap();
-        if done.status.success() {
-            return;
-        }
-        assert!(Instant::now() < end, "{}", String::from_utf8_lossy(&done.stderr));
-        std::thread::sleep(Duration::from_millis(200));
-    }
-}
+use databases::{NOBODY, NOT_THERE, Place, feed, found, free_port, is_an_error, reference, start};
+use std::os::unix::fs::chown;
+use std::path::Path;
 
 const ROWS: &str = "insert into aliases values ('bob','bob@x.org',null),('multi','a@x.org','b@y.org'),\
     ('multi','c@x.org',''),('o''b','quote@x.org',null),('bob@x.org','u1@h1.x.org','plain'),('null',null,null);\n";
@@ -334,6 +197,11 @@ dn: cn=group,dc=x,dc=org\nobjectClass: groupOfNames\ncn: group\nmember: uid=bob,
 member: uid=al,ou=people,dc=x,dc=org\ndescription: group@x.org\n\n\
 dn: cn=loop,dc=x,dc=org\nobjectClass: groupOfNames\ncn: loop\nmember: cn=loop,dc=x,dc=org\n";
 
+/// Another, of which the first knows where it is.
+const FAR_DIRECTORY: &str = "\
+dn: dc=far,dc=org\nobjectClass: dcObject\nobjectClass: organization\no: Far\ndc: far\n\n\
+dn: uid=far,dc=far,dc=org\nobjectClass: inetOrgPerson\nuid: far\ncn: Far\nsn: F\nmail: far@x.org\n";
+
 #[test]
 fn a_real_openldap() {
     if !Path::new("/usr/sbin/slapd").exists() {
@@ -341,24 +209,34 @@ fn a_real_openldap() {
         return;
     }
     let place = Place::new();
-    std::fs::create_dir(place.path("db")).unwrap();
-    if nix::unistd::geteuid().is_root() {
-        chown(place.path("db"), Some(NOBODY), Some(NOBODY)).unwrap();
+    for directory in ["db", "far"] {
+        std::fs::create_dir(place.path(directory)).unwrap();
+        if nix::unistd::geteuid().is_root() {
+            chown(place.path(directory), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
     }
     let schema = |name: &str| format!("include /etc/ldap/schema/{name}.schema\n");
     let settings = format!(
         "{}{}{}modulepath /usr/lib/ldap\nmoduleload back_mdb\ndatabase mdb\nmaxsize 10485760\nsuffix \"dc=x,dc=org\"\n\
-         rootdn \"cn=admin,dc=x,dc=org\"\nrootpw sesam\ndirectory {}\n",
+         rootdn \"cn=admin,dc=x,dc=org\"\nrootpw sesam\ndirectory {}\n\
+         database mdb\nmaxsize 10485760\nsuffix \"dc=far,dc=org\"\ndirectory {}\n",
         schema("core"),
         schema("cosine"),
         schema("inetorgperson"),
-        place.path("db").display()
+        place.path("db").display(),
+        place.path("far").display()
     );
     let file = place.file("slapd.conf", &settings);
-    let data = place.file("data.ldif", DIRECTORY);
-    let file = file.to_str().unwrap();
-    place.run("/usr/sbin/slapadd", &["-f", file, "-l", data.to_str().unwrap()]);
     let port = free_port();
+    let refers = format!(
+        "\ndn: ou=far,dc=x,dc=org\nobjectClass: referral\nobjectClass: extensibleObject\nou: far\n\
+         ref: ldap://127.0.0.1:{port}/dc=far,dc=org\n"
+    );
+    let data = place.file("data.ldif", &(DIRECTORY.to_owned() + &refers));
+    let far = place.file("far.ldif", FAR_DIRECTORY);
+    let file = file.to_str().unwrap();
+    place.run("/usr/sbin/slapadd", &["-f", file, "-b", "dc=x,dc=org", "-l", data.to_str().unwrap()]);
+    place.run("/usr/sbin/slapadd", &["-f", file, "-b", "dc=far,dc=org", "-l", far.to_str().unwrap()]);
     let socket = place.path("sock").to_string_lossy().replace('/', "%2F");
     let mut command = place.command("/usr/sbin/slapd");
     command.args(["-f", file, "-d", "0", "-h", &format!("ldap://127.0.0.1:{port}/ ldapi://{socket}")]);
@@ -392,9 +270,16 @@ fn a_real_openldap() {
     is_an_error(ask(&format!("{mail}expansion_limit = 1\n"), "bob"));
     is_an_error(ask("query_filter = (uid=%s\nresult_attribute = mail\n", "bob"));
     is_an_error(place.ask("ldap", &format!("{base}{mail}").replace("dc=x", "dc=y"), "bob"));
-    if !reference() {
-        is_an_error(ask(&format!("{mail}start_tls = yes\n"), "bob"));
-    }
+    // This server has no TLS.
+    is_an_error(ask(&format!("{mail}start_tls = yes\n"), "bob"));
+
+    // Another directory, to which the first refers. One that is dead is not one without the entry.
+    let far = "query_filter = uid=%s\nresult_attribute = mail\n";
+    assert_eq!(ask(far, "far"), NOT_THERE);
+    assert_eq!(ask(&format!("{far}chase_referrals = yes\n"), "far"), found("far@x.org"));
+    let within = format!("{base}{mail}").replace("dc=x,dc=org", "ou=far,dc=x,dc=org");
+    is_an_error(place.ask("ldap", &within, "far"));
+    assert_eq!(place.ask("ldap", &format!("{within}chase_referrals = yes\n"), "far"), found("far@x.org"));
     // A dead server in the list, and a socket.
     let both = format!("{base}{mail}").replace("127.0.0.1", &format!("ldap://127.0.0.1:1 ldapi://{socket}"));
     assert_eq!(place.ask("ldap", &both, "bob"), found("bob@x.org,robert@x.org"));

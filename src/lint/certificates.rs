@@ -3,12 +3,9 @@
 use super::finding::Findings;
 use super::ground::Ground;
 use crate::conf::MainCf;
+use crate::proto::certificate::{covers, names};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use x509_cert::Certificate;
-use x509_cert::der::asn1::{PrintableStringRef, Utf8StringRef};
-use x509_cert::der::oid::ObjectIdentifier;
-use x509_cert::ext::pkix::SubjectAltName;
-use x509_cert::ext::pkix::name::GeneralName;
 
 /// Parameters that name the server's certificates, each file the host's own first.
 const SERVER: &[&str] =
@@ -17,7 +14,6 @@ const CLIENT: &[&str] = &["smtp_tls_cert_file", "smtp_tls_eccert_file", "smtp_tl
 
 /// How long before its end a certificate is worth a word.
 const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
-const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
 /// A certificate in a file: the first, which is the host's own. Err: the file has none that can be read.
 fn own(path: &str) -> std::io::Result<Result<Certificate, String>> {
@@ -91,49 +87,4 @@ pub fn name(ground: &Ground, found: &mut Findings) {
             format!("ask for a certificate with the name {host}, or set myhostname to the name that MX records give"),
         );
     });
-}
-
-/// The host names that a certificate is for: the alternative names, or where there are none the common name.
-fn names(certificate: &Certificate) -> Vec<String> {
-    let alternative = match certificate.tbs_certificate.get::<SubjectAltName>() {
-        Ok(Some((_, names))) => names.0,
-        _ => Vec::new(),
-    };
-    let hosts: Vec<String> = alternative
-        .iter()
-        .filter_map(|name| match name {
-            GeneralName::DnsName(host) => Some(host.as_str().to_owned()),
-            _ => None,
-        })
-        .collect();
-    if !hosts.is_empty() {
-        return hosts;
-    }
-    let parts = certificate.tbs_certificate.subject.0.iter().flat_map(|part| part.0.iter());
-    parts
-        .filter(|part| part.oid == COMMON_NAME)
-        .filter_map(|part| {
-            let text = part.value.decode_as::<Utf8StringRef<'_>>().map(|text| text.as_str().to_owned());
-            text.or_else(|_| part.value.decode_as::<PrintableStringRef<'_>>().map(|text| text.as_str().to_owned())).ok()
-        })
-        .collect()
-}
-
-/// "*.example.org" is for one label more.
-fn covers(pattern: &str, host: &str) -> bool {
-    match pattern.strip_prefix("*.") {
-        Some(domain) => host.split_once('.').is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(domain)),
-        None => pattern.eq_ignore_ascii_case(host),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::covers;
-
-    #[test]
-    fn names_with_stars() {
-        assert!(covers("*.example.org", "srv.EXAMPLE.org") && covers("a.b", "A.b"));
-        assert!(!covers("*.example.org", "a.b.example.org") && !covers("*.example.org", "example.org"));
-    }
 }

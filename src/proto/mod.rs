@@ -1,5 +1,7 @@
-//! SMTP and POP3 as pure state machines: bytes in, events out. Sockets belong to the roles.
+//! SMTP and POP3 as pure state machines: bytes in, events out; and what clients ask of TLS. Sockets belong to the roles.
 
+/// What certificates say.
+pub mod certificate;
 /// The content of DATA: end of data, dots, bare line feeds.
 pub mod dot;
 /// POP3 as Dovecot speaks it.
@@ -8,5 +10,7 @@ pub mod pop3;
 pub mod smtp_command;
 /// Replies of SMTP servers.
 pub mod smtp_reply;
+/// What clients ask of TLS.
+pub mod tls;
 /// The encoding of DSN parameters.
 pub mod xtext;

@@ -40,9 +40,6 @@ pub mod memory;
 /// mysql: MySQL and MariaDB.
 #[cfg(feature = "netdb")]
 pub mod mysql;
-/// The option files of MySQL's clients.
-#[cfg(feature = "netdb")]
-pub mod mysql_options;
 /// The trait, the types, opening.
 pub mod open;
 /// What regexp and pcre tables share.

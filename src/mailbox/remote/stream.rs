@@ -2,14 +2,13 @@
 
 use super::RemoteError;
 use super::url::Url;
+use crate::proto::tls::Terms;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 /// An answer, or a whole message, takes no longer.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -38,17 +37,9 @@ pub async fn connect(url: &Url) -> Result<(Connection, bool), RemoteError> {
 
 /// TLS with the machine's certificate authorities (SSL_CERT_FILE names others).
 pub async fn encrypt(stream: Connection, host: &str) -> Result<Connection, RemoteError> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-    let tls = |error: tokio_rustls::rustls::Error| RemoteError::Tls(error.to_string());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(tls)?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let config = Terms::default().config().map_err(|fault| RemoteError::Tls(fault.to_string()))?;
     let name = ServerName::try_from(host.to_owned()).map_err(|error| RemoteError::Tls(error.to_string()))?;
-    let connector = TlsConnector::from(Arc::new(config));
+    let connector = TlsConnector::from(config);
     let stream = in_time(connector.connect(name, stream)).await?.map_err(|error| refusal(host, &error))?;
     Ok(Box::new(stream))
 }

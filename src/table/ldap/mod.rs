@@ -1,6 +1,10 @@
 //! ldap:FILE (ldap_table(5)): a search in a directory for each key, and the values of some attributes of what is found;
-//! attributes that name other entries are followed. No TLS and no SASL: a table that asks for them is refused.
+//! attributes that name other entries are followed.
 
+/// TLS and SASL, before the first search.
+mod opening;
+/// Other servers.
+mod referral;
 /// A connection, and searches.
 mod session;
 /// The values of entries, and of entries that they name.
@@ -10,7 +14,9 @@ use super::open::{Opened, Options, Table, TableError, Value};
 use super::query::{Parameters, Query};
 use super::sql::NO_REASON;
 use super::worker::Worker;
+use crate::proto::tls::{Check, Terms};
 use session::{Session, Settings};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -85,17 +91,25 @@ pub fn open(kind: &str, name: &str, options: &Options) -> Result<Opened, TableEr
             ldap3::DerefAliases::Never
         }
     };
-    // Referrals are not followed, as is the default; the value is checked.
-    parameters.boolean("chase_referrals", false)?;
     let servers = servers(&text("server_host", "localhost"), parameters.integer("server_port", 389, Some(0))?);
-    let bind = match text("bind", "yes").to_ascii_lowercase().as_str() {
-        "yes" | "simple" => true,
-        "no" | "none" => false,
-        "sasl" => return unserved("bind = sasl: this program has no SASL for directories"),
+    let (simple, sasl) = match text("bind", "yes").to_ascii_lowercase().as_str() {
+        "yes" | "simple" => (true, false),
+        "no" | "none" => (false, false),
+        "sasl" => (false, true),
         _ => return unserved(&format!("unsupported parameter value: bind = {}", text("bind", ""))),
     };
-    if parameters.boolean("start_tls", false)? || servers.iter().any(|url| url.starts_with("ldaps:")) {
-        return unserved("start_tls, ldaps: this program has no TLS for databases");
+    let mechanisms = text("sasl_mechs", "");
+    let mut known = mechanisms.split_ascii_whitespace().map(|mechanism| mechanism.eq_ignore_ascii_case("EXTERNAL"));
+    if sasl && !mechanisms.trim().is_empty() && !known.any(|known| known) {
+        return unserved(&format!("sasl_mechs = {mechanisms}: this program knows the mechanism EXTERNAL only"));
+    }
+    let external = opening::External {
+        authorization: text("sasl_authz_id", ""),
+        least_strength: parameters.integer("sasl_minssf", 0, Some(0))?,
+    };
+    let start_tls = parameters.boolean("start_tls", false)?;
+    if start_tls && servers.iter().any(|url| url.to_ascii_lowercase().starts_with("ldaps:")) {
+        return unserved("start_tls = yes: connections to ldaps: servers are encrypted from the first byte on");
     }
     for ignored in ["cache", "cache_expiry", "cache_size"] {
         if parameters.text(ignored).is_some() {
@@ -115,7 +129,11 @@ pub fn open(kind: &str, name: &str, options: &Options) -> Result<Opened, TableEr
     let expansion = i32::try_from(query.limit).unwrap_or(0);
     let settings = Settings {
         servers,
-        bind: bind.then(|| (text("bind_dn", ""), text("bind_pw", ""))),
+        external: sasl.then_some(external),
+        start_tls,
+        tls: terms(&parameters)?,
+        referrals: parameters.boolean("chase_referrals", false)?,
+        bind: simple.then(|| (text("bind_dn", ""), text("bind_pw", ""))),
         patience: Duration::from_secs(match seconds {
             // No limit in the reference; nobody waits for more than a day.
             0 => 24 * 3600,
@@ -133,6 +151,21 @@ pub fn open(kind: &str, name: &str, options: &Options) -> Result<Opened, TableEr
         plan: Arc::new(plan),
         worker,
     }))
+}
+
+/// A file of authorities goes before a directory. tls_random_file and tls_cipher_suite have no effect: the system's
+/// random numbers and the library's ciphers are as good as any.
+fn terms(parameters: &Parameters) -> Result<Terms, TableError> {
+    let file = |name: &str| parameters.text(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let authorities = file("tls_ca_cert_file");
+    let authorities_directory = if authorities.is_some() { None } else { file("tls_ca_cert_dir") };
+    let check = if parameters.boolean("tls_require_cert", false)? { Check::Name } else { Check::Nothing };
+    let identity = match (file("tls_cert"), file("tls_key")) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        _ => return Err(parameters.fault(format!("{}: tls_cert and tls_key need each other", parameters.name()))),
+    };
+    Ok(Terms { check, alias: None, authorities, authorities_directory, identity })
 }
 
 /// The servers as URLs.

@@ -1,9 +1,9 @@
 //! The answer of a directory: entries' values in the server's order, those of the entries that special attributes name
 //! in their place. Bounded by the table's limits on nesting and on values.
 
-use super::session::{Entry, Failure, NO_SUCH_OBJECT, Session};
+use super::session::{Entry, Failure, NO_SUCH_OBJECT, Question, Session};
 use super::{Found, Plan, Use};
-use crate::table::query::{Answer, Query, TooMany};
+use crate::table::query::{Answer, Query, TooMany, percent_decoded};
 use crate::table::sql::NO_REASON;
 use ldap3::Scope;
 
@@ -32,14 +32,15 @@ pub fn find(session: &mut Session, plan: &Plan, query: &Query, key: &str, base: 
     if let Err(refused) = session.connect() {
         return failed(warnings, refused.warning, refused.last);
     }
-    let mut entries = session.search(base, filter, &wanted);
+    let question = Question { base, scope: session.scope(), filter, attributes: &wanted };
+    let mut entries = session.search(question);
     if used && entries.as_ref().is_err_and(|failure| failure.code == -1) {
         // Closed by the server since the last lookup.
         session.close();
         if let Err(refused) = session.connect() {
             return failed(warnings, refused.warning, refused.last);
         }
-        entries = session.search(base, filter, &wanted);
+        entries = session.search(question);
     }
     let entries = match entries {
         Ok(entries) => entries,
@@ -129,9 +130,13 @@ impl Search<'_> {
                 if wanted.is_empty() {
                     return Ok(());
                 }
-                self.session.search_in(&url.base, url.scope, &url.filter, &wanted)
+                let (base, scope, filter) = (url.base.as_str(), url.scope, url.filter.as_str());
+                self.session.search(Question { base, scope, filter, attributes: &wanted })
             }
-            None => self.session.search_in(value, Scope::Base, "(objectclass=*)", &all),
+            None => {
+                let (scope, filter) = (Scope::Base, "(objectclass=*)");
+                self.session.search(Question { base: value, scope, filter, attributes: &all })
+            }
         };
         match found {
             Ok(entries) => {
@@ -165,7 +170,7 @@ impl Url {
         }
         let (_, path) = rest.split_once('/').unwrap_or((rest, ""));
         let mut parts = path.split('?');
-        let mut next = || String::from_utf8(decoded(parts.next().unwrap_or_default())).ok();
+        let mut next = || String::from_utf8(percent_decoded(parts.next().unwrap_or_default())).ok();
         let (base, attributes, scope, filter) = (next()?, next()?, next()?, next()?);
         let scope = match scope.to_ascii_lowercase().as_str() {
             "sub" | "subtree" => Scope::Subtree,
@@ -195,27 +200,6 @@ impl Url {
         }
         wanted
     }
-}
-
-/// Without its "%20".
-pub fn decoded(text: &str) -> Vec<u8> {
-    let bytes = text.as_bytes();
-    let mut out = Vec::new();
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let hex = bytes.get(at + 1..at + 3).and_then(|two| std::str::from_utf8(two).ok());
-        match hex.filter(|_| byte == b'%').and_then(|two| u8::from_str_radix(two, 16).ok()) {
-            Some(decoded) => {
-                out.push(decoded);
-                at += 3;
-            }
-            None => {
-                out.push(byte);
-                at += 1;
-            }
-        }
-    }
-    out
 }
 
 #[cfg(test)]

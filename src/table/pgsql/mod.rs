@@ -1,20 +1,22 @@
 //! pgsql:FILE (pgsql_table(5)): PostgreSQL. The session speaks UTF-8, and what the reference sees through its LATIN1
-//! session is made of that here: `encoding = UTF8` (3.8) gives the text as it is. No TLS: a URI that insists on it is
-//! refused, not weakened.
+//! session is made of that here: `encoding = UTF8` (3.8) gives the text as it is.
+
+/// Whether and how a session is encrypted.
+mod encryption;
+/// Where servers are, and connections to them.
+mod places;
 
 use super::open::{Opened, Options, TableError};
 use super::query::{Parameters, Query};
 use super::sql::{self, ANSWER, At, CONNECT, Client, Failed, Host, NO_REASON, Question, Rows};
 use crate::sys::files::reason;
+use encryption::{Encryption, Handshake};
+use places::{Place, Stream, places};
 use std::io;
-use std::net::{TcpStream, ToSocketAddrs};
-use std::os::unix::net::UnixStream;
 use std::pin::Pin;
-use tokio_postgres::config::{self, SslMode};
+use tokio_postgres::config::SslMode;
 use tokio_postgres::error::ErrorPosition;
 use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
-
-const PORT: u16 = 5432;
 
 #[derive(Clone)]
 struct Settings {
@@ -89,14 +91,16 @@ impl Client for Session {
     const NULL_IS_EMPTY: bool = true;
 
     fn connect(settings: &Settings, host: &Host) -> Result<Session, Failed> {
-        let mut config = match &host.at {
-            At::Uri(uri) => uri.parse().map_err(|error: tokio_postgres::Error| failed(error.to_string(), NO_REASON))?,
-            At::Socket(_) | At::Inet { .. } => Config::new(),
+        let uri = match &host.at {
+            At::Uri(uri) => Some(uri.as_str()),
+            At::Socket(_) | At::Inet { .. } => None,
         };
-        if config.get_ssl_mode() == SslMode::Require {
-            return Err(failed("sslmode: this program has no TLS for databases?", NO_REASON));
-        }
-        config.ssl_mode(SslMode::Disable).application_name("pillarbox");
+        let (encryption, rest) = Encryption::of(uri).map_err(|words| failed(words, NO_REASON))?;
+        let mut config = match uri {
+            Some(_) => rest.parse().map_err(|error: tokio_postgres::Error| failed(error.to_string(), NO_REASON))?,
+            None => Config::new(),
+        };
+        config.application_name("pillarbox");
         if config.get_user().is_none() && !settings.user.is_empty() {
             config.user(&settings.user);
         }
@@ -108,21 +112,20 @@ impl Client for Session {
         }
         let mut words = String::new();
         let mut last = NO_REASON.to_owned();
-        for (place, reached) in places(&host.at, &config) {
-            match reached.map_err(|refusal| (refusal, None)).and_then(|stream| {
-                let session = Session::begin(&config, stream, settings.encoding);
-                session.map_err(|said| (said, Some(())))
-            }) {
+        for place in places(&host.at, &config) {
+            match Session::at(&place, &encryption, &mut config, settings.encoding) {
                 Ok(session) => return Ok(session),
-                Err((said, server)) => {
-                    if server.is_none() {
-                        last = if said.starts_with("Connection refused") {
-                            "Operation now in progress".to_owned()
-                        } else {
-                            said.split('?').next().unwrap_or_default().to_owned()
-                        };
+                Err(refusals) => {
+                    for refusal in refusals {
+                        if !refusal.by_server {
+                            last = if refusal.words.starts_with("Connection refused") {
+                                "Operation now in progress".to_owned()
+                            } else {
+                                refusal.words.split('?').next().unwrap_or_default().to_owned()
+                            };
+                        }
+                        words.push_str(&format!("connection to server {} failed: {}", place.shown, refusal.words));
                     }
-                    words.push_str(&format!("connection to server {place} failed: {said}"));
                 }
             }
         }
@@ -192,64 +195,78 @@ fn complaint_about(error: &tokio_postgres::Error, query: &str) -> String {
     words
 }
 
-enum Stream {
-    Tcp(TcpStream),
-    Unix(UnixStream),
+/// Why there is no session with a server.
+struct Refusal {
+    words: String,
+    by_server: bool,
 }
 
-/// Where the server may be, and a connection to each place, made when it is asked for. Err: the system's words.
-fn places<'a>(at: &At, config: &'a Config) -> Box<dyn Iterator<Item = (String, Result<Stream, String>)> + 'a> {
-    let hosts: Vec<(At, u16)> = match at {
-        At::Uri(_) => {
-            let port =
-                |at: usize| config.get_ports().get(at).or_else(|| config.get_ports().first()).copied().unwrap_or(PORT);
-            let at = config.get_hosts().iter().enumerate().map(|(number, host)| match host {
-                config::Host::Tcp(name) => (At::Inet { host: name.clone(), port: None }, port(number)),
-                config::Host::Unix(path) => (At::Socket(path.to_string_lossy().into_owned()), port(number)),
-            });
-            at.collect()
-        }
-        At::Inet { port, .. } => vec![(at.clone(), port.unwrap_or(PORT))],
-        At::Socket(_) => vec![(at.clone(), PORT)],
-    };
-    Box::new(hosts.into_iter().flat_map(|(at, port)| -> Box<dyn Iterator<Item = (String, Result<Stream, String>)>> {
-        match at {
-            At::Socket(directory) => {
-                let path = format!("{directory}/.s.PGSQL.{port}");
-                let stream = UnixStream::connect(&path).map(Stream::Unix).map_err(|error| {
-                    let error = reason(&error);
-                    format!("{error}??Is the server running locally and accepting connections on that socket??")
-                });
-                Box::new(std::iter::once((format!("on socket \"{path}\""), stream)))
+impl Refusal {
+    fn of(words: impl Into<String>) -> Refusal {
+        Refusal { words: words.into(), by_server: false }
+    }
+}
+
+impl From<tokio_postgres::Error> for Refusal {
+    fn from(error: tokio_postgres::Error) -> Refusal {
+        use std::error::Error;
+        let by_server = error.as_db_error().is_some();
+        let words = match error.source() {
+            Some(own) if !by_server && own.to_string() == "server does not support TLS" => {
+                "server does not support SSL, but SSL was required?".to_owned()
             }
-            At::Inet { host, .. } | At::Uri(host) => match (host.as_str(), port).to_socket_addrs() {
-                Ok(addresses) => {
-                    let addresses: Vec<_> = addresses.collect();
-                    Box::new(addresses.into_iter().map(move |address| {
-                        let ip = address.ip().to_string();
-                        let both = if ip == host { String::new() } else { format!(" ({ip})") };
-                        let stream = TcpStream::connect_timeout(&address, CONNECT).map(Stream::Tcp).map_err(|error| {
-                            let error = reason(&error);
-                            format!("{error}??Is the server running on that host and accepting TCP/IP connections??")
-                        });
-                        (format!("at \"{host}\"{both}, port {port}"), stream)
-                    }))
-                }
-                Err(error) => {
-                    let error = error.to_string();
-                    let words = error.rsplit_once("information: ").map_or(error.as_str(), |(_, words)| words);
-                    let words = format!("could not translate host name \"{host}\" to address: {words}?");
-                    Box::new(std::iter::once((format!("at \"{host}\""), Err(words))))
-                }
-            },
-        }
-    }))
+            Some(own) if !by_server => format!("{own}?"),
+            _ => server_words(&error),
+        };
+        Refusal { words, by_server }
+    }
 }
 
 impl Session {
-    /// Err: the server's words.
-    fn begin(config: &Config, stream: Stream, encoding: Encoding) -> Result<Session, String> {
-        let words = |error: io::Error| reason(&error);
+    /// A session at a place, encrypted or not as the table wants it. Err: one for each way that was tried.
+    fn at(
+        place: &Place,
+        encryption: &Encryption,
+        config: &mut Config,
+        encoding: Encoding,
+    ) -> Result<Session, Vec<Refusal>> {
+        let mut refusals = Vec::new();
+        let attempts = encryption.attempts(place.is_socket());
+        for mode in attempts {
+            config.ssl_mode(*mode);
+            let handshake = match mode {
+                SslMode::Disable => None,
+                _ => match encryption.handshake(&place.host) {
+                    Ok(handshake) => Some(handshake),
+                    Err(words) => {
+                        refusals.push(Refusal::of(words));
+                        break;
+                    }
+                },
+            };
+            let begun = place.reach().map_err(Refusal::of);
+            match begun.and_then(|stream| Session::begin(config, stream, handshake.clone(), encoding)) {
+                Ok(session) => return Ok(session),
+                Err(refusal) => {
+                    // As libpq does: without TLS after TLS that came to nothing, with it after a server's refusal.
+                    let again = handshake.map_or(refusal.by_server, |handshake| handshake.was_begun());
+                    refusals.push(refusal);
+                    if !again {
+                        break;
+                    }
+                }
+            }
+        }
+        Err(refusals)
+    }
+
+    fn begin(
+        config: &Config,
+        stream: Stream,
+        handshake: Option<Handshake>,
+        encoding: Encoding,
+    ) -> Result<Session, Refusal> {
+        let words = |error: io::Error| Refusal::of(reason(&error));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(words)?;
         let made = runtime.block_on(async {
             tokio::time::timeout(CONNECT, async {
@@ -257,17 +274,17 @@ impl Session {
                     Stream::Tcp(stream) => {
                         stream.set_nonblocking(true).map_err(words)?;
                         let _ = stream.set_nodelay(true);
-                        greet(config, tokio::net::TcpStream::from_std(stream).map_err(words)?).await
+                        greet(config, tokio::net::TcpStream::from_std(stream).map_err(words)?, handshake).await
                     }
                     Stream::Unix(stream) => {
                         stream.set_nonblocking(true).map_err(words)?;
-                        greet(config, tokio::net::UnixStream::from_std(stream).map_err(words)?).await
+                        greet(config, tokio::net::UnixStream::from_std(stream).map_err(words)?, handshake).await
                     }
                 }
             })
             .await
         });
-        let (client, link, backslashes) = made.map_err(|_| "timeout expired?".to_owned())??;
+        let (client, link, backslashes) = made.map_err(|_| Refusal::of("timeout expired?"))??;
         Ok(Session { runtime, client, link, encoding, backslashes })
     }
 
@@ -288,13 +305,28 @@ impl Session {
     }
 }
 
-async fn greet<S>(config: &Config, stream: S) -> Result<(tokio_postgres::Client, Link, bool), String>
+async fn greet<S>(
+    config: &Config,
+    stream: S,
+    handshake: Option<Handshake>,
+) -> Result<(tokio_postgres::Client, Link, bool), Refusal>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
-    let (client, link) = config.connect_raw(stream, NoTls).await.map_err(|error| server_words(&error))?;
-    let backslashes = link.parameter("standard_conforming_strings") == Some("off");
-    Ok((client, Box::pin(link), backslashes))
+    const BACKSLASHES: (&str, Option<&str>) = ("standard_conforming_strings", Some("off"));
+    let (name, off) = BACKSLASHES;
+    Ok(match handshake {
+        Some(handshake) => {
+            let (client, link) = config.connect_raw(stream, handshake).await?;
+            let backslashes = link.parameter(name) == off;
+            (client, Box::pin(link), backslashes)
+        }
+        None => {
+            let (client, link) = config.connect_raw(stream, NoTls).await?;
+            let backslashes = link.parameter(name) == off;
+            (client, Box::pin(link), backslashes)
+        }
+    })
 }
 
 #[cfg(test)]

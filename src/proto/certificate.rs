@@ -1,0 +1,88 @@
+//! What a certificate says: the host names that it is for, the days that it is valid, and the hash that ties a login to
+//! the connection it came over (RFC 5929).
+
+use std::time::Duration;
+use x509_cert::Certificate;
+use x509_cert::der::Decode;
+use x509_cert::der::asn1::{PrintableStringRef, Utf8StringRef};
+use x509_cert::der::oid::ObjectIdentifier;
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
+
+const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+
+/// The host names that a certificate is for: the alternative names, or where there are none the common name.
+pub fn names(certificate: &Certificate) -> Vec<String> {
+    let alternative = match certificate.tbs_certificate.get::<SubjectAltName>() {
+        Ok(Some((_, names))) => names.0,
+        _ => Vec::new(),
+    };
+    let hosts: Vec<String> = alternative
+        .iter()
+        .filter_map(|name| match name {
+            GeneralName::DnsName(host) => Some(host.as_str().to_owned()),
+            _ => None,
+        })
+        .collect();
+    if !hosts.is_empty() {
+        return hosts;
+    }
+    let parts = certificate.tbs_certificate.subject.0.iter().flat_map(|part| part.0.iter());
+    parts
+        .filter(|part| part.oid == COMMON_NAME)
+        .filter_map(|part| {
+            let text = part.value.decode_as::<Utf8StringRef<'_>>().map(|text| text.as_str().to_owned());
+            text.or_else(|_| part.value.decode_as::<PrintableStringRef<'_>>().map(|text| text.as_str().to_owned())).ok()
+        })
+        .collect()
+}
+
+/// Whether a name of a certificate is for a host: "*.example.org" is for one label more.
+pub fn covers(pattern: &str, host: &str) -> bool {
+    match pattern.strip_prefix("*.") {
+        Some(domain) => host.split_once('.').is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(domain)),
+        None => pattern.eq_ignore_ascii_case(host),
+    }
+}
+
+/// Whether a certificate (DER) is for a host by these rules.
+pub fn is_for(der: &[u8], host: &str) -> bool {
+    Certificate::from_der(der).is_ok_and(|read| names(&read).iter().any(|pattern| covers(pattern, host)))
+}
+
+/// Whether a certificate (DER) is valid at a time since 1970.
+pub fn is_in_its_days(der: &[u8], now: Duration) -> bool {
+    Certificate::from_der(der).is_ok_and(|read| {
+        let days = read.tbs_certificate.validity;
+        (days.not_before.to_unix_duration()..=days.not_after.to_unix_duration()).contains(&now)
+    })
+}
+
+/// The hash that a certificate is signed by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Digest {
+    Sha256,
+    Sha384,
+}
+
+/// Which hash of a server's certificate (DER) stands for its end of a connection (RFC 5929, section 4.1): that of its
+/// signature, MD5 and SHA-1 counting as SHA-256. None: it has none, or one (SHA-512) that TLS itself has no use for.
+pub fn endpoint_digest(der: &[u8]) -> Option<Digest> {
+    match Certificate::from_der(der).ok()?.signature_algorithm.oid.to_string().as_str() {
+        "1.2.840.113549.1.1.4" | "1.2.840.113549.1.1.5" | "1.2.840.113549.1.1.11" => Some(Digest::Sha256),
+        "1.2.840.10045.4.1" | "1.2.840.10045.4.3.2" => Some(Digest::Sha256),
+        "1.2.840.113549.1.1.12" | "1.2.840.10045.4.3.3" => Some(Digest::Sha384),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::covers;
+
+    #[test]
+    fn names_with_stars() {
+        assert!(covers("*.example.org", "srv.EXAMPLE.org") && covers("a.b", "A.b"));
+        assert!(!covers("*.example.org", "a.b.example.org") && !covers("*.example.org", "example.org"));
+    }
+}
