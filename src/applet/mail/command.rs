@@ -142,6 +142,9 @@ pub fn find(word: &str) -> Option<&'static Command> {
     if word.strip_prefix('z').is_some_and(|rest| rest.starts_with(['+', '-', '.'])) {
         return find("z");
     }
+    if word == "U" {
+        return find("unread");
+    }
     // "nos" stands in the list, and is no command.
     let shortest = |command: &Command| if command.name == "nosender" { command.name.len() } else { command.shortest };
     COMMANDS.iter().find(|command| word.len() >= shortest(command) && command.name.starts_with(word))
@@ -176,7 +179,9 @@ fn one(session: &mut Session, line: &str) -> Done {
     let (word, rest) = split_name(line);
     let skipping = session.conditions.contains(&false);
     if skipping && !["if", "else", "endif"].contains(&find(word).map_or("", |command| command.name)) {
-        return Ok(Next::Go);
+        // What is no command is told even where it would not run.
+        let strange = find(word).is_none() && word.starts_with(|first: char| first.is_ascii_alphabetic());
+        return if strange { Err(session.trouble("Unknown command: {}", &[word])) } else { Ok(Next::Go) };
     }
     if line.is_empty() || line.starts_with('#') {
         return Ok(Next::Go);

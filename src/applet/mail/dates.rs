@@ -2,10 +2,12 @@
 
 use super::texts::{FRENCH_DAYS, FRENCH_MONTHS, Texts};
 use crate::message::date::{DAYS, MONTHS};
+use jiff::Zoned;
 use jiff::civil::DateTime;
 
 /// Without a format "Tue Nov 24 10:05".
-pub fn format(texts: Texts, time: &DateTime, format: Option<&str>) -> String {
+/// `zoned`: the moment in the machine's zone; a From_ line tells none.
+pub fn format(texts: Texts, time: &DateTime, zoned: Option<&Zoned>, format: Option<&str>) -> String {
     let names = Names::of(texts, time);
     let Some(format) = format else {
         let digit = |number: i8| b'0' + number.unsigned_abs() % 10;
@@ -51,14 +53,13 @@ pub fn format(texts: Texts, time: &DateTime, format: Option<&str>) -> String {
             Some('b' | 'h') => out.push_str(names.month),
             Some('B') if names.french => out.push_str(WHOLE_FRENCH_MONTHS[names.at.1]),
             Some('p' | 'P') if names.french => {}
-            Some('c') => out.push_str(&self::format(texts, time, Some(names.date_and_time))),
-            Some('x') => out.push_str(&self::format(texts, time, Some(names.date))),
-            Some('X') => out.push_str(&self::format(texts, time, Some("%H:%M:%S"))),
-            Some('r') => out.push_str(&self::format(texts, time, Some("%I:%M:%S %p"))),
+            Some('c') => out.push_str(&self::format(texts, time, zoned, Some(names.date_and_time))),
+            Some('x') => out.push_str(&self::format(texts, time, zoned, Some(names.date))),
+            Some('X') => out.push_str(&self::format(texts, time, zoned, Some("%H:%M:%S"))),
+            Some('r') => out.push_str(&self::format(texts, time, zoned, Some("%I:%M:%S %p"))),
             Some('n') => out.push('\n'),
             Some('t') => out.push('\t'),
-            // A From_ line tells no zone.
-            Some('Z' | 'z') => {}
+            Some('Z' | 'z') => out.extend(zoned.iter().map(|time| time.strftime(&specifier).to_string())),
             Some('s') => {
                 let instant = time.to_zoned(jiff::tz::TimeZone::system());
                 out.push_str(&instant.map(|time| time.timestamp().as_second().to_string()).unwrap_or_default());

@@ -33,11 +33,20 @@ fn change(
 }
 
 pub fn delete(session: &mut Session, line: &Line) -> Done {
-    change(session, line.typed, &line.words, Scope::Living, |state| state.deleted = true)?;
-    if session.variables.is_set("autoprint") {
-        print_current(session)?;
-    }
+    delete_chosen(session, line)?;
     Ok(Next::Go)
+}
+
+/// With `autoprint` the next one is shown even if the list was wrong.
+fn delete_chosen(session: &mut Session, line: &Line) -> Result<(), Trouble> {
+    let done = change(session, line.typed, &line.words, Scope::Living, |state| state.deleted = true);
+    if !session.variables.is_set("autoprint") {
+        return done.map(drop);
+    }
+    if let Err(trouble) = done {
+        session.tell(trouble)?;
+    }
+    print_current(session)
 }
 
 fn print_current(session: &mut Session) -> Result<(), Trouble> {
@@ -51,7 +60,7 @@ fn print_current(session: &mut Session) -> Result<(), Trouble> {
 
 pub fn delete_print(session: &mut Session, line: &Line) -> Done {
     // The next one is shown even if the list was wrong.
-    if let Err(trouble) = change(session, line.typed, &line.words, Scope::Living, |state| state.deleted = true) {
+    if let Err(trouble) = delete_chosen(session, line) {
         session.tell(trouble)?;
     }
     print_current(session)?;

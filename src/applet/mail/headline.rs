@@ -295,6 +295,8 @@ fn when(style: &Style, about: &Outline, digest: &Digest, format: Option<&str>) -
         let (time, zone) = date::of_header(&String::from_utf8_lossy(&value))?;
         date::local(time, zone)
     };
-    let found = if style.by_date { of_header().or(digest.time) } else { digest.time.or_else(of_header) };
-    found.map(|time| dates::format(style.texts, &time, format)).unwrap_or_default()
+    let by_header = (style.by_date || digest.time.is_none()).then(of_header).flatten();
+    let zoned = by_header.filter(|_| style.by_date).and_then(|time| time.to_zoned(jiff::tz::TimeZone::system()).ok());
+    let found = if style.by_date { by_header.or(digest.time) } else { digest.time.or(by_header) };
+    found.map(|time| dates::format(style.texts, &time, zoned.as_ref(), format)).unwrap_or_default()
 }

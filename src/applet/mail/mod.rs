@@ -124,6 +124,7 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
     }
     let mut session = Session::new(&call.program);
     session.complete_environment();
+    session.variables.any_value = session.is_of_another_flavour();
     if ["bsd-mailx", "Mail"].contains(&call.program.as_str()) {
         session.variables.set("prompt", Value::Text("& ".into()));
     }

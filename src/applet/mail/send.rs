@@ -77,8 +77,15 @@ fn addressed(session: &mut Session, letter: &mut Letter, operands: &[String]) ->
     }
     // A mistaken address is told before the text is written.
     for name in ["To", "Cc", "Bcc"] {
-        if let Some(value) = letter.header(name).map(str::to_owned) {
-            recipients::written(session, &value)?;
+        let Some(value) = letter.header(name).map(str::to_owned) else { continue };
+        match recipients::written(session, &value) {
+            Ok(_) => {}
+            // Without the copies the letter is still one.
+            Err(trouble @ Trouble::Address(_)) if name != "To" => {
+                session.tell(trouble)?;
+                letter.put(name, "");
+            }
+            Err(other) => return Err(other),
         }
     }
     Ok(true)

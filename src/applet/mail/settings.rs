@@ -25,6 +25,7 @@ pub fn set(session: &mut Session, line: &Line) -> Done {
             session.complain(&say);
         }
     }
+    session.texts.show_in(&session.setting("charset"), &session.setting("decode-fallback"));
     // `set screen` makes the screenful another one at once.
     let height = super::summary::height(session);
     session.open.iter_mut().for_each(|open| open.page.resize(height, &open.states));
@@ -275,8 +276,8 @@ pub fn read_file(session: &mut Session, path: &std::path::Path) -> Done {
     use std::io::Read;
     let Ok(file) = std::fs::File::open(path) else { return Ok(Next::Go) };
     let mut bytes = Vec::new();
-    if file.take(FILE_LIMIT).read_to_end(&mut bytes).is_err() {
-        return Ok(Next::Go);
+    if let Err(error) = file.take(FILE_LIMIT).read_to_end(&mut bytes) {
+        return Err(session.trouble("mu_stream_getline() failed: {}", &[&session.texts.reason(&error)]));
     }
     let conditions = session.conditions.len();
     let text = String::from_utf8_lossy(&bytes).replace("\\\n", "");

@@ -12,9 +12,10 @@ pub fn start_up(session: &mut Session, wishes: &Wishes) -> Done {
     let own = session.setting("MAILRC");
     let system = (!wishes.no_rc).then(|| "/etc/mail.rc".to_owned());
     for file in system.into_iter().chain((!own.is_empty()).then_some(own)) {
-        let next = settings::read_file(session, Path::new(&file))?;
-        if next != Next::Go {
-            return Ok(next);
+        match settings::read_file(session, Path::new(&file)) {
+            Ok(Next::Go) => {}
+            Ok(next) => return Ok(next),
+            Err(trouble) => session.tell(trouble)?,
         }
     }
     for line in &wishes.commands {

@@ -28,6 +28,15 @@ impl Texts {
         }
     }
 
+    /// By the variables `charset` and `decode-fallback`: ASCII shows other characters as octal numbers, or as they are.
+    pub fn show_in(&mut self, charset: &str, fallback: &str) {
+        self.ascii = match charset.to_ascii_lowercase().as_str() {
+            "ascii" | "us-ascii" => fallback != "copy-pass",
+            "auto" => Texts::from_environment().ascii,
+            _ => false,
+        };
+    }
+
     /// Whether days and months have their French names (LC_TIME).
     pub fn has_french_dates(&self) -> bool {
         self.french_dates
@@ -202,6 +211,7 @@ const FRENCH: &[(&str, &str)] = &[
     ("Name or service not known", "Nom ou service inconnu"),
     ("Connection refused", "Connexion refusée"),
     ("Invalid port or service specification", "Port ou spécification de service non valide"),
+    ("mu_stream_getline() failed: {}", "mu_stream_getline() a échoué\u{a0}: {}"),
     ("stray character {}", "caractère isolé {}"),
     ("Operation failed", "L'opération a échoué"),
     ("unknown keyword `{}'", "mot-clé inconnu «\u{a0}{}\u{a0}»"),

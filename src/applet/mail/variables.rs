@@ -109,6 +109,8 @@ pub struct Variables {
     taken_back: BTreeSet<String>,
     headline: String,
     folder: Option<String>,
+    /// Any value of a boolean is yes, as in bsd-mailx and s-nail.
+    pub any_value: bool,
 }
 
 impl Variables {
@@ -154,12 +156,15 @@ impl Variables {
             values.insert(name.to_owned(), Value::Number(number));
         }
         let headline = DEFAULT_HEADLINE.to_owned();
-        Variables { values, taken_back: BTreeSet::new(), headline, folder: None }
+        Variables { values, taken_back: BTreeSet::new(), headline, folder: None, any_value: false }
     }
 
     pub fn is_set(&self, name: &str) -> bool {
+        let Some(value) = self.values.get(real_name(name)) else { return false };
+        // In mailutils `hold=yes` is a text, and no yes.
+        let only_yes = !self.any_value && known_as(name).is_some_and(|known| known.kind == "boolean");
         // 0 is no.
-        self.values.get(real_name(name)).is_some_and(|value| *value != Value::Number(0))
+        if only_yes { *value == Value::Yes } else { *value != Value::Number(0) }
     }
 
     pub fn text(&self, name: &str) -> Option<String> {

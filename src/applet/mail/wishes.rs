@@ -56,7 +56,14 @@ pub fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Resu
             What::Bcc => letter.put("Bcc", &joined(letter.header("Bcc"), value)),
             What::AppendOrAttach if options::is_header(value) => {
                 let (name, value) = value.split_once(':').unwrap_or((value, ""));
-                if !value.trim().is_empty() {
+                let is_list = ["To", "Cc", "Bcc"].iter().any(|known| known.eq_ignore_ascii_case(name));
+                if let Some(old) =
+                    letter.header(name).map(str::to_owned).filter(|_| is_list && !value.trim().is_empty())
+                {
+                    // One list, however many options it came in.
+                    letter.put(name, "");
+                    letter.add(name, &joined(Some(&old), value.trim_start()));
+                } else if !value.trim().is_empty() {
                     letter.add(name, value.trim_start());
                 }
             }
