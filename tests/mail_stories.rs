@@ -20,6 +20,8 @@ fn on_reference() -> bool {
 struct Home {
     dir: tempfile::TempDir,
     variables: Vec<(String, String)>,
+    /// Variables of the environment that are not there.
+    unset: Vec<String>,
 }
 
 /// What a run left.
@@ -54,7 +56,7 @@ fn four_messages() -> String {
 
 impl Home {
     fn new() -> Home {
-        let home = Home { dir: tempfile::tempdir().unwrap(), variables: Vec::new() };
+        let home = Home { dir: tempfile::tempdir().unwrap(), variables: Vec::new(), unset: Vec::new() };
         home.write("box", &four_messages());
         let script = format!(
             "#!/bin/sh\n{{ printf 'ARGV'; for a in \"$@\"; do printf ' [%s]' \"$a\"; done; echo; cat; echo '--END'; }} >> {}/sent\n",
@@ -102,6 +104,9 @@ impl Home {
             .env("TZ", "UTC")
             .env("LC_ALL", "C.UTF-8");
         command.envs(self.variables.iter().map(|(name, value)| (name.clone(), value.clone())));
+        self.unset.iter().for_each(|name| {
+            command.env_remove(name);
+        });
         command
     }
 
@@ -445,15 +450,18 @@ fn a_mailbox_that_is_not_there() {
     assert_eq!((outcome.err.as_str(), outcome.status), ("", 1));
     assert!(outcome.out.starts_with("No mail for ") && !home.path("missing").exists(), "{outcome:?}");
     let outcome = home.run(&["-f", "missing"], "");
-    assert_eq!(outcome.err, format!("mail: Cannot open mailbox {missing}: No such file or directory\n"));
+    assert_eq!((outcome.out, outcome.err.as_str(), outcome.status), (format!("\"{missing}\": 0 messages\n"), "", 1));
+    assert!(!home.path("missing").exists());
+    // Where it could not be made either, it is told.
+    let outcome = home.run(&["-f", "no/box"], "");
+    let shown = home.path("no/box").display().to_string();
+    assert_eq!(outcome.err, format!("mail: Cannot open mailbox {shown}: No such file or directory\n"));
     assert_eq!((outcome.out.as_str(), outcome.status), ("\"\": 0 messages\n", 1));
     let home = home.with("LC_ALL", "fr_FR.UTF-8");
-    let french = home.run(&["-f", "missing"], "");
+    let french = home.run(&["-f", "no/box"], "");
     assert_eq!(
         french.err,
-        format!(
-            "mail: Impossible d'ouvrir la boîte aux lettres {missing}\u{a0}: Aucun fichier ou dossier de ce type\n"
-        )
+        format!("mail: Impossible d'ouvrir la boîte aux lettres {shown}\u{a0}: Aucun fichier ou dossier de ce type\n")
     );
     let french = home.run(&[], "");
     assert!(french.out.starts_with("Pas de courrier pour "), "{french:?}");
@@ -1118,6 +1126,12 @@ fn recorded_command_lines_and_message_lists() {
     recorded_file("options.json");
 }
 
+/// mailutils' configuration: its syntax and its mistakes, and what addresses and mailboxes make of it.
+#[test]
+fn recorded_configurations() {
+    recorded_file("configuration.json");
+}
+
 /// The same at a terminal of the simplest kind.
 #[test]
 fn recorded_sessions_at_a_terminal() {
@@ -1177,7 +1191,8 @@ fn outcomes(cases: &[serde_json::Value]) -> Vec<String> {
     };
     let run = |case: &serde_json::Value| {
         let (args, typed) = (list(case.get("args")).unwrap(), list(case.get("tty")));
-        recorded(&args, &text(&case["input"]), &pairs(case, "env"), &pairs(case, "files"), typed.as_deref())
+        let shown = list(case.get("show")).unwrap_or_default();
+        recorded(&args, &text(&case["input"]), &pairs(case, "env"), &pairs(case, "files"), &shown, typed.as_deref())
     };
     let next = std::sync::atomic::AtomicUsize::new(0);
     let found: Vec<std::sync::Mutex<String>> = cases.iter().map(|_| std::sync::Mutex::default()).collect();
@@ -1201,6 +1216,7 @@ fn recorded(
     input: &str,
     environment: &[(String, String)],
     files: &[(String, String)],
+    show: &[String],
     typed: Option<&[String]>,
 ) -> String {
     let day = "Tue Nov 24 10:05:15 2026";
@@ -1229,19 +1245,23 @@ fn recorded(
     home.write(".mailrc", &rc);
     home.write("home/.mailrc", "");
     for (name, content) in files {
-        home.write(
-            name,
-            match content.as_str() {
-                "@MM@" => include_str!("data/mail/mm"),
-                "@TEA@" => include_str!("data/mail/tea"),
-                "@NEST@" => include_str!("data/mail/nest"),
-                "@LISTS@" => include_str!("data/mail/lists"),
-                text => text,
-            },
-        );
+        if let Some(parent) = home.path(name).parent() {
+            std::fs::create_dir_all(parent).unwrap();
+        }
+        let text = match content.as_str() {
+            "@MM@" => include_str!("data/mail/mm"),
+            "@TEA@" => include_str!("data/mail/tea"),
+            "@NEST@" => include_str!("data/mail/nest"),
+            "@LISTS@" => include_str!("data/mail/lists"),
+            text => text,
+        };
+        home.write(name, &text.replace("@HOME@", &root).replace("@OWN@", &own_address()));
     }
     for (name, value) in environment {
-        home = home.with(name, &value.replace("@HOME@", &root));
+        match value.as_str() {
+            "@UNSET@" => home.unset.push(name.clone()),
+            value => home = home.with(name, &value.replace("@HOME@", &root)),
+        }
     }
     let args: Vec<String> = args.iter().map(|arg| arg.replace("@HOME@", &root)).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -1265,17 +1285,22 @@ fn recorded(
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let status = child.wait().unwrap().code().unwrap_or(-1);
     let mut text = format!("{}[status {status}]\n", home.read("out"));
-    for name in ["sent", "mbox", "dead.letter"] {
+    for name in ["sent", "mbox", "dead.letter"].into_iter().chain(show.iter().map(String::as_str)) {
         text.push_str(&shown(name));
     }
     made_equal(&text, &root)
 }
 
+/// user@host of whoever runs the tests.
+fn own_address() -> String {
+    let user = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
+    format!("{}@{}", user.trim(), pillarbox::sys::host::canonical_name())
+}
+
 /// Names of this machine, moments and numbers of processes out of the way.
 fn made_equal(text: &str, root: &str) -> String {
-    let user = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
-    let (user, host) = (user.trim(), pillarbox::sys::host::canonical_name());
-    let own = format!("{user}@{host}");
+    let own = own_address();
+    let (user, host) = own.split_once('@').unwrap();
     let mut out = String::new();
     for line in text.replace(root, "@HOME@").lines() {
         let line = line.replace(&own, "@OWN@").replace(&format!("@{host}"), "@HOST@");

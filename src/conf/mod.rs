@@ -14,6 +14,8 @@ pub mod dovecot;
 pub mod edit;
 /// The macro language of main.cf.
 pub mod expand;
+/// mailutils' configuration, for mail.
+pub mod mailutils;
 /// Reading main.cf.
 pub mod main_cf;
 /// The directories of an instance.

@@ -4,13 +4,13 @@
 use super::briefs::Briefs;
 use super::marks::UidBase;
 use super::scan::Message;
-use super::{index, journal, rewrite};
-use crate::sys::lock::{self, Kind, Patience};
+use super::{index, journal, locking, rewrite};
+use crate::sys::lock::{self, Kind};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// What can go wrong with a mailbox.
 #[derive(Debug, thiserror::Error)]
@@ -29,10 +29,6 @@ pub enum MboxError {
     #[error("no safe place for the new content")]
     NoSafePlace,
 }
-
-/// How long a program at a terminal waits for another's lock; a dotlock older than two minutes was left behind.
-pub const PATIENCE: Patience =
-    Patience { attempts: 40, delay: Duration::from_millis(250), stale_after: Duration::from_secs(120) };
 
 /// An open mbox and where its messages are.
 #[derive(Debug)]
@@ -119,7 +115,8 @@ impl Mbox {
 
     /// Reads everything again, from the file that has the name now.
     fn rescan(&mut self) -> Result<(), MboxError> {
-        let locked = lock::fcntl(&self.file, Kind::Shared, PATIENCE).unwrap_or(false);
+        let locking = locking::chosen();
+        let locked = locking.kernel && lock::fcntl(&self.file, Kind::Shared, locking.patience).unwrap_or(false);
         let data = self.file.metadata()?;
         self.seen = Stamp::of(&data);
         let scanned = index::scan(&self.path, self.journal_dir.as_deref(), &self.file);

@@ -12,6 +12,8 @@ pub mod digest;
 mod index;
 /// The copy that makes rewriting in place survive a kill, where no file can be made beside the mailbox.
 mod journal;
+/// How mailboxes are locked.
+pub mod locking;
 /// One file a message.
 pub mod maildir;
 /// What an mbox notes about a message in its header: read, old, answered, UIDs.

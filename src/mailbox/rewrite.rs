@@ -9,8 +9,9 @@
 //! found now, by identity: mail that arrived since is kept, and what another program deleted stays deleted.
 
 use super::journal;
+use super::locking;
 use super::marks::{self, Marks};
-use super::mbox::{Mbox, MboxError, PATIENCE, Section};
+use super::mbox::{Mbox, MboxError, Section};
 use super::scan::{Message, scan};
 use crate::sys::files::Replacement;
 use crate::sys::lock::{self, Dotlock, Kind, Patience};
@@ -166,19 +167,20 @@ pub(super) struct Locked {
 
 impl Locked {
     pub fn acquire(path: &Path) -> Result<Locked, MboxError> {
-        let once = Patience { attempts: 1, ..PATIENCE };
-        for attempt in 0..PATIENCE.attempts {
+        let locking = locking::chosen();
+        let once = Patience { attempts: 1, ..locking.patience };
+        for attempt in 0..locking.patience.attempts.max(1) {
             if attempt > 0 {
-                std::thread::sleep(PATIENCE.delay);
+                std::thread::sleep(locking.patience.delay);
             }
-            let dotlock = match Dotlock::acquire(path, once) {
-                Ok(Some(dotlock)) => Some(dotlock),
-                Ok(None) => continue,
-                Err(_) => None,
+            let dotlock = match locking.dotlock.then(|| Dotlock::acquire(path, once)) {
+                Some(Ok(Some(dotlock))) => Some(dotlock),
+                Some(Ok(None)) => continue,
+                Some(Err(_)) | None => None,
             };
             let file = OpenOptions::new().read(true).write(true).open(path)?;
             // Both locks or none: a program that takes them the other way round gets its turn.
-            if !lock::try_fcntl(&file, Kind::Exclusive)? {
+            if locking.kernel && !lock::try_fcntl(&file, Kind::Exclusive)? {
                 continue;
             }
             let (held, named) = (file.metadata()?, std::fs::metadata(path)?);

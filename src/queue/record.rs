@@ -62,11 +62,12 @@ pub const MAX_RECORD: usize = 256 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     #[error("illegal length {1}, record type {0}")]
-    TooLong(u8, usize),
+    TooLong(u8, i64),
     #[error("too many length bits, record type {0}")]
     LengthBits(u8),
     #[error("unexpected EOF reading length, record type {0}")]
     NoLength(u8),
+    /// Or so much that no file has it.
     #[error("unexpected EOF in data, record type {0} length {1}")]
     NoData(u8, usize),
     #[error(transparent)]
@@ -80,7 +81,7 @@ pub fn read(input: &mut impl Read) -> Result<Option<Record>, RecordError> {
         return Ok(None);
     }
     let kind = Type(byte[0]);
-    let mut length: usize = 0;
+    let mut length: u32 = 0;
     let mut shift = 0;
     loop {
         if shift > 28 {
@@ -89,14 +90,19 @@ pub fn read(input: &mut impl Read) -> Result<Option<Record>, RecordError> {
         if !read_full(input, &mut byte)? {
             return Err(RecordError::NoLength(kind.0));
         }
-        length |= usize::from(byte[0] & 0x7f) << shift;
+        length |= u32::from(byte[0] & 0x7f) << shift;
         if byte[0] & 0x80 == 0 {
             break;
         }
         shift += 7;
     }
+    // A length is a whole number with a sign, in the reference too.
+    if length > i32::MAX as u32 {
+        return Err(RecordError::TooLong(kind.0, length.cast_signed().into()));
+    }
+    let length = length as usize;
     if length > MAX_RECORD {
-        return Err(RecordError::TooLong(kind.0, length));
+        return Err(RecordError::NoData(kind.0, length));
     }
     let mut data = vec![0; length];
     if !read_full(input, &mut data)? {

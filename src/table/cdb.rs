@@ -83,17 +83,17 @@ impl Cdb {
     fn find_many(&self, keys: Stored<'_>, order: &[Asked], found: &mut Found<'_>) -> io::Result<()> {
         let mut window = Window::default();
         let mut named: Vec<(u32, u32)> = Vec::with_capacity(order.len());
-        for (at, &(_, position)) in (0..).zip(order) {
-            let later = order.get(at as usize + 1..).unwrap_or_default();
+        for (next, &(_, position)) in (1..).zip(order) {
+            let later = order.get(next..).unwrap_or_default();
             self.records(hash(keys.at(position)), &mut window, later, |record| {
-                named.push((record, at));
+                named.push((record, position));
                 Ok(false)
             })?;
         }
         named.sort_unstable();
         let mut whole;
-        for (next, &(record, at)) in (1..).zip(&named) {
-            let key = order.get(at as usize).map_or(&[][..], |&(_, position)| keys.at(position));
+        for (next, &(record, position)) in (1..).zip(&named) {
+            let key = keys.at(position);
             let later = named.get(next..).unwrap_or_default();
             let value = match self.value(record, key, &mut window, later)? {
                 Some(value) => value,
@@ -104,7 +104,7 @@ impl Cdb {
                     value
                 }
             };
-            if !found(at as usize, value) {
+            if !found(position, value) {
                 break;
             }
         }
@@ -170,13 +170,27 @@ fn ahead(later: &[(u32, u32)], length: u64) -> impl Iterator<Item = Range<u64>> 
 /// Writes `entries` as a file; `file` is empty.
 pub fn write(entries: &Entries, file: &File) -> io::Result<()> {
     let too_big = || io::Error::other("database too big");
-    let mut out = BufWriter::with_capacity(1 << 18, file);
+    // Hash and record of each entry, by table: where the next one of each table goes.
+    let mut next = [0usize; 256];
+    let count = |_, key: &[u8], _: &[u8]| {
+        next[(hash(key) & 255) as usize] += 1;
+        Ok(())
+    };
+    entries.each(count)?;
+    let mut end = 0;
+    for next in &mut next {
+        end += std::mem::replace(next, end);
+    }
+    let mut named = vec![(0u32, 0u32); end];
+
+    let mut out = BufWriter::with_capacity(1 << 16, file);
     out.write_all(&[0; HEADER as usize])?;
-    let mut tables: Vec<Vec<(u32, u32)>> = vec![Vec::new(); 256];
     let mut at = HEADER;
     let put = |_, key: &[u8], value: &[u8]| {
         let hash = hash(key);
-        tables[(hash & 255) as usize].push((hash, u32::try_from(at).map_err(|_| too_big())?));
+        let next = &mut next[(hash & 255) as usize];
+        named[*next] = (hash, u32::try_from(at).map_err(|_| too_big())?);
+        *next += 1;
         out.write_all(&(key.len() as u32).to_le_bytes())?;
         out.write_all(&(value.len() as u32).to_le_bytes())?;
         out.write_all(key)?;
@@ -184,13 +198,18 @@ pub fn write(entries: &Entries, file: &File) -> io::Result<()> {
         at += 8 + key.len() as u64 + value.len() as u64;
         Ok(())
     };
-    entries.each(|_| true, put)?;
+    entries.each(put)?;
     let mut header = Vec::with_capacity(HEADER as usize);
-    for table in &tables {
+    let mut filled = Vec::new();
+    let mut start = 0;
+    for end in next {
+        let table = &named[start..end];
+        start = end;
         let slots = table.len() * 2;
         header.extend_from_slice(&u32::try_from(at).map_err(|_| too_big())?.to_le_bytes());
         header.extend_from_slice(&(slots as u32).to_le_bytes());
-        let mut filled = vec![(0u32, 0u32); slots];
+        filled.clear();
+        filled.resize(slots, (0u32, 0u32));
         for &(hash, record) in table {
             let mut slot = (hash >> 8) as usize % slots;
             while filled[slot].1 != 0 {
@@ -198,7 +217,7 @@ pub fn write(entries: &Entries, file: &File) -> io::Result<()> {
             }
             filled[slot] = (hash, record);
         }
-        for (hash, record) in filled {
+        for (hash, record) in &filled {
             out.write_all(&hash.to_le_bytes())?;
             out.write_all(&record.to_le_bytes())?;
         }

@@ -5,7 +5,7 @@
 use super::bdb::{self, Db, Kind};
 use super::cdb::Cdb;
 use super::lmdb::Lmdb;
-use super::many::{Answers, Asked, Found, Keys, Stored};
+use super::many::{Answers, Asked, Found, Keys, Places, Stored, Writer};
 use super::open::{Build, Opened, Options, Table, TableError, Value, find_in};
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -184,16 +184,14 @@ fn text(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// The values of some keys, in the order in which they are asked for; None when the file is damaged, or there are too
-/// many of them.
-fn some(db: &dyn Keyed, keys: Stored<'_>, order: &[Asked]) -> Option<Answers> {
-    let mut answers = Answers::new(order.len());
+/// Looks for some keys; the text of what was found, or None when the file is damaged, or there is too much of it.
+fn some(db: &dyn Keyed, keys: Stored<'_>, order: &[Asked], mut writer: Writer<'_>) -> Option<Vec<u8>> {
     let mut room = true;
-    let looked = db.get_many(keys, order, &mut |at, value| {
-        room = answers.put(at, until_nul(value));
+    let looked = db.get_many(keys, order, &mut |position, value| {
+        room = writer.put(position, until_nul(value));
         room
     });
-    (looked.is_ok() && room).then_some(answers)
+    (looked.is_ok() && room).then(|| writer.text())
 }
 
 impl Table for Indexed {
@@ -236,21 +234,20 @@ impl Table for Indexed {
         }
         let db = state.db.as_ref();
         let order = db.order(stored);
-        let mut answers = Answers::new(order.len());
+        let places = Places::new(order.len());
         if order.len() < WORTH_A_THREAD {
-            answers.append(&order, some(db, stored, &order)?);
-            return Some(answers);
+            let text = some(db, stored, &order, places.writer(0))?;
+            return Some(places.with(vec![text]));
         }
         // Each thread reads its half of the file.
         let (one, other) = order.split_at(order.len() / 2);
-        std::thread::scope(|scope| {
-            let others = scope.spawn(|| some(db, stored, other));
-            let own = some(db, stored, one);
+        let texts = std::thread::scope(|scope| {
+            let others = scope.spawn(|| some(db, stored, other, places.writer(1)));
+            let own = some(db, stored, one, places.writer(0));
             let others = others.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            answers.append(one, own?);
-            answers.append(other, others?);
-            Some(answers)
-        })
+            Some(vec![own?, others?])
+        });
+        Some(places.with(texts?))
     }
 
     fn entries(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), TableError> {

@@ -2,12 +2,13 @@
 //! looks for them in its own order, and none of them costs an allocation.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A key that is asked for: a number that grows along the file, which the file's format chooses, and the key's position.
 pub type Asked = (u32, u32);
 
-/// Gets the place of a key among those that were asked for and its value, and says whether to go on.
-pub type Found<'a> = dyn FnMut(usize, &[u8]) -> bool + 'a;
+/// Gets the position of a key and its value, and says whether to go on.
+pub type Found<'a> = dyn FnMut(u32, &[u8]) -> bool + 'a;
 
 /// Keys one behind the other, each with a NUL after it: some files have it so.
 #[derive(Default)]
@@ -123,66 +124,82 @@ impl<'a> FromIterator<&'a [u8]> for Keys {
     }
 }
 
-/// The most bytes of values that are held at a time. A file may hold values of any size; beyond this the keys are asked
-/// one by one.
+/// The most bytes of values that one [`Writer`] holds. A file may hold values of any size; beyond this the keys are asked one
+/// by one.
 const MOST: usize = 8 << 20;
 
 /// The values of some keys, by the keys' positions.
 pub struct Answers {
-    /// Each thread that looked for them has its own.
+    places: Places,
+    /// One of each writer.
     texts: Vec<Vec<u8>>,
-    places: Vec<Place>,
 }
 
-/// Where a value stands: in which text, from where to where. [`NONE`]: the table does not have the key.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Place {
-    text: u32,
-    start: u32,
-    end: u32,
+/// Where the value of each key stands. Several threads fill them in, each those of its own keys.
+pub struct Places(Vec<AtomicU64>);
+
+/// No place: the table does not have the key.
+const NONE: u64 = u64::MAX;
+/// In a place are the number of the text, where the value begins in it, and its length, each of so many bits at most.
+const BITS: u32 = 24;
+
+/// What one thread has found.
+pub struct Writer<'p> {
+    places: &'p Places,
+    number: u64,
+    text: Vec<u8>,
 }
 
-const NONE: Place = Place { text: u32::MAX, start: 0, end: 0 };
-
-impl Answers {
+impl Places {
     /// No answer to any of so many keys.
-    pub fn new(count: usize) -> Answers {
-        Answers { texts: vec![Vec::new()], places: vec![NONE; count] }
+    pub fn new(count: usize) -> Places {
+        Places(std::iter::repeat_with(|| AtomicU64::new(NONE)).take(count).collect())
     }
 
+    /// The writer of the text that will have this number among those of [`Places::with`].
+    pub fn writer(&self, number: u16) -> Writer<'_> {
+        Writer { places: self, number: number.into(), text: Vec::new() }
+    }
+
+    /// `texts`: of the writers, by their numbers.
+    pub fn with(self, texts: Vec<Vec<u8>>) -> Answers {
+        Answers { places: self, texts }
+    }
+}
+
+impl Writer<'_> {
     /// The value of the key at a position, in place of one that it had. False when there is no room.
-    pub fn put(&mut self, position: usize, value: &[u8]) -> bool {
-        let (Some(place), Some(text)) = (self.places.get_mut(position), self.texts.first_mut()) else { return false };
-        let start = text.len();
-        let end = start + value.len();
-        if end > MOST {
+    pub fn put(&mut self, position: u32, value: &[u8]) -> bool {
+        let Some(place) = self.places.0.get(position as usize) else { return false };
+        let start = self.text.len();
+        if start + value.len() > MOST {
             return false;
         }
-        text.extend_from_slice(value);
-        // Both are below MOST.
-        *place = Place { text: 0, start: start as u32, end: end as u32 };
+        self.text.extend_from_slice(value);
+        // Each number is below 2^BITS.
+        let packed = self.number << (2 * BITS) | (start as u64) << BITS | value.len() as u64;
+        place.store(packed, Ordering::Relaxed);
         true
     }
 
-    /// Puts answers of other keys, which were asked for in this order, beside these at the keys' positions.
-    pub fn append(&mut self, asked: &[Asked], other: Answers) {
-        let first = self.texts.len() as u32;
-        for (&(_, position), place) in asked.iter().zip(other.places).filter(|(_, place)| *place != NONE) {
-            if let Some(own) = self.places.get_mut(position as usize) {
-                *own = Place { text: first + place.text, ..place };
-            }
-        }
-        self.texts.extend(other.texts);
+    pub fn text(self) -> Vec<u8> {
+        self.text
     }
+}
 
+impl Answers {
     /// None: the table does not have the key.
     pub fn at(&self, position: usize) -> Option<&[u8]> {
-        let place = self.places.get(position).filter(|place| **place != NONE)?;
-        self.texts.get(place.text as usize)?.get(place.start as usize..place.end as usize)
+        let place = self.places.0.get(position)?.load(Ordering::Relaxed);
+        if place == NONE {
+            return None;
+        }
+        let (start, length) = ((place >> BITS) as usize & ((1 << BITS) - 1), place as usize & ((1 << BITS) - 1));
+        self.texts.get((place >> (2 * BITS)) as usize)?.get(start..start + length)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = Option<&[u8]>> {
-        (0..self.places.len()).map(|position| self.at(position))
+        (0..self.places.0.len()).map(|position| self.at(position))
     }
 
     pub fn is_ascii(&self) -> bool {
@@ -204,13 +221,14 @@ mod tests {
             assert_eq!(keys.stored(nul).at(3), last);
             assert_eq!(keys.stored(nul).sorted(), [(0, 1), (1, 3), (2, 0), (3, 2)]);
         }
-        let mut answers = Answers::new(3);
-        assert!(answers.put(2, b"zwei") && answers.put(0, b"") && answers.put(2, b"drei") && !answers.put(3, b"x"));
-        assert_eq!(answers.iter().collect::<Vec<_>>(), [Some(&b""[..]), None, Some(b"drei")]);
-        assert!(!answers.put(1, &vec![b'x'; MOST]));
-        assert_eq!(answers.at(1), None);
-        let mut both = Answers::new(5);
-        both.append(&[(0, 4), (1, 1), (2, 0)], answers);
-        assert_eq!(both.iter().collect::<Vec<_>>(), [Some(&b"drei"[..]), None, None, None, Some(b"")]);
+        let places = Places::new(5);
+        let (mut one, mut other) = (places.writer(0), places.writer(1));
+        assert!(one.put(2, b"zwei") && one.put(0, b"") && one.put(2, b"drei") && !one.put(5, b"x"));
+        assert!(!one.put(1, &vec![b'x'; MOST]));
+        assert!(other.put(3, &vec![b'x'; MOST - 1]) && other.put(4, b"y") && !other.put(1, b"z"));
+        let texts = vec![one.text(), other.text()];
+        let answers = places.with(texts);
+        let short = answers.iter().map(|value| value.map(|value| &value[..value.len().min(9)]));
+        assert_eq!(short.collect::<Vec<_>>(), [Some(&b""[..]), None, Some(b"drei"), Some(b"xxxxxxxxx"), Some(b"y")]);
     }
 }

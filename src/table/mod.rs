@@ -12,7 +12,7 @@ pub mod cidr;
 pub mod compose;
 /// debug: what is asked of a table, in the log.
 pub mod debug;
-/// The entries of a table that is being built.
+/// The entries of a table that is being built: collecting them.
 pub mod entries;
 /// Values that name files (postmap -F).
 pub mod files_as_values;
@@ -25,6 +25,8 @@ pub mod later;
 /// ldap: directories.
 #[cfg(feature = "netdb")]
 pub mod ldap;
+/// The entries of a table that is being built: some of them in memory.
+pub mod listing;
 /// lmdb: files of LMDB without LMDB.
 pub mod lmdb;
 /// Many keys, and their values, at a time.

@@ -117,10 +117,8 @@ impl Rebuild {
         /// What is smaller is quicker in memory.
         const LARGE: u64 = 1 << 23;
         if self.entries.is_empty() {
-            // These two are written in the order of the source or of buckets, not of keys. Where there can be no file
-            // without a name, memory will do.
-            let spools = matches!(self.build, Build::Hash | Build::Cdb) && bytes > LARGE;
-            let spool = spools.then(|| crate::sys::files::nameless(&self.path).ok()).flatten();
+            // Where there can be no file without a name, memory will do.
+            let spool = (bytes > LARGE).then(|| crate::sys::files::nameless(&self.path).ok()).flatten();
             self.entries = Entries::for_source(bytes, spool);
         }
     }

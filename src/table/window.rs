@@ -10,11 +10,13 @@ use std::os::unix::fs::FileExt;
 /// Bytes between two places that are read along: they cost less than one more call to the system.
 const GAP: u64 = 4 << 10;
 /// Bytes that are read in one go, unless a single place is longer.
-const MOST: u64 = 128 << 10;
+const MOST: u64 = 64 << 10;
 
 #[derive(Default)]
 pub struct Window {
+    /// Of which the first so many were read.
     bytes: Vec<u8>,
+    read: usize,
     start: u64,
 }
 
@@ -44,29 +46,27 @@ impl Window {
         let wanted =
             place.end.checked_sub(place.start).and_then(|length| usize::try_from(length).ok()).ok_or_else(short)?;
         let length = usize::try_from(end - place.start).map_err(|_| short())?;
-        self.bytes.resize(length, 0);
+        if self.bytes.len() < length {
+            self.bytes.resize(length, 0);
+        }
         self.start = place.start;
-        let mut have = 0;
-        while have < wanted {
-            match file.read_at(&mut self.bytes[have..], place.start + have as u64) {
-                Ok(0) => break,
-                Ok(count) => have += count,
+        self.read = 0;
+        while self.read < wanted {
+            match file.read_at(&mut self.bytes[self.read..length], place.start + self.read as u64) {
+                Ok(0) => return Err(short()),
+                Ok(count) => self.read += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    self.bytes.clear();
-                    return Err(error);
-                }
+                Err(error) => return Err(error),
             }
         }
-        self.bytes.truncate(have);
-        self.bytes.get(..wanted).ok_or_else(short)
+        Ok(&self.bytes[..wanted])
     }
 
     /// Where a place stands in what was read, if all of it does.
     fn within(&self, place: &Range<u64>) -> Option<Range<usize>> {
         let start = usize::try_from(place.start.checked_sub(self.start)?).ok()?;
         let end = usize::try_from(place.end.checked_sub(self.start)?).ok()?;
-        (start <= end && end <= self.bytes.len()).then_some(start..end)
+        (start <= end && end <= self.read).then_some(start..end)
     }
 }
 

@@ -7,11 +7,12 @@ use super::input::Event;
 use super::letter::{Letter, Stamp};
 use super::mailer::{self, Mailer, Passage, Refusal};
 use super::recipients;
+use super::record;
 use super::session::{Session, Trouble};
-use crate::message::address::{self, Address};
+use crate::message::address;
 use crate::message::date;
 use crate::sys::files;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What became of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -215,7 +216,7 @@ fn finish(session: &mut Session, mut letter: Letter, manner: Manner) -> Result<O
     if let Err(refusal) = handed {
         return Ok(refused(session, letter, &last, &refusal, &program));
     }
-    record(session, &sender, &first, &message);
+    record::keep(session, &sender, &first, &message);
     Ok(Outcome::Sent)
 }
 
@@ -297,18 +298,5 @@ pub fn dead_letter(session: &mut Session, letter: &Letter) {
     };
     if let Err(reason) = kept {
         session.complain(&format!("{}: {reason}", path.display()));
-    }
-}
-
-/// Keeps a copy of what was sent where `record` (or -F) says.
-fn record(session: &mut Session, sender: &str, first: &Address, message: &[u8]) {
-    let Some(name) = session.variables.text("record") else { return };
-    let name = if name.is_empty() { folder::file_by_address(session, Some(first)) } else { name };
-    let folder = session.variables.is_set("outfolder").then(|| folder::folder_directory(session).ok()).flatten();
-    let Ok(path) = folder::path_of(session, &name) else { return };
-    let path = folder.filter(|_| path.is_relative()).map_or(path.clone(), |folder| folder.join(Path::new(&path)));
-    let kept = crate::mailbox::append::append(&path, &folder::letter_as_mbox_message(sender, message), 0o600);
-    if let Err(error) = kept {
-        session.complain(&format!("{}: {error}", path.display()));
     }
 }

@@ -5,6 +5,7 @@ use super::compose::{self, Manner};
 use super::input::Event;
 use super::letter::{Attachment, Letter};
 use super::msglist::{self, Chosen, Scope};
+use super::places;
 use super::recipients;
 use super::session::{Session, Trouble};
 use super::show::{self, Manner as Show};
@@ -291,7 +292,7 @@ fn sign(session: &mut Session, letter: &mut Letter, name: char) -> Result<(), Tr
 }
 
 fn read_file(session: &mut Session, letter: &mut Letter, name: &str) -> Result<(), Trouble> {
-    let path = super::folder::path_of(session, name)?;
+    let path = places::path_of(session, name)?;
     let fails = |error: std::io::Error| {
         session.trouble("Cannot open {}: {}", &[&path.to_string_lossy(), &session.texts.reason(&error)])
     };
@@ -315,7 +316,7 @@ pub fn read_limited(path: &std::path::Path) -> std::io::Result<Vec<u8>> {
 }
 
 fn write_file(session: &mut Session, letter: &Letter, name: &str) -> Result<(), Trouble> {
-    let path = super::folder::path_of(session, name)?;
+    let path = places::path_of(session, name)?;
     let text = &letter.body;
     std::fs::write(&path, text)
         .map_err(|error| Trouble::Say(format!("{}: {}", path.display(), session.texts.reason(&error))))?;
@@ -374,7 +375,7 @@ fn edit(session: &mut Session, letter: &mut Letter, variable: &str) -> Result<()
 
 fn attach(session: &mut Session, letter: &mut Letter, words: &[String]) -> Result<(), Trouble> {
     let Some(name) = words.first() else { return Ok(()) };
-    let path = super::folder::path_of(session, name)?;
+    let path = places::path_of(session, name)?;
     let content = read_limited(&path).map_err(|_| session.trouble("{}: file does not exist", &[name]))?;
     let base = path.file_name().map(|name| name.to_string_lossy().into_owned());
     letter.drop_empty_text = true;

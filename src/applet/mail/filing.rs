@@ -3,6 +3,7 @@
 use super::command::Line;
 use super::folder;
 use super::msglist::{self, Chosen, Scope};
+use super::places;
 use super::session::{Done, Next, Session, State, Trouble};
 use super::show::{self, Manner};
 use crate::message::header;
@@ -157,14 +158,14 @@ fn to_file(session: &mut Session, line: &Line, what: What, marks: bool) -> Done 
             let reason = session.texts.say("No such file or directory", &[]);
             return Err(session.trouble("Cannot open mailbox {}: {}", &[file, &reason]));
         }
-        Some((file, list)) => (list.to_vec(), Some(folder::path_of(session, file)?)),
+        Some((file, list)) => (list.to_vec(), Some(places::path_of(session, file)?)),
         None => (Vec::new(), None),
     };
     let scope = if what == What::Text { Scope::Parts } else { Scope::Living };
     let chosen = msglist::choose_parts(session, line.typed, &list, scope)?;
     let target = match (target, what) {
         (Some(target), _) => target,
-        (None, What::Message) => folder::mbox_path(session),
+        (None, What::Message) => places::mbox_path(session),
         (None, What::Text) => PathBuf::from(name_for_text(&chosen[0])),
     };
     store(session, &chosen, &target, what, marks)
@@ -177,7 +178,7 @@ fn by_sender(session: &mut Session, line: &Line, what: What, marks: bool) -> Don
     let sender = super::writing::senders(session, chosen[0].index, &block).into_iter().next();
     let sender = sender.map(|one| one.qualified(&session.host));
     let name = folder::file_by_address(session, sender.as_ref());
-    let target = match folder::folder_directory(session) {
+    let target = match places::folder_directory(session) {
         Ok(dir) if session.variables.is_set("outfolder") => dir.join(name),
         _ => PathBuf::from(name),
     };
@@ -194,7 +195,7 @@ fn name_for_text(chosen: &Chosen) -> String {
 }
 
 fn store(session: &mut Session, chosen: &[Chosen], target: &Path, what: What, marks: bool) -> Done {
-    if folder::is_remote(target) {
+    if places::is_remote(target) {
         let reason = session.texts.say("mailboxes on servers are only read", &[]);
         return Err(session.trouble("Cannot open mailbox {}: {}", &[&target.to_string_lossy(), &reason]));
     }
@@ -281,7 +282,7 @@ pub fn file(session: &mut Session, line: &Line) -> Done {
     if line.words.len() > 1 {
         return Err(session.trouble("{} takes only one argument", &[line.typed]));
     }
-    let path = folder::path_of(session, name)?;
+    let path = places::path_of(session, name)?;
     let mut next = folder::open(session, &path)?;
     if !session.variables.is_set("header") {
         next.go(0);
@@ -297,7 +298,7 @@ pub fn file(session: &mut Session, line: &Line) -> Done {
 }
 
 pub fn folders(session: &mut Session, _: &Line) -> Done {
-    let dir = folder::folder_directory(session)?;
+    let dir = places::folder_directory(session)?;
     let lister = session.setting("LISTER");
     session.screen.flush()?;
     std::process::Command::new("/bin/sh").arg("-c").arg(format!("{lister} \"$1\"")).arg("sh").arg(dir).status()?;

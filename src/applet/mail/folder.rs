@@ -1,9 +1,10 @@
-//! Mailboxes by name, and what becomes of their messages: opening, saving, leaving.
+//! What becomes of a mailbox's messages: opening, saving, leaving.
 
-use super::secrets;
 use super::session::{OpenBox, Session, State, Trouble};
-use super::words;
+use super::{places, secrets};
+use crate::log::Log;
 use crate::mailbox::append;
+use crate::mailbox::deliver::{self, DeliverError};
 use crate::mailbox::marks::{self, Flags, Marks};
 use crate::mailbox::mbox::{MboxError, News};
 use crate::mailbox::remote::url::Url;
@@ -11,75 +12,11 @@ use crate::mailbox::remote::{Remote, RemoteError};
 use crate::mailbox::rewrite::Fate;
 use crate::mailbox::store::Store;
 use crate::message::{address, date, header};
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::io::{Read, Write};
+use std::path::Path;
 
 /// Copies are gathered up to this size before they are appended.
 const BATCH: usize = 8 << 20;
-
-/// The path that a folder name means: `%` the system mailbox, `%user`, `&` mbox, `#` the one before, `+name` in the
-/// folder directory, `~`.
-pub fn path_of(session: &Session, name: &str) -> Result<PathBuf, Trouble> {
-    if Url::parse(name).is_some() {
-        return Ok(PathBuf::from(name));
-    }
-    let name = ["mbox://", "mbox:", "maildir://", "maildir:", "file://", "file:"]
-        .iter()
-        .find_map(|scheme| name.strip_prefix(scheme))
-        .unwrap_or(name);
-    Ok(match name {
-        "%" | "%%" => system_mailbox(session, Some(&session.account.name.to_string_lossy())),
-        "&" => mbox_path(session),
-        "#" => PathBuf::from(session.previous_file.clone().ok_or_else(|| session.trouble("No previous file", &[]))?),
-        _ => match name.split_at_checked(1) {
-            Some(("%", user)) => system_mailbox(session, Some(user)),
-            Some(("+", rest)) => folder_directory(session).unwrap_or_else(|_| session.home().join("Mail")).join(rest),
-            Some(("~", rest)) if rest.is_empty() || rest.starts_with('/') => {
-                session.home().join(rest.trim_start_matches('/'))
-            }
-            // The original takes "$HOME/x" for a name; nobody has such files, and start-up files of other mails say it.
-            Some(("$", _)) => {
-                PathBuf::from(words::expand(name, &|name| session.environment(name)).unwrap_or_else(|_| name.into()))
-            }
-            _ => PathBuf::from(name),
-        },
-    })
-}
-
-/// $MAIL or /var/mail/USER.
-pub fn system_mailbox(session: &Session, user: Option<&str>) -> PathBuf {
-    match user {
-        Some(user) => Path::new("/var/mail").join(user.replace('/', "_")),
-        None => std::env::var_os("MAIL").filter(|value| !value.is_empty()).map_or_else(
-            || Path::new("/var/mail").join(&session.account.name),
-            |value| match value.to_string_lossy().strip_prefix("mbox:") {
-                Some(path) => PathBuf::from(path),
-                None => PathBuf::from(value),
-            },
-        ),
-    }
-}
-
-pub fn mbox_path(session: &Session) -> PathBuf {
-    let path = PathBuf::from(session.environment("MBOX").unwrap_or_default());
-    let path = path.strip_prefix("~").map(|rest| session.home().join(rest)).unwrap_or(path);
-    std::env::current_dir().unwrap_or_default().join(path)
-}
-
-pub fn folder_directory(session: &Session) -> Result<PathBuf, Trouble> {
-    let folder = session
-        .variables
-        .text("folder")
-        .filter(|text| !text.is_empty())
-        .ok_or_else(|| session.trouble("No value set for \"{}\"", &["folder"]))?;
-    let folder = folder.strip_prefix("~/").map_or_else(|| PathBuf::from(&folder), |rest| session.home().join(rest));
-    Ok(if folder.is_absolute() { folder } else { session.home().join(folder) })
-}
-
-/// Whether the path is a name of a mailbox on a server.
-pub fn is_remote(path: &Path) -> bool {
-    path.to_str().is_some_and(|name| Url::parse(name).is_some())
-}
 
 fn open_remote(session: &mut Session, name: &str, url: &Url) -> Result<OpenBox, Trouble> {
     let (user, password) = secrets::find(session, url)?;
@@ -113,7 +50,7 @@ pub fn open(session: &mut Session, path: &Path) -> Result<OpenBox, Trouble> {
         };
     }
     let path = std::path::absolute(path)?;
-    let system = path == std::path::absolute(system_mailbox(session, None))?;
+    let system = path == std::path::absolute(places::system_mailbox(session, None))?;
     let name = path.to_string_lossy().into_owned();
     match Store::open(&path, Some(&session.journal_dir())) {
         Ok(mbox) => {
@@ -208,9 +145,13 @@ pub fn quit(session: &mut Session) -> Result<(), Trouble> {
     let held = open.count() - fates.iter().filter(|fate| **fate == Fate::Delete).count();
     let name = open.name.clone();
     if !moving.is_empty() {
-        let target = mbox_path(session);
+        let target = places::mbox_path(session);
         // First the copy, fsynced; only then the original goes.
-        copy_messages(session, &moving, &target, true)?;
+        if session.files_as_maildir(&target) {
+            moving.iter().try_for_each(|&index| into_maildir(session, index, &target))?;
+        } else {
+            copy_messages(session, &moving, &target, true)?;
+        }
         let number = moving.len();
         let say = session.texts.count(
             number,
@@ -226,6 +167,10 @@ pub fn quit(session: &mut Session) -> Result<(), Trouble> {
         let read_only = matches!(&error, MboxError::Io(io) if matches!(io.kind(), std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem));
         let reason = match &error {
             MboxError::Io(io) => session.texts.reason(io),
+            MboxError::Locked => {
+                let reason = session.texts.say("Conflict with previous locker", &[]);
+                return Err(session.trouble("Cannot read mailbox {}: {}", &[&name, &reason]));
+            }
             other => other.to_string(),
         };
         if !(read_only && fates.iter().all(|fate| *fate != Fate::Delete)) {
@@ -238,10 +183,48 @@ pub fn quit(session: &mut Session) -> Result<(), Trouble> {
     Ok(())
 }
 
+/// A message as a file of a maildir, with its mark that it was read.
+fn into_maildir(session: &Session, index: usize, target: &Path) -> Result<(), Trouble> {
+    let none = || session.trouble("No applicable messages", &[]);
+    let open = session.open.as_ref().ok_or_else(none)?;
+    let message = open.mbox.messages().get(index).ok_or_else(none)?;
+    let flags = if open.is_read(index) { message.flags | Flags::READ } else { message.flags };
+    // Marks of a maildir stand in its names.
+    let marks = Marks { flags: Some(Flags::NONE), ..Marks::default() };
+    let block = marks::set(&open.mbox.header(message, usize::MAX)?, &marks);
+    let mut body = open.mbox.body(message)?;
+    keep_in_maildir(target, Some(flags), |out| {
+        out.write_all(&block)?;
+        std::io::copy(&mut body, out).map(drop)
+    })
+    .map_err(|error| {
+        session.trouble("Cannot open output file {}: {}", &[&target.to_string_lossy(), &error.to_string()])
+    })
+}
+
+/// Writes a file of a maildir, which is made where it is away. With `flags` a reader has seen it.
+pub fn keep_in_maildir(
+    target: &Path,
+    flags: Option<Flags>,
+    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<(), DeliverError> {
+    let path = deliver::maildir(target, &Log::on_demand("mail", "mail", "mail", ""), write)?;
+    if let (Some(flags), Some(name)) = (flags, path.file_name()) {
+        let marks = if flags.has(Flags::READ) { ":2,S" } else { ":2," };
+        // In new/ it is as safe, and only looks new.
+        let _ = std::fs::rename(&path, target.join("cur").join(format!("{}{marks}", name.to_string_lossy())));
+    }
+    Ok(())
+}
+
 /// Appends messages to a file: (lines, bytes) that were added.
 pub fn copy_messages(session: &Session, indices: &[usize], target: &Path, mark: bool) -> Result<(u64, u64), Trouble> {
     let fails = |error: MboxError| {
         let reason = match &error {
+            MboxError::Locked => {
+                let reason = session.texts.say("Conflict with previous locker", &[]);
+                return session.trouble("Cannot append message to {}: {}", &[&target.to_string_lossy(), &reason]);
+            }
             MboxError::Io(io) => session.texts.reason(io),
             other => other.to_string(),
         };

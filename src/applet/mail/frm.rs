@@ -2,6 +2,7 @@
 //! messages of the status asked for are there, 1 when there are other ones (or none was asked for), 2 when there are none.
 
 use super::folder;
+use super::places;
 use super::session::{Session, Trouble};
 use super::texts::Texts;
 use crate::applet::cli::{Opt, OptError, getopt};
@@ -125,11 +126,11 @@ fn frm(call: &Invocation) -> Result<Exit, Failure> {
     };
     let mut paths = Vec::new();
     for operand in &operands {
-        let path = folder::path_of(&session, &operand.to_string_lossy());
+        let path = places::path_of(&session, &operand.to_string_lossy());
         paths.push(path.map_err(|trouble| said(&mut session, trouble))?);
     }
     if paths.is_empty() {
-        paths.push(folder::system_mailbox(&session, None));
+        paths.push(places::system_mailbox(&session, None));
     }
     let (mut any, mut matched) = (false, false);
     for path in &paths {
@@ -157,7 +158,7 @@ fn one_mailbox(
     status: Option<char>,
 ) -> Result<(bool, bool), Trouble> {
     // A mailbox that was not made yet is an empty one.
-    if path.exists() || folder::is_remote(path) {
+    if path.exists() || places::is_remote(path) {
         session.open = Some(folder::open(session, path)?);
     } else {
         session.open = None;
@@ -236,11 +237,11 @@ fn from(call: &Invocation) -> Result<Exit, Failure> {
     let (options, operands) = options(call, "cdf:s:", &[("count", 'c'), ("file", 'f'), ("sender", 's')])?;
     let mut session = Session::new(&call.program);
     let path = match (value(&options, 'f'), operands.first()) {
-        (Some(file), _) => folder::path_of(&session, &file).map_err(|trouble| said(&mut session, trouble))?,
-        (None, Some(user)) => folder::system_mailbox(&session, Some(&user.to_string_lossy())),
-        (None, None) => folder::system_mailbox(&session, None),
+        (Some(file), _) => places::path_of(&session, &file).map_err(|trouble| said(&mut session, trouble))?,
+        (None, Some(user)) => places::system_mailbox(&session, Some(&user.to_string_lossy())),
+        (None, None) => places::system_mailbox(&session, None),
     };
-    if path.exists() || folder::is_remote(&path) {
+    if path.exists() || places::is_remote(&path) {
         let open = folder::open(&mut session, &path).map_err(|trouble| said(&mut session, trouble))?;
         session.open = Some(open);
     }

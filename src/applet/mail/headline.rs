@@ -42,7 +42,10 @@ impl Style {
             by_header: session.variables.is_set("fromfield"),
             by_date: session.variables.is_set("datefield"),
             host: session.host.clone(),
-            own: session.variables.is_set("showto").then(|| session.own_addresses()),
+            own: session
+                .variables
+                .is_set("showto")
+                .then(|| [session.own_addresses(), session.alternates.clone()].concat()),
         }
     }
 }
@@ -231,9 +234,17 @@ pub fn plain(texts: Texts, text: Cow<str>) -> Cow<str> {
     if !texts.ascii || text.is_ascii() {
         return text;
     }
-    text.bytes()
-        .map(|byte| if byte.is_ascii() { char::from(byte).to_string() } else { format!("\\{byte:03o}") })
-        .collect()
+    let mut shown = String::with_capacity(4 * text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii() {
+            shown.push(char::from(byte));
+        } else {
+            // A long list has many of them: not by way of a formatter.
+            let digit = |shift: u8| char::from(b'0' + (byte >> shift & 7));
+            shown.extend(['\\', digit(6), digit(3), digit(0)]);
+        }
+    }
+    Cow::Owned(shown)
 }
 
 /// The status letter.

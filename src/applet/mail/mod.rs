@@ -9,13 +9,15 @@ mod columns;
 mod command;
 /// Writing a letter.
 mod compose;
+/// mailutils' configuration.
+mod configuration;
 /// Dates in the user's language.
 mod dates;
 /// `~` escapes.
 mod escapes;
 /// Deleting, saving, leaving.
 mod filing;
-/// Mailboxes by name.
+/// Opening and leaving a mailbox.
 mod folder;
 /// frm(1) and from(1).
 mod frm;
@@ -23,6 +25,8 @@ mod frm;
 mod headline;
 /// Lines from a person or a file.
 mod input;
+/// The configuration's keywords.
+mod keywords;
 /// A letter on its way out.
 mod letter;
 /// How a letter leaves.
@@ -33,12 +37,16 @@ mod msglist;
 mod options;
 /// The screenful.
 mod page;
+/// Mailboxes by name.
+mod places;
 /// Entrances for tests with any bytes.
 pub mod probe;
 /// Commands that show.
 mod reading;
 /// Who a letter is for.
 mod recipients;
+/// Copies of letters that were sent.
+mod record;
 /// What reaches the terminal.
 mod screen;
 /// `--search`.
@@ -104,6 +112,7 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
             What::Help => usage::help(&call.program),
             What::Usage => usage::usage(&call.program),
             What::BuildOptions => usage::build_options(),
+            What::ConfigHelp => configuration::help(&call.program),
             What::Version => format!("{}\n", settings::version_line()),
             _ => continue,
         };
@@ -136,6 +145,9 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
 }
 
 fn serve(session: &mut Session, asked: &Asked) -> Result<Exit, Trouble> {
+    if let Some(exit) = configuration::configure(session, asked)? {
+        return Ok(exit);
+    }
     let mut letter = Letter::default();
     let wishes = wishes::settle(session, asked, &mut letter)?;
     let operands = wishes::operands(session, asked);

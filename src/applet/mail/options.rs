@@ -19,10 +19,14 @@ pub enum What {
     ByName,
     Cc,
     ConfigFile,
+    ConfigHelp,
+    ConfigLint,
+    ConfigVerbose,
     ContentFileName,
     ContentName,
     ContentType,
     Count,
+    DebugLevel,
     Encoding,
     Exec,
     Exist,
@@ -33,8 +37,11 @@ pub enum What {
     Interactive,
     Json,
     Mime(bool),
+    NoConfig,
     NoRc,
+    NoSiteConfig,
     NoSummary,
+    NoUserConfig,
     Nothing,
     Print,
     Quit,
@@ -43,6 +50,7 @@ pub enum What {
     ReadOnly,
     ReturnAddress,
     Search,
+    Set,
     SkipEmpty(bool),
     Subject,
     To,
@@ -146,18 +154,18 @@ pub(super) const OPTIONS: &[Opt] = &[
     opt('I', "interactive", No, What::Interactive, "", "as at a terminal: prompts and escapes"),
     opt('v', "verbose", No, What::Verbose, "", "tell what happens to the letter"),
     opt('d', "debug", No, What::Nothing, "", ""),
-    opt('\0', "debug-level", Yes, What::Nothing, "LEVEL", ""),
+    opt('\0', "debug-level", Yes, What::DebugLevel, "LEVEL", ""),
     opt('\0', "debug-line-info", No, What::Nothing, "", ""),
     opt('\0', "no-debug-line-info", No, What::Nothing, "", ""),
     opt('\0', "config-file", Yes, What::ConfigFile, "FILE", ""),
-    opt('\0', "config-help", No, What::Version, "", ""),
-    opt('\0', "config-lint", No, What::Nothing, "", ""),
-    opt('\0', "config-verbose", No, What::Nothing, "", ""),
-    opt('\0', "no-config", No, What::Nothing, "", ""),
-    opt('\0', "no-site-config", No, What::Nothing, "", ""),
-    opt('\0', "no-user-config", No, What::Nothing, "", ""),
+    opt('\0', "config-help", No, What::ConfigHelp, "", ""),
+    opt('\0', "config-lint", No, What::ConfigLint, "", ""),
+    opt('\0', "config-verbose", No, What::ConfigVerbose, "", ""),
+    opt('\0', "no-config", No, What::NoConfig, "", ""),
+    opt('\0', "no-site-config", No, What::NoSiteConfig, "", ""),
+    opt('\0', "no-user-config", No, What::NoUserConfig, "", ""),
     opt('\0', "search", Yes, What::Search, "TEXT", "list the messages that hold TEXT, or a message list, and exit"),
-    opt('\0', "set", Yes, What::Nothing, "PARAM=VALUE", ""),
+    opt('\0', "set", Yes, What::Set, "PARAM=VALUE", ""),
     opt('\0', "show-config-options", No, What::BuildOptions, "", ""),
     opt('?', "help", No, What::Help, "", "show this help"),
     opt('\0', "usage", No, What::Usage, "", "show the options in short"),
@@ -194,11 +202,9 @@ pub fn parse(args: &[OsString], texts: Texts) -> Result<Asked, Failure> {
             asked.operands.push(arg.clone());
         }
         // These are answered at once, whatever follows.
-        if asked
-            .options
-            .last()
-            .is_some_and(|(what, _)| matches!(what, What::Help | What::Usage | What::Version | What::BuildOptions))
-        {
+        if asked.options.last().is_some_and(|(what, _)| {
+            matches!(what, What::Help | What::Usage | What::Version | What::BuildOptions | What::ConfigHelp)
+        }) {
             break;
         }
     }
@@ -229,16 +235,21 @@ fn long(text: &str, next: Option<&String>, asked: &mut Asked, texts: Texts) -> R
             asked.options.push((option.what, String::new()));
             Ok(0)
         }
-        (_, Some(value)) => {
+        (_, Some(value)) if !value.is_empty() || !of_configuration(option.what) => {
             asked.options.push((option.what, value.to_owned()));
             Ok(0)
         }
-        (Takes::Yes, None) => {
+        (Takes::Yes | Takes::Maybe, _) => {
             let value = next.ok_or_else(|| fails("option '{}' requires an argument", option.long))?;
             asked.options.push((option.what, value.clone()));
             Ok(1)
         }
     }
+}
+
+/// Nothing is no value of these: the next word is.
+fn of_configuration(what: What) -> bool {
+    matches!(what, What::ConfigFile | What::Set | What::DebugLevel)
 }
 
 /// Options that mailutils does not have are not in the way of its abbreviations.

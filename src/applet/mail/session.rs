@@ -1,6 +1,7 @@
 //! One run of mail: who, which mailbox, which variables, where to talk. Commands work on this.
 
 use super::input::Input;
+use super::keywords::Site;
 use super::page::Page;
 use super::screen::Screen;
 use super::texts::Texts;
@@ -152,7 +153,16 @@ pub struct Session {
     pub open: Option<OpenBox>,
     pub previous_file: Option<String>,
     pub account: Account,
+    /// Where addresses without a domain are.
     pub host: String,
+    /// The user's own address, where the configuration gives one.
+    pub email: Option<String>,
+    /// Path of incoming mailboxes by the configuration.
+    pub spool: Option<String>,
+    /// Where `+name` is by the configuration.
+    pub folder: Option<String>,
+    /// A new mbox and a new record are maildirs.
+    pub maildir: bool,
     /// Sending, not reading: `if s`.
     pub sending: bool,
     /// `if` blocks that are open: whether their lines count.
@@ -189,6 +199,10 @@ impl Session {
             previous_file: None,
             account,
             host: crate::sys::host::canonical_name(),
+            email: None,
+            spool: None,
+            folder: None,
+            maildir: false,
             sending: false,
             conditions: Vec::new(),
             depth: 0,
@@ -251,19 +265,37 @@ impl Session {
         }
     }
 
-    /// `user@host` of whoever runs this.
+    /// Who runs this: `user@host`, or as the configuration says.
     pub fn own_address(&self) -> String {
-        format!("{}@{}", self.account.name.to_string_lossy(), self.host)
+        self.email.clone().unwrap_or_else(|| format!("{}@{}", self.account.name.to_string_lossy(), self.host))
     }
 
-    /// What whoever runs this is called in letters: the name, with the host, and the `alternates`.
+    /// Whether mbox, or a record, at this path is a maildir, or is made as one.
+    pub fn files_as_maildir(&self, path: &std::path::Path) -> bool {
+        crate::mailbox::maildir::is_maildir(path) || self.maildir && !path.exists()
+    }
+
+    /// Takes over what the configuration says.
+    pub fn adopt(&mut self, site: Site) {
+        crate::mailbox::locking::choose(site.locking);
+        if !site.host.is_empty() {
+            self.host = site.host;
+        }
+        (self.email, self.spool, self.folder, self.maildir) = (site.email, site.spool, site.folder, site.maildir);
+    }
+
+    /// What whoever runs this is called in letters: the name, with and without the host.
     pub fn own_addresses(&self) -> Vec<String> {
-        let own = [self.account.name.to_string_lossy().into_owned(), self.own_address()];
-        own.into_iter().chain(self.alternates.iter().cloned()).collect()
+        let name = self.email.is_none().then(|| self.account.name.to_string_lossy().into_owned());
+        name.into_iter().chain([self.own_address()]).collect()
     }
 
     pub fn is_own(&self, address: &Address) -> bool {
         self.own_addresses().iter().any(|own| address.mailbox.eq_ignore_ascii_case(own))
+    }
+
+    pub fn is_alternate(&self, address: &Address) -> bool {
+        self.alternates.iter().any(|other| address.mailbox.eq_ignore_ascii_case(other))
     }
 
     pub fn home(&self) -> PathBuf {

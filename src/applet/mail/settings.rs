@@ -1,7 +1,7 @@
 //! Commands about the program itself: variables, aliases, header fields, conditions, other files, help.
 
 use super::command::{self, COMMANDS, Line};
-use super::folder;
+use super::places;
 use super::session::{Done, Next, Session, Trouble};
 use super::variables::{KNOWN, Value};
 use super::words;
@@ -240,7 +240,7 @@ pub fn change_directory(session: &mut Session, line: &Line) -> Done {
         return Ok(Next::Go);
     }
     let path = match line.words.first() {
-        Some(name) => std::path::absolute(folder::path_of(session, name)?)?,
+        Some(name) => std::path::absolute(places::path_of(session, name)?)?,
         None => session.home(),
     };
     std::env::set_current_dir(&path).map_err(|error| {
@@ -266,7 +266,7 @@ pub fn source(session: &mut Session, line: &Line) -> Done {
     let [name] = line.words.as_slice() else {
         return Err(session.trouble("source requires a single argument", &[]));
     };
-    let path = folder::path_of(session, name)?;
+    let path = places::path_of(session, name)?;
     read_file(session, &path)
 }
 

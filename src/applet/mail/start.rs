@@ -2,7 +2,7 @@
 
 use super::session::{self, Done, Next, Session, Trouble};
 use super::wishes::{Mode, Wishes};
-use super::{command, folder, msglist, search, settings, show, summary};
+use super::{command, folder, msglist, places, search, settings, show, summary};
 use crate::exit::Exit;
 use crate::message::{charset, header};
 use std::path::Path;
@@ -46,10 +46,10 @@ pub fn read(session: &mut Session, operands: &[String], wishes: &Wishes) -> Resu
     let path = match (&named, &wishes.user) {
         // These two mean something in a session only.
         (Some(name), _) if ["&", "#"].contains(&name.as_str()) => std::path::absolute(name)?,
-        (Some(name), _) if !name.is_empty() => folder::path_of(session, name)?,
-        (Some(_), _) => folder::mbox_path(session),
-        (None, Some(user)) => folder::system_mailbox(session, Some(user)),
-        (None, None) => folder::system_mailbox(session, None),
+        (Some(name), _) if !name.is_empty() => places::path_of(session, name)?,
+        (Some(_), _) => places::mbox_path(session),
+        (None, Some(user)) => places::system_mailbox(session, Some(user)),
+        (None, None) => places::system_mailbox(session, None),
     };
     match folder::open(session, &path) {
         Ok(mut open) => {
@@ -144,14 +144,16 @@ fn not_opened(
     sentence: &str,
 ) -> Result<(), Trouble> {
     let own = named.is_none() && wishes.user.is_none();
-    let missing = !path.exists() && !folder::is_remote(path);
-    if wishes.mode != Mode::Read && missing {
+    let missing = !path.exists() && !places::is_remote(path);
+    let has_place = path.parent().is_some_and(|parent| parent.as_os_str().is_empty() || parent.is_dir());
+    if wishes.mode != Mode::Read && missing && has_place {
         return empty(session, wishes.mode, own);
     }
-    // mbox, and one's own mailbox where one could make it, are empty until something comes: not missing.
-    let absent = missing && named.is_some_and(|name| ["", "&", "#"].contains(&name));
-    let could_be = own && missing && path.parent().is_some_and(crate::sys::files::is_writable);
-    if !absent && !could_be {
+    // mbox, and a mailbox where one could make it, are empty until something comes: not missing.
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let could_be = crate::sys::files::is_writable(parent);
+    let absent = missing && (could_be || named.is_some_and(|name| ["", "&", "#"].contains(&name)));
+    if !absent {
         session.complain(sentence);
     }
     if own {
@@ -160,7 +162,7 @@ fn not_opened(
     if !missing && path.is_dir() {
         return Ok(());
     }
-    let shown = if absent { path.to_string_lossy().into_owned() } else { String::new() };
+    let shown = if absent { std::path::absolute(path)?.to_string_lossy().into_owned() } else { String::new() };
     let line = session.texts.count(0, "\"{}\": {} message", "\"{}\": {} messages", &[&shown, "0"]);
     Ok(session.screen.line(&line)?)
 }

@@ -66,7 +66,11 @@ pub const KNOWN: &[Known] = &[
     known(&["keepsave"], "boolean", "what was saved stays in the system mailbox too"),
     known(&["mime"], "boolean", "every letter gets MIME headers"),
     known(&["metamail"], "boolean", "parts of messages are decoded when shown"),
-    known(&["metoo"], "boolean", "replies go to oneself too"),
+    known(
+        &["metoo"],
+        "boolean",
+        "replies leave out oneself; in the flavours of bsd-mailx and s-nail: go to oneself too",
+    ),
     fixed(&["mode"], "string", "what the program does"),
     known(&["nullbody"], "boolean", "letters without text are sent"),
     known(&["nullbodymsg"], "string", "what is said about a letter without text"),
@@ -104,6 +108,7 @@ pub struct Variables {
     values: BTreeMap<String, Value>,
     taken_back: BTreeSet<String>,
     headline: String,
+    folder: Option<String>,
 }
 
 impl Variables {
@@ -149,7 +154,7 @@ impl Variables {
             values.insert(name.to_owned(), Value::Number(number));
         }
         let headline = DEFAULT_HEADLINE.to_owned();
-        Variables { values, taken_back: BTreeSet::new(), headline }
+        Variables { values, taken_back: BTreeSet::new(), headline, folder: None }
     }
 
     pub fn is_set(&self, name: &str) -> bool {
@@ -170,6 +175,11 @@ impl Variables {
     /// The last format of summaries that was one.
     pub fn headline(&self) -> &str {
         &self.headline
+    }
+
+    /// The last directory of folders that was one.
+    pub fn folder(&self) -> Option<&str> {
+        self.folder.as_deref()
     }
 
     pub fn number(&self, name: &str) -> Option<i64> {
@@ -229,6 +239,7 @@ impl Variables {
             ("decode-fallback", Some(text)) if !["none", "copy-pass", "copy-octal"].contains(&text) => {
                 return Err(("Incorrect value for decode-fallback", String::new()));
             }
+            ("folder", Some(text)) if !text.is_empty() => self.folder = Some(text.to_owned()),
             // Summaries go on as they were.
             ("headline", Some(text)) => self.headline = text.to_owned(),
             ("columns", _) if !matches!(value, Value::Number(_)) => return Ok(()),

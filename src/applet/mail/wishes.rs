@@ -125,12 +125,6 @@ pub fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Resu
                 wishes.to = true;
                 wishes.sending = true;
             }
-            What::ConfigFile => {
-                if let Err(error) = std::fs::File::open(value) {
-                    let reason = session.texts.reason(&error);
-                    return Err(session.trouble("errors parsing file {}: {}", &[value, &reason]));
-                }
-            }
             What::NoRc => {
                 wishes.no_rc = true;
                 session.variables.unset("rc");
@@ -163,7 +157,10 @@ pub fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Resu
                 }
             }
             What::Tilde | What::Interactive => session.escapes = true,
+            // Answered or done before, or nothing at all.
             What::Help | What::Usage | What::Version | What::BuildOptions | What::Nothing => {}
+            What::ConfigFile | What::ConfigHelp | What::ConfigLint | What::ConfigVerbose | What::DebugLevel => {}
+            What::NoConfig | What::NoSiteConfig | What::NoUserConfig | What::Set => {}
         }
     }
     const ENCODINGS: [&str; 5] = ["7bit", "8bit", "binary", "base64", "quoted-printable"];

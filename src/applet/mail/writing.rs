@@ -50,13 +50,17 @@ fn to_all(session: &mut Session, line: &Line) -> Done {
     };
     let block = header_block(session, *index)?;
     let mut to = senders(session, *index, &block);
+    if session.variables.is_set("metoo") && !session.is_of_another_flavour() {
+        to.retain(|one| !session.is_own(one));
+    }
+    let to_sender = !to.is_empty();
     to.extend(others(session, &block, "To"));
-    // An answer to a letter of one's own goes to its recipients.
-    if to.iter().any(|one| !session.is_own(one)) {
+    // An answer to a letter of one's own goes to its recipients; in mailutils to oneself too.
+    if session.is_of_another_flavour() && to.iter().any(|one| !session.is_own(one)) {
         to.retain(|one| !session.is_own(one));
     }
     let cc = others(session, &block, "Cc");
-    answer(session, *index, &block, to, cc)
+    answer(session, *index, &block, (to, to_sender), cc)
 }
 
 fn to_senders(session: &mut Session, line: &Line) -> Done {
@@ -71,7 +75,7 @@ fn to_senders(session: &mut Session, line: &Line) -> Done {
         to.extend(senders(session, index, &block));
         show::mark_shown(session, index);
     }
-    answer(session, chosen[0], &first, to, Vec::new())
+    answer(session, chosen[0], &first, (to, true), Vec::new())
 }
 
 /// As reply, recorded in the file of the sender.
@@ -116,11 +120,16 @@ fn envelope_sender(session: &Session, index: usize) -> Vec<Address> {
     address::parse(&date::from_line_sender(&envelope_line(session, index))).unwrap_or_default()
 }
 
-/// The recipients of the message but oneself.
+/// The recipients of the message that an answer goes to. POSIX leaves out oneself unless `metoo` is set; mailutils does so
+/// when it is set, and its users count on their copies. What `alternates` names is left out in both.
 fn others(session: &Session, block: &[u8], name: &str) -> Vec<Address> {
     let all = field(block, name).and_then(|value| address::parse(&value).ok()).unwrap_or_default();
     let me_too = session.variables.is_set("metoo");
-    all.into_iter().filter(|one| me_too || !session.is_own(one)).collect()
+    let goes = |one: &Address| match session.is_of_another_flavour() {
+        true => me_too || !(session.is_own(one) || session.is_alternate(one)),
+        false => !(me_too && session.is_own(one) || session.is_alternate(one)),
+    };
+    all.into_iter().filter(goes).collect()
 }
 
 /// `forward [msglist] address...`, as s-nail and heirloom mailx have it: the messages go along whole, below what is
@@ -158,19 +167,21 @@ pub fn forward(session: &mut Session, line: &Line) -> Done {
     Ok(Next::Go)
 }
 
-fn answer(session: &mut Session, index: usize, block: &[u8], to: Vec<Address>, cc: Vec<Address>) -> Done {
+/// `to`: the recipients, and whether whom it answers is the first of them.
+fn answer(session: &mut Session, index: usize, block: &[u8], to: (Vec<Address>, bool), cc: Vec<Address>) -> Done {
     let names = session.variables.is_set("fullnames");
-    let list = |all: Vec<Address>, host: &str| {
-        // A name alone is what this machine calls somebody.
-        if let [Address { name: None, mailbox }] = all.as_slice()
-            && !mailbox.contains('@')
+    let list = |all: Vec<Address>, host: &str, whole: bool| {
+        // A name alone is what this machine calls somebody; beside whom is answered it gets its domain.
+        let local = |one: &Address| one.name.is_none() && !one.mailbox.contains('@');
+        if let [one] = all.as_slice()
+            && local(one)
         {
-            return mailbox.clone();
+            return one.mailbox.clone();
         }
         let mut seen: Vec<String> = Vec::new();
         let fresh: Vec<Address> = all
             .into_iter()
-            .map(|one| one.qualified(host))
+            .map(|one| if whole || !local(&one) { one.qualified(host) } else { one })
             .filter(|one| {
                 let new = !seen.iter().any(|known| known.eq_ignore_ascii_case(&one.mailbox));
                 seen.push(one.mailbox.clone());
@@ -181,10 +192,11 @@ fn answer(session: &mut Session, index: usize, block: &[u8], to: Vec<Address>, c
                 ..one
             })
             .collect();
-        address::join(&fresh)
+        let shown = |one: &Address| if local(one) { one.mailbox.clone() } else { one.to_string() };
+        fresh.iter().map(shown).collect::<Vec<_>>().join(",")
     };
     let host = session.host.clone();
-    let (to, cc) = (list(to, &host), list(cc, &host));
+    let (to, cc) = (list(to.0, &host, to.1), list(cc, &host, false));
     let mut letter = Letter::default();
     letter.put("To", &to);
     letter.put("Cc", &cc);

@@ -2,6 +2,8 @@
 
 /// One file, record by record.
 mod show;
+/// Sizes, attributes and times.
+mod text;
 
 use super::voice::Voice;
 use super::{Applet, Invocation, Purpose, cli};
@@ -46,9 +48,9 @@ fn cli() -> Command {
         .arg(flag('h', "show the headers"))
         .arg(flag('o', "show the offset of each record"))
         .arg(flag('q', "the arguments are queue ids"))
-        .arg(flag('r', "accepted; pointers are always followed, but for -v"))
+        .arg(flag('r', "records in the order of the file"))
         .arg(Arg::new("s").short('s').value_name("OFFSET").action(ArgAction::Append).help("skip to this offset"))
-        .arg(flag('v', "show every record with its name, pointers not followed"))
+        .arg(flag('v', "show every record with its name, pointers and padding too"))
         .arg(Arg::new("file").action(ArgAction::Append).num_args(0..).value_parser(clap::value_parser!(OsString)))
 }
 
@@ -64,7 +66,8 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
         body: whole || given("b"),
         offsets: given("o"),
         decimal: given("d"),
-        raw: given("v"),
+        named: given("v"),
+        in_file_order: given("r"),
     };
     let start = match matches.get_many::<String>("s").and_then(Iterator::last) {
         Some(text) => text.parse().map_err(|_| Failure::fatal(format!("bad offset: {text}")))?,

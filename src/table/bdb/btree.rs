@@ -21,7 +21,7 @@ pub fn get(db: &Db, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
 /// See [`crate::table::indexed::Keyed::get_many`].
 pub fn get_many(db: &Db, keys: Stored<'_>, order: &[Asked], found: &mut Found<'_>) -> Result<(), Fault> {
     let mut path = Path::default();
-    for (at, &(_, position)) in order.iter().enumerate() {
+    for &(_, position) in order {
         let key = keys.at(position);
         let mut budget = db.budget().saturating_mul(64);
         // Keys come in order: one that is not beyond the last of the leaf where the one before belongs is there too.
@@ -30,7 +30,7 @@ pub fn get_many(db: &Db, keys: Stored<'_>, order: &[Asked], found: &mut Found<'_
             _ => leaf(db, Some(key), &mut path, &mut budget)?,
         };
         if let Some(value) = value_in(db, page, key, &mut budget)?
-            && !found(at, &value)
+            && !found(position, &value)
         {
             break;
         }

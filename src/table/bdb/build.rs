@@ -5,8 +5,8 @@ use super::file::{
     BTREE_INTERNAL, BTREE_LEAF, BTREE_MAGIC, BTREE_META, HASH, HASH_MAGIC, HASH_META, Kind, OVERFLOW, PAGE_HEADER,
 };
 use super::hash;
-use crate::table::entries::Entries;
-use crate::table::many::head;
+use crate::table::entries::{Entries, PART};
+use crate::table::listing::Listing;
 use std::collections::hash_map::RandomState;
 use std::fs::File;
 use std::hash::BuildHasher;
@@ -22,8 +22,9 @@ const BATCH: usize = 1 << 20;
 const HASH_BIG: usize = PAGE_SIZE / 4;
 /// Likewise for btree leaves: two pairs on each page.
 const BTREE_BIG: usize = (ROOM / 4 - 2) - 12;
-/// How full the average bucket is made, in hundredths: few have to go on to a second page.
-const FILL: usize = 70;
+/// How full the average bucket may be, in hundredths. Some have to go on to a second page then, as in the reference's files;
+/// in a file of half as many entries to a page twice as many pages are read.
+const FILL: usize = 98;
 
 /// Writes `entries` as a file of this kind. `file` is empty.
 pub fn write(kind: Kind, entries: &Entries, file: &File) -> io::Result<()> {
@@ -95,13 +96,20 @@ struct Sheet {
 impl Sheet {
     fn new(number: u32, kind: u8, level: u8) -> Sheet {
         let mut sheet = Sheet { bytes: vec![0; PAGE_SIZE], entries: 0, low: PAGE_SIZE };
-        // The log position of files that have no log.
-        sheet.put32(4, 1);
-        sheet.put32(8, number);
-        sheet.put16(22, PAGE_SIZE);
-        sheet.bytes[24] = level;
-        sheet.bytes[25] = kind;
+        sheet.restart(number, kind, level);
         sheet
+    }
+
+    /// Makes it an empty page.
+    fn restart(&mut self, number: u32, kind: u8, level: u8) {
+        self.bytes.fill(0);
+        (self.entries, self.low) = (0, PAGE_SIZE);
+        // The log position of files that have no log.
+        self.put32(4, 1);
+        self.put32(8, number);
+        self.put16(22, PAGE_SIZE);
+        self.bytes[24] = level;
+        self.bytes[25] = kind;
     }
 
     fn put16(&mut self, at: usize, value: usize) {
@@ -155,8 +163,6 @@ fn hash_item_length(item: &[u8]) -> usize {
 }
 
 fn write_hash(entries: &Entries, file: &File) -> io::Result<()> {
-    /// Bytes of entries that are taken out of a spool at once.
-    const PART: usize = 3 << 20;
     let mut total = 0;
     let mut hashes = Vec::with_capacity(entries.len());
     let measure = |_, key: &[u8], value: &[u8]| {
@@ -164,14 +170,14 @@ fn write_hash(entries: &Entries, file: &File) -> io::Result<()> {
         hashes.push(hash::hash(key));
         Ok(())
     };
-    entries.each(|_| true, measure)?;
+    entries.each(measure)?;
     let buckets = (total * 100 / (ROOM * FILL) + 1).next_power_of_two().max(2);
     let mask = buckets as u32 - 1;
 
     let mut run = Run::new(file, 1);
     let mut extra = Run::new(file, 1 + buckets as u32);
-    if entries.is_in_memory() {
-        write_buckets(entries, mask, 0..buckets, &mut run, &mut extra)?;
+    if let Some(all) = entries.listing() {
+        write_buckets(&all, mask, 0..buckets, &mut run, &mut extra)?;
     } else {
         // So many buckets at a time that their entries fit into memory; the spool is read from its beginning for each.
         let at_once = buckets.div_ceil(entries.size().div_ceil(PART));
@@ -199,7 +205,7 @@ fn write_hash(entries: &Entries, file: &File) -> io::Result<()> {
 
 /// Writes the buckets of a range; `entries` are all that belong there, and no others.
 fn write_buckets(
-    entries: &Entries,
+    entries: &Listing<'_>,
     mask: u32,
     range: Range<usize>,
     run: &mut Run<'_>,
@@ -208,14 +214,14 @@ fn write_buckets(
     // Counting sort by bucket: where each bucket's entries begin in `order`.
     let mut starts = vec![0u32; range.len() + 1];
     let bucket = |position| (hash::hash(entries.at(position).0) & mask) as usize - range.start;
-    let buckets: Vec<u32> = (0..entries.len()).map(|position| bucket(position) as u32).collect();
+    let buckets: Vec<u32> = entries.positions().map(|position| bucket(position) as u32).collect();
     for &bucket in &buckets {
         starts[bucket as usize + 1] += 1;
     }
     for bucket in 0..range.len() {
         starts[bucket + 1] += starts[bucket];
     }
-    let mut order = vec![0u32; entries.len()];
+    let mut order = vec![0u32; buckets.len()];
     let mut next = starts.clone();
     for (position, &bucket) in buckets.iter().enumerate() {
         order[next[bucket as usize] as usize] = position as u32;
@@ -226,30 +232,17 @@ fn write_buckets(
     let mut keyed = Vec::new();
     for bucket in 0..range.len() {
         let members = &mut order[starts[bucket] as usize..starts[bucket + 1] as usize];
-        sort(entries, members, &mut keyed);
+        entries.sort(members, &mut keyed);
         write_bucket(entries, members, run, extra)?;
     }
     Ok(())
 }
 
-/// Sorts some entries by key. `keyed` is room for it.
-pub fn sort(entries: &Entries, members: &mut [u32], keyed: &mut Vec<(u128, u32)>) {
-    keyed.clear();
-    keyed.extend(members.iter().map(|&position| (head(entries.at(position as usize).0), position)));
-    keyed.sort_unstable_by(|left, right| {
-        let whole = || entries.at(left.1 as usize).0.cmp(entries.at(right.1 as usize).0);
-        left.0.cmp(&right.0).then_with(whole)
-    });
-    for (member, (_, position)) in members.iter_mut().zip(keyed.iter()) {
-        *member = *position;
-    }
-}
-
 /// One bucket: its page in `run`, the pages of its chain and of its big items in `extra`.
-fn write_bucket(entries: &Entries, members: &[u32], run: &mut Run<'_>, extra: &mut Run<'_>) -> io::Result<()> {
+fn write_bucket(entries: &Listing<'_>, members: &[u32], run: &mut Run<'_>, extra: &mut Run<'_>) -> io::Result<()> {
     let mut sheets = vec![Sheet::new(run.next, HASH, 0)];
     for &position in members {
-        let (key, value) = entries.at(position as usize);
+        let (key, value) = entries.at(position);
         let lengths = [hash_item_length(key), hash_item_length(value)];
         if sheets.last().is_some_and(|sheet| !sheet.fits(&lengths)) {
             // Numbered when its place in `extra` is known.
@@ -298,18 +291,17 @@ fn leaf_item_length(item: &[u8]) -> usize {
 
 /// Overflow pages come first (page 2 on), because a leaf names them; page 1 is the root, as Berkeley DB wants it.
 fn write_btree(entries: &Entries, file: &File) -> io::Result<()> {
-    let mut order: Vec<u32> = (0..entries.len() as u32).collect();
-    sort(entries, &mut order, &mut Vec::new());
-
     let mut run = Run::new(file, 2);
     let mut big = vec![];
-    for &position in &order {
-        let (key, value) = entries.at(position as usize);
-        for item in [key, value] {
-            if item.len() > BTREE_BIG {
-                big.push(run.overflow(item)?);
+    if entries.longest() > BTREE_BIG {
+        entries.in_order(|key, value| {
+            for item in [key, value] {
+                if item.len() > BTREE_BIG {
+                    big.push(run.overflow(item)?);
+                }
             }
-        }
+            Ok(())
+        })?;
     }
     let mut big = big.into_iter();
 
@@ -317,16 +309,15 @@ fn write_btree(entries: &Entries, file: &File) -> io::Result<()> {
     let first_leaf = run.next;
     let mut branches: Vec<Branch> = Vec::new();
     let mut sheet = Sheet::new(first_leaf, BTREE_LEAF, 1);
-    let mut last_key: &[u8] = &[];
+    let mut last_key = Vec::new();
     branches.push((Vec::new(), first_leaf));
-    for &position in &order {
-        let (key, value) = entries.at(position as usize);
+    entries.in_order(|key, value| {
         let lengths = [leaf_item_length(key), leaf_item_length(value)];
         if !sheet.fits(&lengths) {
             let number = run.next;
             sheet.put32(16, number + 1);
             run.push(&sheet.bytes)?;
-            sheet = Sheet::new(number + 1, BTREE_LEAF, 1);
+            sheet.restart(number + 1, BTREE_LEAF, 1);
             sheet.put32(12, number);
             // The shortest key that parts the two leaves.
             let common = last_key.iter().zip(key).take_while(|(left, right)| left == right).count();
@@ -344,8 +335,10 @@ fn write_btree(entries: &Entries, file: &File) -> io::Result<()> {
                 room[3..3 + item.len()].copy_from_slice(item);
             }
         }
-        last_key = key;
-    }
+        last_key.clear();
+        last_key.extend_from_slice(key);
+        Ok(())
+    })?;
     if branches.len() == 1 {
         // All on one leaf: that is the root.
         sheet.put32(8, 1);

@@ -55,30 +55,38 @@ pub fn order(db: &Db, keys: Stored<'_>) -> Vec<Asked> {
 
 /// See [`crate::table::indexed::Keyed::get_many`].
 pub fn get_many(db: &Db, keys: Stored<'_>, order: &[Asked], found: &mut Found<'_>) -> Result<(), Fault> {
-    // Page, and place in the order.
-    let first = |(at, &(bucket, _)): (u32, &Asked)| Ok((bucket_page(db, bucket)?, at));
-    let mut pages: Vec<(u32, u32)> = (0..).zip(order).map(first).collect::<Result<_, Fault>>()?;
     let mut window = Window::default();
-    // Each round goes through the file once; a key that is not on a page of its bucket may be on the next one.
+    // There is no page 0: that is a fault.
+    let first = order.iter().map(|&(bucket, position)| (bucket_page(db, bucket).unwrap_or(0), position));
+    let mut next = look_many(db, keys, first, &mut window, found)?;
     for _ in 0..db.pages {
-        let mut next = Vec::new();
-        for (nth, &(number, at)) in (1..).zip(&pages) {
-            let later = pages.get(nth..).unwrap_or_default().iter().map(|&(number, _)| number);
-            let page = db.read_along(number, later, &mut window)?;
-            let key = order.get(at as usize).map_or(&[][..], |&(_, position)| keys.at(position));
-            match look(db, page, key)? {
-                Look::Here(value) if !found(at as usize, &value) => return Ok(()),
-                Look::Here(_) | Look::Next(0) => {}
-                Look::Next(number) => next.push((number, at)),
-            }
-        }
         if next.is_empty() {
             return Ok(());
         }
         next.sort_unstable();
-        pages = next;
+        next = look_many(db, keys, next.iter().copied(), &mut window, found)?;
     }
     Err(CIRCLE)
+}
+
+/// Looks for keys, each on a page of its bucket, once through the file; pages where some of them may be instead.
+fn look_many(
+    db: &Db,
+    keys: Stored<'_>,
+    mut asked: impl Iterator<Item = Asked> + Clone,
+    window: &mut Window,
+    found: &mut Found<'_>,
+) -> Result<Vec<Asked>, Fault> {
+    let mut next = Vec::new();
+    while let Some((number, position)) = asked.next() {
+        let page = db.read_along(number, asked.clone().map(|(number, _)| number), window)?;
+        match look(db, page, keys.at(position))? {
+            Look::Here(value) if !found(position, &value) => return Ok(Vec::new()),
+            Look::Here(_) | Look::Next(0) => {}
+            Look::Next(number) => next.push((number, position)),
+        }
+    }
+    Ok(next)
 }
 
 const CIRCLE: Fault = Fault::Damaged("bucket chain in a circle");

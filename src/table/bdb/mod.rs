@@ -50,8 +50,8 @@ pub(super) mod tests {
         let keys: Keys = keys.iter().map(Vec::as_slice).collect();
         let stored = keys.stored(false);
         let order = db.order(stored);
-        db.get_many(stored, &order, &mut |at, value| {
-            found[order[at].1 as usize] = Some(value.to_vec());
+        db.get_many(stored, &order, &mut |position, value| {
+            found[position as usize] = Some(value.to_vec());
             true
         })
         .unwrap();
@@ -78,7 +78,7 @@ pub(super) mod tests {
         for number in 0..70_000u32 {
             entries.insert(&number.to_le_bytes(), &value[..number as usize % 200], false).unwrap();
         }
-        assert!(!entries.is_in_memory() && entries.size() > 6 << 20);
+        assert!(entries.listing().is_none() && entries.size() > 6 << 20);
         let written = file();
         build::write(Kind::Hash, &entries, &written).unwrap();
         let mut found = BTreeMap::new();

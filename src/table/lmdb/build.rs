@@ -67,8 +67,6 @@ struct Count {
 
 /// Writes `entries` as a file; `file` is empty. A key that is too long is refused in the library's words.
 pub fn write(entries: &Entries, file: &File) -> io::Result<()> {
-    let mut order: Vec<u32> = (0..u32::try_from(entries.len()).map_err(io::Error::other)?).collect();
-    crate::table::bdb::build::sort(entries, &mut order, &mut Vec::new());
     let mut out = BufWriter::with_capacity(1 << 18, file);
     out.write_all(&[0; 2 * PAGE])?;
     let mut count = Count::default();
@@ -84,8 +82,7 @@ pub fn write(entries: &Entries, file: &File) -> io::Result<()> {
         *next += 1;
         Ok(())
     };
-    for position in order {
-        let (key, value) = entries.at(position as usize);
+    entries.in_order(|key, value| {
         if key.is_empty() || key.len() > KEY_MAX {
             let text = "MDB_BAD_VALSIZE: Unsupported size of key/DB name/data, or wrong DUPFIXED size";
             return Err(io::Error::other(text));
@@ -118,7 +115,8 @@ pub fn write(entries: &Entries, file: &File) -> io::Result<()> {
             next += overflow as u64;
             count.overflow += overflow as u64;
         }
-    }
+        Ok(())
+    })?;
     if let Some(first) = first_key {
         close(page, first, &mut next, &mut out)?;
         count.leaves += 1;

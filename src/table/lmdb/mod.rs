@@ -204,9 +204,9 @@ impl Keyed for Lmdb {
 
     fn get_many(&self, keys: Stored<'_>, order: &[Asked], found: &mut Found<'_>) -> Result<(), String> {
         let mut path = Vec::new();
-        for (at, &(_, position)) in order.iter().enumerate() {
+        for &(_, position) in order {
             let value = self.find(keys.at(position), &mut path).map_err(|fault| fault.to_string())?;
-            if value.is_some_and(|value| !found(at, &value)) {
+            if value.is_some_and(|value| !found(position, &value)) {
                 break;
             }
         }
