@@ -51,8 +51,8 @@ pub fn open(kind: &str, name: &str, options: &Options) -> Result<Opened, TableEr
     sql::open::<Server>(format!("{kind}:{name}"), &parameters, query, quote, options, settings)
 }
 
-/// `charset` (3.9). In those that are known no letter is made of the bytes of quotes and backslashes, or a key could end
-/// its quotes (as in GBK).
+/// `charset` (3.9). In those that are known no letter is made of the bytes of quotes and backslashes, or a key could
+/// end its quotes (as in GBK).
 fn charset(parameters: &Parameters) -> Result<String, TableError> {
     const SAFE: &[&str] = &["ascii", "binary", "latin1", "latin2", "latin5", "latin7", "utf8", "utf8mb3", "utf8mb4"];
     let name = parameters.text("charset").filter(|name| !name.is_empty()).unwrap_or("utf8mb4").to_ascii_lowercase();

@@ -1,5 +1,5 @@
-//! A session with MySQL or MariaDB: the login, encrypted or not, and queries that are answered in text, by the packets of
-//! mysql_common. Of the protocol only what a table needs is offered to the server: one statement for each query, and no
+//! A session with MySQL or MariaDB: the login, encrypted or not, and queries that are answered in text, by the packets
+//! of mysql_common. Of the protocol only what a table needs is offered to the server: one statement for each query, and no
 //! files of this machine (LOCAL INFILE). The `mysql` crate offers both to whoever answers, and with TLS it trusts the
 //! world's authorities beside the table's.
 
