@@ -1,8 +1,10 @@
 //! mysql:FILE (mysql_table(5)): MySQL and MariaDB.
 
+/// Who asks.
+mod login;
 /// The option files of MySQL's clients.
 mod option_file;
-/// The protocol.
+/// Packets, queries and their rows.
 mod session;
 
 use super::open::{Opened, Options, TableError};
@@ -10,7 +12,8 @@ use super::query::{Parameters, Query};
 use super::sql::{self, ANSWER, At, CONNECT, Client, Failed, Host, NO_REASON, Question, Rows};
 use crate::proto::tls::{Check, Terms};
 use crate::sys::files::reason;
-use session::{Duplex, Login, Session, Trouble};
+use login::Login;
+use session::{Duplex, Session, Trouble};
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
