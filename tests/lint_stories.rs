@@ -87,6 +87,8 @@ fn names_that_mean_nothing() {
     finds("defined-twice", "biff = no\nbiff = yes\n", 2, "biff");
     finds("undefined-name", "relay_domains = a.example\n  $relay_domians\n", 2, "$relay_domians");
     finds("deprecated-name", "smtpd_use_tls = yes\n", 1, "smtpd_use_tls");
+    finds("deprecated-name", "smtp_per_record_deadline = yes\n", 1, "smtp_per_record_deadline");
+    finds("deprecated-name", "smtpd_tls_eecdh_grade = strong\n", 1, "smtpd_tls_eecdh_grade");
     finds("newer-parameter", "smtpd_client_ipv4_prefix_length = 24\n", 1, "3.8");
 }
 

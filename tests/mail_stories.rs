@@ -1132,6 +1132,12 @@ fn recorded_configurations() {
     recorded_file("configuration.json");
 }
 
+/// What users meet on odd days: descriptors, numbers that are none, conditions, quoting, folders, groups.
+#[test]
+fn recorded_odd_days() {
+    recorded_file("further.json");
+}
+
 /// The same at a terminal of the simplest kind.
 #[test]
 fn recorded_sessions_at_a_terminal() {

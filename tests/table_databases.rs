@@ -175,6 +175,14 @@ fn a_real_mariadb() {
         assert_eq!(ask(query, "o'b"), found("quote@x.org"));
         assert_eq!(ask(query, "x\\' or 1=1 -- "), NOT_THERE);
     }
+    // Parameters of 3.9.
+    if !reference() {
+        assert_eq!(ask(&format!("{query}charset = utf8mb3\nidle_interval = 5\nretry_interval = 5\n"), "é"), found("€"));
+        // The key's two bytes are two letters of Latin-1.
+        assert_eq!(ask(&format!("{query}charset = latin1\n"), "é"), NOT_THERE);
+        is_an_error(ask(&format!("{query}charset = gbk\n"), "bob"));
+        is_an_error(ask(&format!("{query}retry_interval = 0\n"), "bob"));
+    }
     // Who asks, from an option file.
     let options = place.file("my.cnf", "[client]\nuser = nobody\n[mail]\nuser = pillar\n");
     let unsaid = format!(

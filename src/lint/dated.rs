@@ -3,25 +3,43 @@
 use super::finding::Findings;
 use super::ground::Ground;
 
-/// Old name and what replaced it ("" when nothing did), from postconf(5) and the release notes.
+/// Old name and what replaced it ("" when nothing did), from postconf(5) and what Postfix 3.9 to 3.11 give up
+/// (DEPRECATION_README).
 const OLD: &[(&str, &str)] = &[
     ("virtual_maps", "virtual_alias_maps"),
     ("fallback_relay", "smtp_fallback_relay"),
     ("authorized_verp_clients", "smtpd_authorized_verp_clients"),
     ("smtpd_client_connection_limit_exceptions", "smtpd_client_event_limit_exceptions"),
+    ("smtpd_per_record_deadline", "smtpd_per_request_deadline"),
+    ("smtp_per_record_deadline", "smtp_per_request_deadline"),
+    ("lmtp_per_record_deadline", "lmtp_per_request_deadline"),
     ("postscreen_blacklist_action", "postscreen_denylist_action"),
     ("postscreen_whitelist_interfaces", "postscreen_allowlist_interfaces"),
     ("postscreen_dnsbl_whitelist_threshold", "postscreen_dnsbl_allowlist_threshold"),
+    ("postscreen_dnsbl_ttl", "postscreen_dnsbl_max_ttl"),
+    ("postscreen_use_tls", "postscreen_tls_security_level"),
+    ("postscreen_enforce_tls", "postscreen_tls_security_level"),
     ("smtpd_use_tls", "smtpd_tls_security_level"),
     ("smtpd_enforce_tls", "smtpd_tls_security_level"),
+    ("smtpd_tls_dh1024_param_file", ""),
+    ("smtpd_tls_eecdh_grade", ""),
     ("smtp_use_tls", "smtp_tls_security_level"),
     ("smtp_enforce_tls", "smtp_tls_security_level"),
     ("smtp_tls_per_site", "smtp_tls_policy_maps"),
     ("smtp_tls_enforce_peername", "smtp_tls_security_level"),
+    ("smtp_cname_overrides_servername", ""),
     ("tlsproxy_use_tls", "tlsproxy_tls_security_level"),
     ("tlsproxy_enforce_tls", "tlsproxy_tls_security_level"),
+    ("tlsproxy_client_level", "tlsproxy_client_security_level"),
+    ("tlsproxy_client_policy", "tlsproxy_client_policy_maps"),
+    ("tlsproxy_client_use_tls", "tlsproxy_client_security_level"),
+    ("tlsproxy_client_enforce_tls", "tlsproxy_client_security_level"),
+    ("tlsproxy_client_per_site", "tlsproxy_client_policy_maps"),
     ("lmtp_use_tls", "lmtp_tls_security_level"),
     ("lmtp_enforce_tls", "lmtp_tls_security_level"),
+    ("lmtp_tls_per_site", "lmtp_tls_policy_maps"),
+    ("lmtp_tls_enforce_peername", "lmtp_tls_security_level"),
+    ("lmtp_cname_overrides_servername", ""),
     ("disable_dns_lookups", "smtp_dns_support_level"),
     ("permit_mx_backup_networks", "relay_domains"),
 ];
@@ -67,7 +85,10 @@ pub fn old(ground: &Ground, found: &mut Findings) {
                 Some(ground.main.span(assignment.line, assignment.name_range.clone())),
                 format!("{} is an old name", assignment.name),
                 "Old names are taken for as long as Postfix likes, and override nothing that is set by the new name.",
-                format!("use {new}"),
+                match new {
+                    "" => "remove the line: the default is right today".to_owned(),
+                    new => format!("use {new}"),
+                },
             );
         }
     }

@@ -1,4 +1,4 @@
-//! SMTP and POP3 as pure state machines: bytes in, events out; and what clients ask of TLS. Sockets belong to the roles.
+//! SMTP and POP3 as pure state machines: bytes in, events out; and what clients ask of TLS. Sockets belong to others.
 
 /// What certificates say.
 pub mod certificate;

@@ -101,6 +101,9 @@ enum State<C> {
 /// The servers of a table.
 struct Pool<C: Client> {
     table: String,
+    /// How long a connection is kept without work, and a server left alone that failed (3.9).
+    idle: Duration,
+    retry: Duration,
     settings: C::Settings,
     hosts: Vec<(Host, State<C>)>,
 }
@@ -134,7 +137,7 @@ impl<C: Client> Pool<C> {
         let mut last = NO_REASON.to_owned();
         let now = Instant::now();
         for (_, state) in &mut self.hosts {
-            if matches!(state, State::Open(_, since) if now.duration_since(*since) > IDLE) {
+            if matches!(state, State::Open(_, since) if now.duration_since(*since) > self.idle) {
                 *state = State::Untried;
             }
         }
@@ -147,7 +150,7 @@ impl<C: Client> Pool<C> {
                     Err(failed) => {
                         warnings.push(format!("connect to {} server {}: {}", C::KIND, host.shown, failed.words));
                         last = failed.last;
-                        *state = State::Failed(Instant::now() + IDLE);
+                        *state = State::Failed(Instant::now() + self.retry);
                         continue;
                     }
                 },
@@ -162,7 +165,7 @@ impl<C: Client> Pool<C> {
                 Err(failed) => {
                     warnings.push(C::complaint(&self.table, &host.shown, &failed.words));
                     last = failed.last;
-                    *state = State::Failed(Instant::now() + IDLE);
+                    *state = State::Failed(Instant::now() + self.retry);
                 }
             }
         }
@@ -189,17 +192,25 @@ pub fn open<C: Client>(
     quote: fn(&str) -> (String, String),
     options: &Options,
     settings: C::Settings,
-) -> Opened {
+) -> Result<Opened, TableError> {
     let list = parameters.text("hosts").filter(|list| !list.trim().is_empty()).unwrap_or("localhost");
     let hosts: Vec<Host> =
         list.split([' ', '\t', '\n', '\r', ',']).filter(|word| !word.is_empty()).map(Host::parse).collect();
     let shown = table.clone();
-    let worker = Worker::new(move || Pool {
+    let (idle, retry) = (seconds(parameters, "idle_interval")?, seconds(parameters, "retry_interval")?);
+    let worker = Worker::kept(idle, move || Pool {
         table: shown.clone(),
+        idle,
+        retry,
         settings: settings.clone(),
         hosts: hosts.iter().map(|host| (host.clone(), State::<C>::Untried)).collect(),
     });
-    Box::new(Sql { table, name: parameters.name().to_owned(), query, quote, options: options.clone(), worker })
+    Ok(Box::new(Sql { table, name: parameters.name().to_owned(), query, quote, options: options.clone(), worker }))
+}
+
+fn seconds(parameters: &Parameters, name: &str) -> Result<Duration, TableError> {
+    let usual = i32::try_from(IDLE.as_secs()).unwrap_or(i32::MAX);
+    Ok(Duration::from_secs(u64::from(parameters.integer(name, usual, Some(1))?.unsigned_abs())))
 }
 
 impl<C: Client> Table for Sql<C> {
@@ -309,7 +320,7 @@ mod tests {
 
     fn pool(hosts: &[&str]) -> Pool<Acted> {
         let hosts = hosts.iter().map(|host| (Host::parse(host), State::Untried)).collect();
-        Pool { table: "t".into(), settings: Arc::default(), hosts }
+        Pool { table: "t".into(), idle: IDLE, retry: IDLE, settings: Arc::default(), hosts }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! [`Worker`]: a thread of its own for the client of a database. The clients' libraries may not be called on a thread
 //! that runs other tasks, and their connections must not outlive their use by much: a thread that has had no work for a
-//! minute ends, and its connections with it. It begins at the first lookup, so that a table that is opened before a
+//! minute (or as long as the table says) ends, and its connections with it. It begins at the first lookup, so that a table that is opened before a
 //! fork costs nothing and shares nothing.
 
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -14,6 +14,7 @@ type Job<C> = Box<dyn FnOnce(&mut C) + Send>;
 
 pub struct Worker<C> {
     make: Arc<dyn Fn() -> C + Send + Sync>,
+    idle: Duration,
     /// The process that began the thread, and its letter box.
     thread: Mutex<Option<(u32, Sender<Job<C>>)>>,
 }
@@ -21,7 +22,12 @@ pub struct Worker<C> {
 impl<C: 'static> Worker<C> {
     /// `make` gives a client that has no connection yet.
     pub fn new(make: impl Fn() -> C + Send + Sync + 'static) -> Worker<C> {
-        Worker { make: Arc::new(make), thread: Mutex::new(None) }
+        Worker::kept(IDLE, make)
+    }
+
+    /// With connections that are kept for another time.
+    pub fn kept(idle: Duration, make: impl Fn() -> C + Send + Sync + 'static) -> Worker<C> {
+        Worker { make: Arc::new(make), idle, thread: Mutex::new(None) }
     }
 
     /// Has the thread do something with the client, which is bound to end in its own time. None: it came to nothing.
@@ -63,13 +69,13 @@ impl<C: 'static> Worker<C> {
             }
         }
         let (jobs, inbox) = mpsc::channel::<Job<C>>();
-        let make = Arc::clone(&self.make);
+        let (make, idle) = (Arc::clone(&self.make), self.idle);
         std::thread::Builder::new()
             .name("table".to_owned())
             .spawn(move || {
                 let mut client = make();
                 loop {
-                    match inbox.recv_timeout(IDLE) {
+                    match inbox.recv_timeout(idle) {
                         Ok(job) => job(&mut client),
                         Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
                     }

@@ -8,6 +8,7 @@ use super::letter::{Letter, Stamp};
 use super::mailer::{self, Mailer, Passage, Refusal};
 use super::recipients;
 use super::record;
+use super::secrets;
 use super::session::{Session, Trouble};
 use crate::message::address;
 use crate::message::date;
@@ -162,6 +163,7 @@ fn finish(session: &mut Session, mut letter: Letter, manner: Manner) -> Result<O
             session.complain(&say);
         }
     }
+    check_attached(session, &letter)?;
     let mut first = None;
     for header in ["To", "Cc", "Bcc"] {
         let Some(value) = letter.header(header).map(str::to_owned) else { continue };
@@ -198,15 +200,22 @@ fn finish(session: &mut Session, mut letter: Letter, manner: Manner) -> Result<O
     // An instance of its own configuration knows itself what its users are called.
     let own_instance = std::env::var_os("MAIL_CONFIG").is_some();
     session.screen.flush()?;
-    let passage = Passage {
+    let mut passage = Passage {
         letter: &message,
         sender: (!own_instance).then(|| sender.clone()),
         chosen,
         options: session.sendmail_arguments.clone(),
         shell: session.setting("SHELL"),
+        host: session.host.clone(),
+        account: None,
     };
     let verbose = session.variables.is_set("verbose");
     let handed = Mailer::parse(&program, session.is_of_another_flavour()).and_then(|mailer| {
+        if let Mailer::Smtp(server) = &mailer {
+            // A server does not know who calls it.
+            passage.sender = Some(sender.clone());
+            passage.account = secrets::for_sending(session, server)?;
+        }
         mailer.send(&passage, &mut |step| {
             if verbose {
                 session.complain(step)
@@ -218,6 +227,17 @@ fn finish(session: &mut Session, mut letter: Letter, manner: Manner) -> Result<O
     }
     record::keep(session, &sender, &first, &message);
     Ok(Outcome::Sent)
+}
+
+/// Whether all that was to be attached could be read.
+pub fn check_attached(session: &Session, letter: &Letter) -> Result<(), Trouble> {
+    match &letter.unreadable {
+        Some(place) => {
+            let reason = session.texts.say("Bad file descriptor", &[]);
+            Err(session.trouble("cannot attach {}: {}", &[place, &reason]))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Says why a letter did not leave, and keeps it.

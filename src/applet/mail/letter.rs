@@ -33,6 +33,8 @@ pub struct Letter {
     pub is_standard_input: bool,
     /// A text that is empty is no part beside attachments.
     pub drop_empty_text: bool,
+    /// A descriptor that was to be attached and cannot be read: told when the text is written, as the original does.
+    pub unreadable: Option<String>,
 }
 
 impl Letter {

@@ -4,8 +4,11 @@
 //! recipients beside the header's. `prog:PATH?ARGUMENT&ARGUMENT` is any program. What these two say is shown only when
 //! they fail: a warning of a mail system that is just being restarted is nothing for whoever runs a script. `/PATH WORDS`
 //! and `|COMMAND` are commands of the shell; they get the letter and nothing else, and speak for themselves.
+//! `smtp://HOST` and `smtps://HOST` are servers (`smtp`).
 
+use super::smtp::Server;
 use super::texts::Texts;
+use crate::mailbox::remote::Secret;
 use crate::message::header;
 use crate::sys::files;
 use crate::sys::spawn::Output;
@@ -29,6 +32,7 @@ pub enum Mailer {
     Sendmail { path: String, words: Vec<String>, from: Option<String>, to: Vec<String> },
     Program { path: String, words: Vec<String> },
     Shell(String),
+    Smtp(Server),
 }
 
 /// A letter on its way to a mailer.
@@ -42,6 +46,10 @@ pub struct Passage<'l> {
     pub options: Vec<String>,
     /// Whose commands the shell runs.
     pub shell: String,
+    /// Where names without a domain are.
+    pub host: String,
+    /// For a server that asks who sends.
+    pub account: Option<(String, Secret)>,
 }
 
 /// Why it did not: at which step, and the reason in English.
@@ -111,6 +119,10 @@ impl Mailer {
                 let words = query.split('&').filter(|word| !word.is_empty()).map(str::to_owned).collect();
                 Ok(Mailer::Program { path: path.to_owned(), words })
             }
+            Some((scheme, _)) if scheme == "smtp" || scheme == "smtps" => {
+                let rest = value.split_once(':').map_or("", |(_, rest)| rest);
+                Server::parse(scheme == "smtps", rest).map(Mailer::Smtp)
+            }
             None if !value.starts_with('.') => Err(Refusal::Create("URL missing required parts")),
             _ => Err(Refusal::Create("Malformed or unsupported mailer URL")),
         }
@@ -140,6 +152,7 @@ impl Mailer {
     /// Hands over the letter. `trace` is told each step, but of a command of the shell.
     pub fn send(&self, passage: &Passage, trace: &mut dyn FnMut(&str)) -> Result<(), Refusal> {
         let (path, mut command) = match self {
+            Mailer::Smtp(server) => return server.send(passage.account.as_ref(), passage, trace),
             Mailer::Shell(text) => {
                 let mut command = Command::new(&passage.shell);
                 command.arg("-c").arg(text);

@@ -61,6 +61,8 @@ mod session;
 mod settings;
 /// Messages as they are shown.
 mod show;
+/// Letters to a server.
+mod smtp;
 /// Start-up files, and how reading begins.
 mod start;
 /// Summaries.

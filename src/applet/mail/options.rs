@@ -235,7 +235,7 @@ fn long(text: &str, next: Option<&String>, asked: &mut Asked, texts: Texts) -> R
             asked.options.push((option.what, String::new()));
             Ok(0)
         }
-        (_, Some(value)) if !value.is_empty() || !of_configuration(option.what) => {
+        (_, Some(value)) if !value.is_empty() || !needs_more(option.what) => {
             asked.options.push((option.what, value.to_owned()));
             Ok(0)
         }
@@ -248,8 +248,8 @@ fn long(text: &str, next: Option<&String>, asked: &mut Asked, texts: Texts) -> R
 }
 
 /// Nothing is no value of these: the next word is.
-fn of_configuration(what: What) -> bool {
-    matches!(what, What::ConfigFile | What::Set | What::DebugLevel)
+fn needs_more(what: What) -> bool {
+    matches!(what, What::ConfigFile | What::Set | What::DebugLevel | What::AttachDescriptor)
 }
 
 /// Options that mailutils does not have are not in the way of its abbreviations.

@@ -42,11 +42,11 @@ pub fn send(session: &mut Session, mut letter: Letter, operands: &[String], wish
             // The text is read to its end: whoever writes it into a pipe has done nothing wrong.
             let text = session.input.rest()?;
             let say = session.setting("nullbodymsg");
-            if !session.interactive() && text.is_empty() && !say.is_empty() {
+            if !session.interactive() && text.is_empty() && !say.is_empty() && !letter.is_standard_input {
                 let say = session.texts.say(&say, &[]);
                 session.complain(&say);
             }
-            return Ok(Exit::OK);
+            return compose::check_attached(session, &letter).map(|()| Exit::OK);
         }
         Err(other) => return Err(other),
     }
@@ -131,6 +131,7 @@ fn from_text(session: &mut Session, letter: &mut Letter, text: &[u8], skipped: u
     merged.content_type = own.content_type;
     merged.encoding = own.encoding;
     merged.mime = own.mime;
+    merged.unreadable = own.unreadable;
     *letter = merged;
     Ok(())
 }

@@ -88,7 +88,7 @@ pub const KNOWN: &[Known] = &[
     known(&["return-address"], "string", "address that bounces of letters go to"),
     known(&["save"], "boolean", "letters given up are kept in dead.letter"),
     known(&["screen"], "numeric", "height of the screen"),
-    known(&["sendmail"], "string", "program that takes letters, as sendmail:PATH"),
+    known(&["sendmail"], "string", "what takes letters: sendmail:PATH, prog:PATH, smtp://HOST, |COMMAND"),
     known(&["sign"], "string", "text that ~a puts in"),
     known(&["Sign"], "string", "file that ~A puts in"),
     known(&["showenvelope"], "boolean", "print shows the From_ line"),

@@ -72,18 +72,19 @@ pub fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Resu
             }
             What::Attach | What::AppendOrAttach | What::AttachDescriptor => {
                 let descriptor = *what == What::AttachDescriptor;
-                if descriptor && value.parse::<u16>().is_err() {
+                if descriptor && value.parse::<u32>().is_err() {
                     return Err(session.trouble("{}: bad descriptor", &[value]));
+                }
+                if descriptor && !is_readable(value) {
+                    wishes.sending = true;
+                    letter.unreadable = Some(format!("fd {value}"));
+                    continue;
                 }
                 let path = if descriptor { format!("/dev/fd/{value}") } else { value.clone() };
                 if Path::new(&path).is_dir() {
                     return Err(session.trouble("{}: not a regular file or FIFO", &[value]));
                 }
                 let content = escapes::read_limited(Path::new(&path)).map_err(|error| match error.kind() {
-                    std::io::ErrorKind::NotFound if descriptor => {
-                        let reason = session.texts.say("Bad file descriptor", &[]);
-                        session.trouble("cannot attach {}: {}", &[&format!("fd {value}"), &reason])
-                    }
                     std::io::ErrorKind::NotFound => session.trouble("{}: file does not exist", &[value]),
                     _ => Trouble::Say(format!("{value}: {}", session.texts.reason(&error))),
                 })?;
@@ -179,6 +180,13 @@ pub fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Resu
     letter.content_type = kind;
     letter.encoding = encoding;
     Ok(wishes)
+}
+
+/// Whether this process may read from its descriptor of this number.
+fn is_readable(descriptor: &str) -> bool {
+    let Ok(info) = std::fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}")) else { return false };
+    let flags = info.lines().find_map(|line| u32::from_str_radix(line.strip_prefix("flags:")?.trim(), 8).ok());
+    flags.is_none_or(|flags| flags & 0o3 != 1)
 }
 
 fn joined(old: Option<&str>, more: &str) -> String {

@@ -1,6 +1,7 @@
-//! How a connection to a directory begins: StartTLS or TLS from the first byte on, and the SASL bind that says who asks by
-//! what lies below the protocol (EXTERNAL: the client's certificate, or its user on this machine). The library's own TLS
-//! knows no sockets of this machine, and its EXTERNAL no authorization identity; it takes the connection when this is done.
+//! How a connection to a directory begins: StartTLS, or TLS from the first byte on, and the SASL bind that says who
+//! asks by what lies below the protocol (EXTERNAL: the client's certificate, or its user on this machine). The library's
+//! own TLS knows no sockets of this machine, and its EXTERNAL no authorization identity; it takes the connection when
+//! this is done.
 
 use super::session::{Failure, Settings, Target};
 use crate::proto::tls::{self, Terms};
@@ -73,7 +74,7 @@ pub async fn prepare(settings: &Settings, target: &Target, stream: StdStream) ->
                 return Err(failed(if words.is_empty() { format!("the server answers {code}") } else { words }));
             }
         }
-        // A server that is called localhost may show the certificate of this machine's name, as to the reference's library.
+        // A server that is called localhost may show the certificate of this machine, as to the reference's library.
         let alias = target.host.eq_ignore_ascii_case("localhost").then(crate::sys::host::canonical_name);
         let config = Terms { alias, ..settings.tls.clone() }.config().map_err(|fault| failed(fault.to_string()))?;
         let name = ServerName::try_from(target.host.clone()).map_err(|error| failed(error.to_string()))?;

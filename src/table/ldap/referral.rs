@@ -1,6 +1,6 @@
-//! Referrals: other servers that have the rest of an answer (RFC 4511, section 4.1.10, RFC 4516). They are followed where
-//! the table says so (chase_referrals), as nobody in particular, as far as the reference's library does. One that leads
-//! nowhere is an error: what is not known is not "not there".
+//! Referrals: other servers that have the rest of an answer (RFC 4511, section 4.1.10, RFC 4516). They are followed
+//! where the table says so (chase_referrals), as nobody in particular, as far as the reference's library does. One that
+//! leads nowhere is an error: what is not known is not "not there".
 
 use crate::table::query::percent_decoded;
 use ldap3::Scope;

@@ -1,4 +1,4 @@
-//! Connections to a table's servers, one of them kept between lookups, and searches over it. Everything has a time limit.
+//! Connections to a table's servers, one of them kept between lookups, and searches over it. All has a time limit.
 
 use super::opening::{self, External};
 use super::referral::{HOPS, Referral, SERVERS};

@@ -1,8 +1,10 @@
 //! mysql:FILE (mysql_table(5)): MySQL and MariaDB.
 
+/// Who asks.
+mod login;
 /// The option files of MySQL's clients.
 mod option_file;
-/// The protocol.
+/// Packets, queries and their rows.
 mod session;
 
 use super::open::{Opened, Options, TableError};
@@ -10,7 +12,8 @@ use super::query::{Parameters, Query};
 use super::sql::{self, ANSWER, At, CONNECT, Client, Failed, Host, NO_REASON, Question, Rows};
 use crate::proto::tls::{Check, Terms};
 use crate::sys::files::reason;
-use session::{Duplex, Login, Session, Trouble};
+use login::Login;
+use session::{Duplex, Session, Trouble};
 use std::io;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
@@ -29,6 +32,7 @@ struct Settings {
     file: option_file::Client,
     /// None: no encryption.
     tls: Option<Terms>,
+    charset: String,
 }
 
 pub fn open(kind: &str, name: &str, options: &Options) -> Result<Opened, TableError> {
@@ -44,9 +48,21 @@ pub fn open(kind: &str, name: &str, options: &Options) -> Result<Opened, TableEr
             parameters.text("option_group").unwrap_or("client"),
         ),
         tls: terms(&parameters)?,
+        charset: charset(&parameters)?,
     };
     let query = Query::new(&parameters, options, || parameters.legacy_query())?;
-    Ok(sql::open::<Server>(format!("{kind}:{name}"), &parameters, query, quote, options, settings))
+    sql::open::<Server>(format!("{kind}:{name}"), &parameters, query, quote, options, settings)
+}
+
+/// `charset` (3.9). In those that are known no letter is made of the bytes of quotes and backslashes, or a key could
+/// end its quotes (as in GBK).
+fn charset(parameters: &Parameters) -> Result<String, TableError> {
+    const SAFE: &[&str] = &["ascii", "binary", "latin1", "latin2", "latin5", "latin7", "utf8", "utf8mb3", "utf8mb4"];
+    let name = parameters.text("charset").filter(|name| !name.is_empty()).unwrap_or("utf8mb4").to_ascii_lowercase();
+    if SAFE.contains(&name.as_str()) {
+        return Ok(name);
+    }
+    Err(parameters.fault(format!("{}: charset = {name}: not one of {}", parameters.name(), SAFE.join(" "))))
 }
 
 /// Any of the parameters asks for TLS, and then there is no session without it. An authority that is named is asked
@@ -54,7 +70,8 @@ pub fn open(kind: &str, name: &str, options: &Options) -> Result<Opened, TableEr
 fn terms(parameters: &Parameters) -> Result<Option<Terms>, TableError> {
     let text = |name: &str| parameters.text(name).filter(|value| !value.is_empty());
     let file = |name: &str| text(name).map(PathBuf::from);
-    let (authorities, authorities_directory) = (file("tls_CAfile"), file("tls_CApath"));
+    let authorities = file("tls_CAfile");
+    let authorities_directory = if authorities.is_some() { None } else { file("tls_CApath") };
     let strict = parameters.boolean("tls_verify_cert", false)?;
     let check = match (strict, authorities.is_some() || authorities_directory.is_some()) {
         (true, _) => Check::Name,
@@ -119,7 +136,14 @@ impl Client for Server {
         };
         let login = Login { user, password: &settings.password, database: &settings.database, tls, socket };
         match Session::begin(stream, &login) {
-            Ok(session) => Ok(Server { session, require_result_set: settings.require_result_set }),
+            Ok(mut session) => {
+                // The login is in utf8mb4.
+                if settings.charset != "utf8mb4" {
+                    let named = session.query(&format!("SET NAMES {}", settings.charset));
+                    named.map_err(|trouble| failed(words(&trouble), NO_REASON))?;
+                }
+                Ok(Server { session, require_result_set: settings.require_result_set })
+            }
             Err(trouble) => Err(failed(words(&trouble), "Operation now in progress")),
         }
     }

@@ -1,39 +1,21 @@
-//! A session with MySQL or MariaDB: the login, encrypted or not, and queries that are answered in text, by the packets of
-//! mysql_common. Of the protocol only what a table needs is offered to the server: one statement for each query, and no
-//! files of this machine (LOCAL INFILE). The `mysql` crate offers both to whoever answers, and with TLS it trusts the
-//! world's authorities beside the table's.
+//! A session with MySQL or MariaDB: queries that are answered in text, by the packets of mysql_common. A query is one
+//! statement, and no file of this machine is sent for one (LOCAL INFILE). The `mysql` crate offers both to whoever
+//! answers, and with TLS it trusts the world's authorities beside the table's.
 
-use crate::proto::tls;
-use mysql_common::constants::{CapabilityFlags, Command, StatusFlags, UTF8MB4_GENERAL_CI};
+use mysql_common::constants::{CapabilityFlags, Command, StatusFlags};
 use mysql_common::io::{ParseBuf, ReadMysqlExt};
-use mysql_common::packets::{
-    AuthPlugin, AuthSwitchRequest, CommonOkPacket, ErrPacket, HandshakePacket, HandshakeResponse, OkPacket,
-    OkPacketDeserializer, OldEofPacket, SslRequest,
-};
+use mysql_common::packets::{CommonOkPacket, ErrPacket, OkPacket, OkPacketDeserializer, OkPacketKind, OldEofPacket};
 use mysql_common::proto::MySerialize;
 use mysql_common::proto::codec::error::PacketCodecError;
 use mysql_common::proto::sync_framed::MySyncFramed;
 use std::io::{self, Read, Write};
-use std::sync::Arc;
-use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 /// Of an answer.
-const LARGEST_PACKET: usize = 16 << 20;
+pub const LARGEST_PACKET: usize = 16 << 20;
 
 /// What a session goes over; its time limits are set already.
 pub trait Duplex: Read + Write {}
 impl<T: Read + Write> Duplex for T {}
-
-pub struct Login<'a> {
-    pub user: Option<&'a str>,
-    pub password: &'a str,
-    pub database: &'a str,
-    /// None: no encryption.
-    pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
-    /// Over a socket of this machine nobody listens.
-    pub socket: bool,
-}
 
 #[derive(Debug)]
 pub enum Trouble {
@@ -60,139 +42,20 @@ impl From<PacketCodecError> for Trouble {
     }
 }
 
-fn malformed() -> Trouble {
+pub fn malformed() -> Trouble {
     Trouble::Protocol("Malformed packet".to_owned())
 }
 
 pub struct Session {
-    framed: MySyncFramed<Box<dyn Duplex>>,
-    capabilities: CapabilityFlags,
-    status: StatusFlags,
+    pub(super) framed: MySyncFramed<Box<dyn Duplex>>,
+    pub(super) capabilities: CapabilityFlags,
+    pub(super) status: StatusFlags,
 }
 
 /// A row of text; None: NULL.
 pub type Row = Vec<Option<Vec<u8>>>;
 
 impl Session {
-    pub fn begin(stream: Box<dyn Duplex>, login: &Login) -> Result<Session, Trouble> {
-        let mut framed = MySyncFramed::new(stream);
-        framed.codec_mut().max_allowed_packet = LARGEST_PACKET;
-        let mut session = Session { framed, capabilities: CapabilityFlags::empty(), status: StatusFlags::empty() };
-        let packet = session.read()?;
-        let greeting: HandshakePacket = ParseBuf(&packet).parse(()).map_err(|_| malformed())?;
-        if greeting.protocol_version() != 10 {
-            return Err(Trouble::Protocol("Protocol mismatch".to_owned()));
-        }
-        let mut wanted = CapabilityFlags::CLIENT_PROTOCOL_41
-            | CapabilityFlags::CLIENT_SECURE_CONNECTION
-            | CapabilityFlags::CLIENT_LONG_PASSWORD
-            | CapabilityFlags::CLIENT_LONG_FLAG
-            | CapabilityFlags::CLIENT_TRANSACTIONS
-            | CapabilityFlags::CLIENT_MULTI_RESULTS
-            | CapabilityFlags::CLIENT_PLUGIN_AUTH
-            | CapabilityFlags::CLIENT_CONNECT_WITH_DB;
-        if login.tls.is_some() {
-            wanted |= CapabilityFlags::CLIENT_SSL;
-        }
-        session.capabilities = wanted & greeting.capabilities();
-        if !session.capabilities.contains(CapabilityFlags::CLIENT_PROTOCOL_41) {
-            return Err(Trouble::Protocol("Protocol mismatch".to_owned()));
-        }
-        if let Some((config, name)) = &login.tls {
-            if !session.capabilities.contains(CapabilityFlags::CLIENT_SSL) {
-                return Err(Trouble::Tls("SSL is required, but the server does not support it".to_owned()));
-            }
-            session.encrypt(config, name)?;
-        }
-        let version = greeting.server_version_parsed().unwrap_or((0, 0, 0));
-        let plugin = match greeting.auth_plugin() {
-            Some(plugin @ AuthPlugin::CachingSha2Password) => plugin.into_owned(),
-            _ => AuthPlugin::MysqlNativePassword,
-        };
-        // 20 bytes and a zero.
-        let mut nonce = greeting.scramble_1_ref().to_vec();
-        nonce.extend_from_slice(greeting.scramble_2_ref().unwrap_or_default());
-        nonce.resize(20, 0);
-        let proof = plugin.gen_data(Some(login.password), &nonce).map(|data| data.to_vec());
-        session.write(&HandshakeResponse::new(
-            proof,
-            version,
-            login.user.map(str::as_bytes),
-            Some(login.database.as_bytes()).filter(|name| !name.is_empty()),
-            Some(plugin.clone()),
-            session.capabilities,
-            None,
-            u32::try_from(LARGEST_PACKET).unwrap_or(u32::MAX),
-        ))?;
-        session.prove(login, plugin, nonce)?;
-        Ok(session)
-    }
-
-    /// Asks for TLS, and goes on over it.
-    fn encrypt(&mut self, config: &Arc<ClientConfig>, name: &ServerName<'static>) -> Result<(), Trouble> {
-        let size = u32::try_from(LARGEST_PACKET).unwrap_or(u32::MAX);
-        let charset = u8::try_from(UTF8MB4_GENERAL_CI).unwrap_or_default();
-        self.write(&SslRequest::new(self.capabilities, size, charset))?;
-        let nothing: Box<dyn Duplex> = Box::new(io::empty());
-        let (read, written, codec, stream) = std::mem::replace(&mut self.framed, MySyncFramed::new(nothing)).destruct();
-        // Bytes that came before the handshake are not the server's for sure.
-        if !read.is_empty() {
-            return Err(malformed());
-        }
-        let connection = ClientConnection::new(Arc::clone(config), name.clone());
-        let mut stream = StreamOwned::new(connection.map_err(|error| Trouble::Tls(error.to_string()))?, stream);
-        while stream.conn.is_handshaking() {
-            stream.conn.complete_io(&mut stream.sock).map_err(|error| Trouble::Tls(tls::refusal(&error)))?;
-        }
-        self.framed = MySyncFramed::construct(read, written, codec, Box::new(stream));
-        Ok(())
-    }
-
-    /// Answers what the server asks until it is content.
-    fn prove(&mut self, login: &Login, mut plugin: AuthPlugin<'static>, mut nonce: Vec<u8>) -> Result<(), Trouble> {
-        let hidden = login.socket || login.tls.is_some();
-        let mut switched = false;
-        loop {
-            let packet = self.read()?;
-            match packet.split_first() {
-                Some((0x00, _)) => {
-                    self.status = self.ok::<CommonOkPacket>(&packet)?;
-                    return Ok(());
-                }
-                Some((0xfe, rest)) if !switched && !rest.is_empty() => {
-                    let request: AuthSwitchRequest = ParseBuf(&packet).parse(()).map_err(|_| malformed())?;
-                    switched = true;
-                    plugin = request.auth_plugin().into_owned();
-                    nonce = request.plugin_data().to_vec();
-                    let proof = match &plugin {
-                        AuthPlugin::MysqlNativePassword | AuthPlugin::CachingSha2Password | AuthPlugin::Ed25519 => {
-                            plugin.gen_data(Some(login.password), &nonce).map(|data| data.to_vec())
-                        }
-                        // A password is not shown to whoever listens.
-                        AuthPlugin::MysqlClearPassword if hidden => Some(clear(login.password)),
-                        other => return Err(unknown(other)),
-                    };
-                    self.send(&proof.unwrap_or_default())?;
-                }
-                // The server knows the password by a hash of it that it has in memory, or needs the whole.
-                Some((0x01, [0x03])) if plugin == AuthPlugin::CachingSha2Password => {}
-                Some((0x01, [0x04])) if plugin == AuthPlugin::CachingSha2Password && hidden => {
-                    self.send(&clear(login.password))?;
-                }
-                Some((0x01, [0x04])) if plugin == AuthPlugin::CachingSha2Password => {
-                    self.send(&[0x02])?;
-                    let answer = self.read()?;
-                    let key = answer.strip_prefix(&[0x01]).ok_or_else(malformed)?;
-                    let mask = nonce.iter().cycle();
-                    let masked: Vec<u8> =
-                        clear(login.password).iter().zip(mask).map(|(byte, mask)| byte ^ mask).collect();
-                    self.send(&mysql_common::crypto::encrypt(&masked, key))?;
-                }
-                _ => return Err(malformed()),
-            }
-        }
-    }
-
     /// Whether backslashes in texts are letters like others.
     pub fn no_backslash_escapes(&self) -> bool {
         self.status.contains(StatusFlags::SERVER_STATUS_NO_BACKSLASH_ESCAPES)
@@ -252,12 +115,12 @@ impl Session {
         }
     }
 
-    fn ok<'a, T: mysql_common::packets::OkPacketKind>(&self, packet: &'a [u8]) -> Result<StatusFlags, Trouble> {
+    pub(super) fn ok<'a, T: OkPacketKind>(&self, packet: &'a [u8]) -> Result<StatusFlags, Trouble> {
         let read = ParseBuf(packet).parse::<OkPacketDeserializer<'a, T>>(self.capabilities).map_err(|_| malformed())?;
         Ok(OkPacket::from(read).status_flags())
     }
 
-    fn read(&mut self) -> Result<Vec<u8>, Trouble> {
+    pub(super) fn read(&mut self) -> Result<Vec<u8>, Trouble> {
         let mut packet = Vec::new();
         if !self.framed.next_packet(&mut packet)? {
             return Err(Trouble::Stream(io::ErrorKind::UnexpectedEof.into()));
@@ -271,13 +134,13 @@ impl Session {
         }
     }
 
-    fn write(&mut self, what: &impl MySerialize) -> Result<(), Trouble> {
+    pub(super) fn write(&mut self, what: &impl MySerialize) -> Result<(), Trouble> {
         let mut bytes = Vec::new();
         what.serialize(&mut bytes);
         self.send(&bytes)
     }
 
-    fn send(&mut self, mut bytes: &[u8]) -> Result<(), Trouble> {
+    pub(super) fn send(&mut self, mut bytes: &[u8]) -> Result<(), Trouble> {
         Ok(self.framed.send(&mut bytes)?)
     }
 }
@@ -293,13 +156,4 @@ impl Drop for Session {
 /// EOF: nothing else of this first byte is that short.
 fn is_end(packet: &[u8]) -> bool {
     packet.first() == Some(&0xfe) && packet.len() < 9
-}
-
-fn clear(password: &str) -> Vec<u8> {
-    [password.as_bytes(), &[0]].concat()
-}
-
-fn unknown(plugin: &AuthPlugin) -> Trouble {
-    let name = String::from_utf8_lossy(plugin.as_bytes()).into_owned();
-    Trouble::Protocol(format!("Authentication plugin '{name}' cannot be loaded: this program does not know it"))
 }

@@ -51,7 +51,7 @@ pub fn open(kind: &str, name: &str, options: &Options) -> Result<Opened, TableEr
         Some(function) if !function.is_empty() => Ok(format!("SELECT {function}('%s')")),
         _ => parameters.legacy_query(),
     })?;
-    Ok(sql::open::<Session>(format!("{kind}:{name}"), &parameters, query, quote, options, settings))
+    sql::open::<Session>(format!("{kind}:{name}"), &parameters, query, quote, options, settings)
 }
 
 /// Between single quotes; the other way where backslashes mean something.
