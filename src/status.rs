@@ -53,6 +53,11 @@ impl Code {
         if self.class == 4 { Code { class: 5, ..self } } else { self }
     }
 
+    /// The same, to be tried again.
+    pub fn temporary(self) -> Code {
+        Code { class: 4, ..self }
+    }
+
     /// Reads "5.1.1" at the start of `text`; gives the code and the rest without the blanks between.
     pub fn split(text: &str) -> Option<(Code, &str)> {
         let end = text.find([' ', '\t']).unwrap_or(text.len());

@@ -5,7 +5,7 @@ use super::CleanupError;
 use super::envelope::{Envelope, Named};
 use super::mapping::{Mapping, Place};
 use crate::conf::MainCf;
-use crate::message::{envelope as address, tokens};
+use crate::message::tokens;
 use crate::queue::file::notify::NEVER;
 use crate::route::Rewriter;
 use crate::table::{Maps, Options, TableError};
@@ -141,8 +141,7 @@ impl Expansion {
             Some(original) => original.clone(),
             None => named.address.clone(),
         };
-        let dsn_original =
-            named.dsn_original.clone().unwrap_or_else(|| format!("rfc822;{}", address::quote(&complete)));
+        let dsn_original = named.dsn_original.clone().unwrap_or_else(|| format!("rfc822;{complete}"));
         let mapped =
             if plain { complete } else { self.mapping.apply(rewriter, Place::EnvelopeRecipient, complete, warn)? };
         let targets = if plain { vec![mapped.clone()] } else { self.virtual_targets(rewriter, mapped.clone(), warn)? };

@@ -238,6 +238,10 @@ impl Intake {
                 self.add_missing()?;
             }
         }
+        // A last line that had no newline gets one.
+        if !self.at_line_start {
+            self.put(b"", true).map_err(CleanupError::Write)?;
+        }
         if let Some((code, text)) = self.asked.refusal.take() {
             return Err(CleanupError::Rejected(code, text));
         }

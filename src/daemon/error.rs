@@ -10,8 +10,9 @@ pub fn run(context: Context) -> Result<(), String> {
     let retry = context.service == "retry";
     let finisher = Finisher::from_parts(&context.cf, context.log.clone());
     agent::serve(context, move |request| {
-        let (code, text) = Code::split(&request.nexthop).unwrap_or((Code::new(5, 0, 0), request.nexthop.as_str()));
-        let code = if retry { Code::new(4, 3, 0) } else { code };
+        let default = if retry { Code::new(4, 3, 0) } else { Code::new(5, 0, 0) };
+        let (code, text) = Code::split(&request.nexthop).unwrap_or((default, request.nexthop.as_str()));
+        let code = if retry { code.temporary() } else { code };
         let text = if text.is_empty() { "undeliverable" } else { text };
         let report = Report::new(code, text);
         request.recipients.iter().map(|target| finisher.finish(request, target, &report, &Relay::none())).collect()

@@ -233,14 +233,11 @@ pub fn without_route(tokens: &[Token]) -> &[Token] {
     tokens
 }
 
-/// The members of a list in internal form: recipients of sendmail -t, or the targets of an alias.
+/// The members of a list in internal form: recipients of sendmail -t, or the targets of an alias. A source route stays: it
+/// goes when the address is rewritten.
 pub fn addresses(text: &str) -> Vec<String> {
-    let found = parse(text.as_bytes()).into_iter();
-    found
-        .filter_map(
-            |token| if let Token::Address(tokens) = token { Some(internal(without_route(&tokens))) } else { None },
-        )
-        .collect()
+    let address = |token| if let Token::Address(tokens) = token { Some(internal(&tokens)) } else { None };
+    parse(text.as_bytes()).into_iter().filter_map(address).collect()
 }
 
 /// Rewrites every address of a header body with `rewrite` (internal form to internal form). None: nothing changed,

@@ -5,6 +5,7 @@
 use super::file::Recipient;
 use super::id::QueueId;
 use super::state::Queue;
+use crate::message::envelope;
 use crate::status::{Code, Report};
 use std::fs::File;
 use std::io::{self, Write};
@@ -54,14 +55,16 @@ pub struct Entry {
 /// Appends an entry to "bounce", "defer" or "trace"; to "bounce" durably: the recipient may be marked done after this and not before.
 pub fn append(queue: &Queue, name: &str, id: &QueueId, entry: &Entry) -> io::Result<()> {
     let Entry { recipient, report, action } = entry;
-    let mut lines = format!("<{}>: {}\n", shown(&recipient.address), one_line(&report.reason));
+    let address = envelope::quote_path(&recipient.address);
+    let mut lines = format!("<{}>: {}\n", one_line(shown(&address)), one_line(&report.reason));
     let mut put = |key: &str, value: &str| {
         if !value.is_empty() {
             lines.push_str(&format!("{key}={}\n", one_line(value)));
         }
     };
-    put("recipient", &recipient.address);
-    put("original_recipient", if recipient.original == recipient.address { "" } else { &recipient.original });
+    put("recipient", &address);
+    let original = if recipient.original == recipient.address { "" } else { &recipient.original };
+    put("original_recipient", &envelope::quote_path(original));
     put("offset", &recipient.offset.to_string());
     put("dsn_orig_rcpt", &recipient.dsn_original);
     put("notify_flags", &if recipient.notify == 0 { String::new() } else { recipient.notify.to_string() });
@@ -96,7 +99,12 @@ pub fn read(queue: &Queue, name: &str, id: &QueueId) -> io::Result<Vec<Entry>> {
         let field = |key: &str| {
             block.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).unwrap_or_default().to_owned()
         };
-        let address = field("recipient");
+        // "<address>: reason" is all that there is in the oldest logs.
+        let old = block.lines().find_map(|line| line.strip_prefix('<')?.split_once(">: "));
+        let either = |key: &str, old: Option<&str>| {
+            Some(field(key)).filter(|text| !text.is_empty()).or(old.map(str::to_owned)).unwrap_or_default()
+        };
+        let address = either("recipient", old.map(|(address, _)| address));
         if address.is_empty() {
             continue;
         }
@@ -107,14 +115,14 @@ pub fn read(queue: &Queue, name: &str, id: &QueueId) -> io::Result<Vec<Entry>> {
         entries.push(Entry {
             recipient: Recipient {
                 offset: field("offset").parse().unwrap_or(0),
-                address,
-                original: field("original_recipient"),
+                address: envelope::unquote(&address),
+                original: envelope::unquote(&field("original_recipient")),
                 dsn_original: field("dsn_orig_rcpt"),
                 notify: field("notify_flags").parse().unwrap_or(0),
             },
             report: Report {
                 code,
-                reason: field("reason"),
+                reason: either("reason", old.map(|(_, reason)| reason)),
                 mta: some(field("mta_mname")),
                 diagnostic: some(field("diag_text")),
             },

@@ -72,7 +72,7 @@ pub fn submit(queue: &Queue, input: &mut impl Read, uid: u32, limit: u64) -> Res
             return Err(DropError::Control { uid });
         }
         file.record(record.kind, &record.data).map_err(written)?;
-        if limit > 0 && file.position() > limit.saturating_add(limit / 2) {
+        if limit > 0 && file.position() > limit {
             return Err(DropError::TooBig { uid });
         }
         match record.kind {

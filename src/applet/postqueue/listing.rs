@@ -100,17 +100,15 @@ impl Total {
             stamp.get(..19).unwrap_or_default(),
             listed.sender
         )?;
-        let mut said = None;
-        let mut sorted: Vec<_> = listed.recipients.iter().collect();
-        sorted.sort_by_key(|recipient| recipient.delay_reason.is_some());
-        for recipient in sorted {
-            if let Some(reason) = &recipient.delay_reason
-                && said != Some(reason)
-            {
+        let mut said: Option<&str> = None;
+        for recipient in &listed.recipients {
+            // Below a reason there is one for everybody.
+            let reason = recipient.delay_reason.as_deref().or(said.and(Some("reason unavailable")));
+            if let Some(reason) = reason.filter(|_| said != reason) {
                 let indent = 76usize.saturating_sub(reason.len());
                 writeln!(out, "{}({reason})", " ".repeat(indent))?;
-                said = Some(reason);
             }
+            said = reason;
             writeln!(out, "{:41}{}", "", recipient.address)?;
         }
         Ok(())

@@ -12,6 +12,9 @@ use crate::message::tokens;
 use crate::queue::record::{self, Type};
 use crate::sys::accounts;
 
+/// Bytes of a record with the time of arrival: type, length, seconds, blank, microseconds.
+const ARRIVAL: usize = 2 + 10 + 1 + 6;
+
 /// The sender, and the records.
 pub fn compose(cf: &MainCf, submission: &Submission, voice: &Voice) -> Result<(String, Vec<u8>), Failure> {
     let account = accounts::caller();
@@ -80,6 +83,11 @@ pub fn compose(cf: &MainCf, submission: &Submission, voice: &Voice) -> Result<(S
         }
     }
     put(Type::END, "");
+    // message_size_limit is for the whole file, which begins with the time of arrival; here it is known who sends.
+    let limit = cf.message_limit();
+    if limit > 0 && (stream.len() + ARRIVAL) as u64 > limit {
+        return Err(person.too_big());
+    }
     Ok((sender, stream))
 }
 

@@ -4,7 +4,7 @@
 use super::options::Submission;
 use super::submit::Person;
 use crate::exit::Failure;
-use crate::message::tokens;
+use crate::message::tokens::{self, Token};
 use crate::queue::record::{self, Type};
 use std::io::{self, BufRead, Read};
 
@@ -30,6 +30,7 @@ impl Extracted {
     /// Takes a physical header line; a continuation belongs to the one before.
     fn line(&mut self, line: &[u8]) {
         if continues(line) {
+            self.header.push(b' ');
             self.header.extend_from_slice(line);
         } else {
             self.finish();
@@ -42,11 +43,18 @@ impl Extracted {
         let text = String::from_utf8_lossy(&header);
         let Some((name, body)) = text.split_once(':') else { return };
         let name = name.trim_end().to_ascii_lowercase();
-        self.has_resent |= name.starts_with("resent-");
-        let found = || tokens::addresses(body).into_iter().filter(|address| !address.is_empty());
+        // "<>" is nobody; "" is the address without a name.
+        let address = |token| match token {
+            Token::Address(tokens) if !tokens.is_empty() => Some(tokens::internal(&tokens)),
+            _ => None,
+        };
+        let found = || tokens::parse(body.as_bytes()).into_iter().filter_map(address);
         match name.as_str() {
             "to" | "cc" | "bcc" => self.plain.extend(found()),
-            "resent-to" | "resent-cc" | "resent-bcc" => self.resent.extend(found()),
+            "resent-to" | "resent-cc" | "resent-bcc" => {
+                self.has_resent = true;
+                self.resent.extend(found());
+            }
             _ => {}
         }
     }
@@ -73,6 +81,8 @@ pub fn copy(limit: u64, submission: &Submission, person: &Person, stream: &mut V
     let mut at_line_start = true;
     let mut size = 0u64;
     let mut line = Vec::new();
+    // Where the last record begins.
+    let mut last = stream.len();
     loop {
         line.clear();
         let read = (&mut input).take(LINE_PIECE as u64).read_until(b'\n', &mut line)?;
@@ -99,8 +109,8 @@ pub fn copy(limit: u64, submission: &Submission, person: &Person, stream: &mut V
             return Err(person.too_big());
         }
         if in_header && at_line_start && submission.extract {
-            in_header =
-                header_bytes < MAX_HEADERS && !line.is_empty() && (continues(&line) || header_name(&line).is_some());
+            let is_header = header_name(&line).is_some() || (continues(&line) && header_bytes > 0);
+            in_header = header_bytes < MAX_HEADERS && !line.is_empty() && is_header;
             if !in_header && !line.is_empty() {
                 // Text where a header should be: the body begins here.
                 record::write(stream, Type::NORMAL, b"")?;
@@ -120,8 +130,16 @@ pub fn copy(limit: u64, submission: &Submission, person: &Person, stream: &mut V
                 line = [name, rest].concat();
             }
         }
+        last = stream.len();
         record::write(stream, if newline { Type::NORMAL } else { Type::CONTINUED }, &line)?;
         at_line_start = newline;
+    }
+    // Whoever looks at headers ends the last line too, as the reference does.
+    if submission.extract && !at_line_start {
+        match stream.get_mut(last) {
+            Some(kind) if in_header => *kind = Type::NORMAL.0,
+            _ => drop(record::write(stream, Type::NORMAL, b"")?),
+        }
     }
     extracted.finish();
     Ok(extracted)

@@ -36,3 +36,15 @@ into() {
     mv q/$1/"$ID" "$place"/
     chown -R "$OWNER" "$place"
 }
+# queued CONTENT [LOG]: a deferred message of these records and what is said of it, and how the queue is listed then.
+queued() {
+    mkdir -p q/deferred/A q/defer/A
+    printf "$1" >q/deferred/A/A1B2C3
+    rm -f q/defer/A/A1B2C3
+    [ -z "${2-}" ] || printf "$2" >q/defer/A/A1B2C3
+    chmod 700 q/deferred/A/A1B2C3
+    touch -d @1795847862 q/deferred/A/A1B2C3
+    chown -R "$OWNER" q/deferred q/defer
+    postqueue -p 2>/dev/null
+    postqueue -j 2>/dev/null
+}

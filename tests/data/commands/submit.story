@@ -60,3 +60,11 @@ printf 'To: <>\n\nx\n' | send -t
 printf 'Apparently-To: a\n\nx\n' | send -t
 echo hi | send -t a
 queue message_size_limit=1000; head -c 3000 /dev/zero | tr '\0' a | fold | send a
+# What -t makes of headers: resent ones, those without an address, lines that do not end, routes.
+for m in 'To: <>, a\n\n' 'To: "", a\n\n' 'To: a\nResent-To: <>\nResent-Bcc: b\n\n' 'To: a\nResent-From: b\nResent-Date: x\n\n' 'Resent-From: b\nTo: a\nResent-Cc: c\n\n'; do echo "== $m"; printf "$m" | send -t; done
+for m in 'To: ""\n\n' 'To: a\nResent-To: ""\n\n' 'To: a\nResent-To: ;\n\n' ' x\nTo: a\n' '\tx\nTo: a\n\n'; do echo "== $m"; printf "$m" | send -t; done
+for m in 'To: a@b\n\nbody' 'To: a@b\n\n' 'To: a@b\n' 'To: a@b' 'To: a@b\nbody' 'To:a@b\n cont' 'To:a@b\n\n\nx\r\ny\rz\n' 'To: <@a,@b:c@d>, @a:e@f\n\n' 'To: "open a@b,\n c\n'; do for o in -t x; do echo "== $m $o"; printf "$m" | send $o; done; done
+for m in 'To: a@b:c, [a]@b, a[b]c@d, <@>, @, <@b>, a@\n\n' 'To: a.,b,.c\nTo : d\n\n' 'x: y\nfoo\nTo: a\n\n' 'To: "a\\\\"b"@c, "x  y" , (q(r)s) t\n\n'; do echo "== $m"; printf "$m" | send -t y; done
+send '<@a,@b:c@d>, @x:y@z' </dev/null
+send -f '<@a:s@t>' x </dev/null
+queue message_size_limit=400; for n in 200 290 400; do printf "To: a\n\n$(head -c $n /dev/zero | tr '\0' x)\n" | send -f s@t -t | grep -v xxx; done
