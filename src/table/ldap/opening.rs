@@ -1,12 +1,13 @@
 //! How a connection to a directory begins: StartTLS, or TLS from the first byte on, and the SASL bind that says who
 //! asks by what lies below the protocol (EXTERNAL: the client's certificate, or its user on this machine). The library's
 //! own TLS knows no sockets of this machine, and its EXTERNAL no authorization identity; it takes the connection when
-//! this is done.
+//! this is done, and sees only messages that it survives: its parser calls itself for each level of a message, as deep as
+//! a server likes, and waits for a message of any length.
 
 use super::session::{Failure, Settings, Target};
 use crate::proto::tls::{self, Terms};
 use ldap3::StdStream;
-use ldap3::asn1::{PL, StructureTag, TagClass, parse_tag, write};
+use ldap3::asn1::{PL, StructureTag, TagClass, write};
 use std::io;
 use std::os::unix::net::UnixStream;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -19,6 +20,10 @@ const START_TLS: &str = "1.3.6.1.4.1.1466.20037";
 const LOCAL_STRENGTH: i32 = 71;
 /// An answer to what is asked here is a number and some words.
 const LARGEST_ANSWER: usize = 65_536;
+/// An entry, with its values.
+const LARGEST_MESSAGE: usize = 16 << 20;
+/// An entry has five levels.
+const DEEPEST_MESSAGE: usize = 32;
 
 const SEQUENCE: u64 = 16;
 const INTEGER: u64 = 2;
@@ -40,12 +45,9 @@ trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
 
 /// Does what is asked of a connection before its first search, and gives it in a form that the library takes.
-pub async fn prepare(settings: &Settings, target: &Target, stream: StdStream) -> Result<StdStream, Failure> {
+pub async fn prepare(settings: &Settings, target: &Target, stream: StdStream) -> Result<UnixStream, Failure> {
     let external = settings.external.as_ref();
     let encrypted = target.is_encrypted() || settings.start_tls;
-    if !encrypted && external.is_none() {
-        return Ok(stream);
-    }
     let (mut wire, mut strength): (Box<dyn Duplex>, i32) = match stream {
         StdStream::Tcp(stream) => {
             stream.set_nonblocking(true).map_err(|error| Failure::down(&error))?;
@@ -100,15 +102,54 @@ pub async fn prepare(settings: &Settings, target: &Target, stream: StdStream) ->
             return Err(Failure::said(code, &words));
         }
     }
-    // The library takes streams of the system only: it gets one end of a pair, and bytes are carried from the other.
+    // The library takes streams of the system only: it gets one end of a pair, and messages are carried from the other.
     let (ours, theirs) = UnixStream::pair().map_err(|error| Failure::down(&error))?;
     ours.set_nonblocking(true).map_err(|error| Failure::down(&error))?;
-    let mut ours = tokio::net::UnixStream::from_std(ours).map_err(|error| Failure::down(&error))?;
-    tokio::spawn(async move {
-        // How it ended is seen by the next search.
-        let _ = tokio::io::copy_bidirectional(&mut wire, &mut ours).await;
-    });
-    Ok(StdStream::Unix(theirs))
+    let ours = tokio::net::UnixStream::from_std(ours).map_err(|error| Failure::down(&error))?;
+    // How it ended is seen by the next search.
+    tokio::spawn(carry(wire, ours));
+    Ok(theirs)
+}
+
+/// Until one of both has no more to say, or the server sends what is not taken.
+async fn carry(wire: Box<dyn Duplex>, ours: tokio::net::UnixStream) {
+    let (mut answers, mut requests) = tokio::io::split(wire);
+    let (mut asked, mut answered) = ours.into_split();
+    tokio::select! {
+        _ = tokio::io::copy(&mut asked, &mut requests) => {}
+        () = async {
+            while let Ok(message) = one_message(&mut answers, LARGEST_MESSAGE).await
+                && is_shallow(&message)
+                && answered.write_all(&message).await.is_ok()
+            {}
+        } => {}
+    }
+}
+
+/// Whether a message's elements are whole and stand in few others.
+fn is_shallow(message: &[u8]) -> bool {
+    // The ends of the elements around, and the place.
+    let mut around: Vec<usize> = Vec::new();
+    let mut at = 0;
+    while at < message.len() {
+        let end = around.last().copied().unwrap_or(message.len());
+        let Some((tag, content, rest)) = message.get(at..end).and_then(element) else { return false };
+        let after = end - rest.len();
+        // Constructed.
+        if tag & 0x20 != 0 && !content.is_empty() {
+            if around.len() == DEEPEST_MESSAGE {
+                return false;
+            }
+            around.push(after);
+            at = after - content.len();
+        } else {
+            at = after;
+        }
+        while around.last() == Some(&at) {
+            around.pop();
+        }
+    }
+    true
 }
 
 fn octets(class: TagClass, id: u64, bytes: &[u8]) -> StructureTag {
@@ -133,13 +174,12 @@ async fn ask(
     write::encode_into(&mut bytes, message).map_err(down)?;
     wire.write_all(&bytes).await.map_err(down)?;
     wire.flush().await.map_err(down)?;
-    let answer = one_message(wire).await?;
-    let (_, tag) = parse_tag(&answer).map_err(|_| Failure::protocol())?;
-    result(tag, response).ok_or_else(Failure::protocol)
+    let answer = one_message(wire, LARGEST_ANSWER).await?;
+    result(&answer, response).ok_or_else(Failure::protocol)
 }
 
 /// One message and no byte more: what follows a StartTLS answer is TLS.
-async fn one_message(wire: &mut Box<dyn Duplex>) -> Result<Vec<u8>, Failure> {
+async fn one_message(wire: &mut (impl AsyncRead + Unpin), longest: usize) -> Result<Vec<u8>, Failure> {
     let down = |error: io::Error| Failure::down(&error);
     let mut message = vec![0; 2];
     wire.read_exact(&mut message).await.map_err(down)?;
@@ -156,7 +196,7 @@ async fn one_message(wire: &mut Box<dyn Duplex>) -> Result<Vec<u8>, Failure> {
             bytes.iter().fold(0, |length, byte| (length << 8) | usize::from(*byte))
         }
     };
-    if length > LARGEST_ANSWER {
+    if length > longest {
         return Err(Failure::protocol());
     }
     let mut content = vec![0; length];
@@ -165,14 +205,35 @@ async fn one_message(wire: &mut Box<dyn Duplex>) -> Result<Vec<u8>, Failure> {
     Ok(message)
 }
 
-/// The result in a message that is the expected response.
-fn result(message: StructureTag, response: u64) -> Option<(i32, String)> {
-    let operation = message.expect_constructed()?.into_iter().nth(1)?;
-    let mut parts = operation.match_class(TagClass::Application)?.match_id(response)?.expect_constructed()?.into_iter();
-    let code = parts.next()?.expect_primitive()?;
-    let words = parts.nth(1)?.expect_primitive()?;
+/// The result in a message that is the expected response. The library's parser goes as deep as a server likes.
+fn result(message: &[u8], response: u64) -> Option<(i32, String)> {
+    let (_, message, _) = element(message)?;
+    let (_, _, operation) = element(message)?;
+    let (tag, parts, _) = element(operation)?;
+    // Application class, constructed.
+    if u64::from(tag) != 0x60 | response {
+        return None;
+    }
+    let (_, code, rest) = element(parts)?;
+    let (_, _, rest) = element(rest)?;
+    let (_, words, _) = element(rest)?;
     let code = code.iter().fold(0_i32, |code, byte| code.saturating_mul(256).saturating_add(i32::from(*byte)));
-    Some((code, String::from_utf8_lossy(&words).into_owned()))
+    Some((code, String::from_utf8_lossy(words).into_owned()))
+}
+
+/// The tag and the content of what stands first, and what follows it.
+fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&[tag, length], rest) = bytes.split_first_chunk::<2>()?;
+    let (length, rest) = match length {
+        short @ 0..=0x7f => (usize::from(short), rest),
+        long => {
+            let (length, rest) =
+                rest.split_at_checked(usize::from(long & 0x7f)).filter(|(length, _)| length.len() <= 4)?;
+            (length.iter().fold(0, |length, byte| (length << 8) | usize::from(*byte)), rest)
+        }
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    Some((tag, content, rest))
 }
 
 #[cfg(test)]
@@ -182,10 +243,29 @@ mod tests {
     #[test]
     fn results_and_what_is_none() {
         let bind = [0x30, 0x0f, 2, 1, 1, 0x61, 10, 10, 1, 49, 4, 0, 4, 3, b'b', b'a', b'd'];
-        let read = |bytes: &[u8]| result(parse_tag(bytes).ok()?.1, BIND_RESPONSE);
+        let read = |bytes: &[u8]| result(bytes, BIND_RESPONSE);
         assert_eq!(read(&bind), Some((49, "bad".into())));
         let other = [0x30, 0x0c, 2, 1, 1, 0x78, 7, 10, 1, 0, 4, 0, 4, 0];
         assert_eq!(read(&other), None);
-        assert_eq!(read(&[0x30, 3, 2, 1, 1]), None);
+        let long = [0x30, 0x82, 0, 0x0f, 2, 1, 1, 0x61, 10, 10, 1, 49, 4, 0, 4, 3, b'b', b'a', b'd'];
+        assert_eq!(read(&long), Some((49, "bad".into())));
+        for end in 0..long.len() {
+            assert_eq!(read(&long[..end]), None);
+        }
+    }
+
+    #[test]
+    fn messages_that_the_library_would_not_survive() {
+        let nested = |depth: usize| {
+            (0..depth).fold(vec![4, 1, 7], |inner, _| {
+                let length = u32::try_from(inner.len()).unwrap().to_be_bytes();
+                [&[0x30, 0x84], &length[..], &inner].concat()
+            })
+        };
+        assert!(is_shallow(&nested(5)) && is_shallow(&nested(DEEPEST_MESSAGE)));
+        assert!(!is_shallow(&nested(DEEPEST_MESSAGE + 1)) && !is_shallow(&nested(20_000)));
+        assert!(is_shallow(&[0x30, 7, 0x30, 0, 0x31, 1 + 2, 4, 1, 9]));
+        // An element that is longer than the one around it.
+        assert!(!is_shallow(&[0x30, 3, 4, 9, 0]) && !is_shallow(&[0x30, 0x84, 0xff]));
     }
 }

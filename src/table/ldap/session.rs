@@ -257,14 +257,11 @@ impl Connection {
         let ldap = runtime.block_on(async {
             let prepared = tokio::time::timeout(settings.patience, opening::prepare(settings, &target, stream)).await;
             let stream = prepared.map_err(|_| Failure::of(TIMED_OUT))??;
-            // The stream is open already; the library reads the scheme only.
-            let kind = match stream {
-                StdStream::Unix(_) => "ldapi:///",
-                StdStream::Tcp(_) | StdStream::Invalid => "ldap://localhost",
-            };
             let failed = |error: LdapError| Failure::from(&error);
-            let options = LdapConnSettings::new().set_conn_timeout(settings.patience).set_std_stream(stream);
-            let (link, mut ldap) = LdapConnAsync::with_settings(options, kind).await.map_err(failed)?;
+            let options = LdapConnSettings::new().set_conn_timeout(settings.patience);
+            let options = options.set_std_stream(StdStream::Unix(stream));
+            // The stream is open already; the library reads the scheme only.
+            let (link, mut ldap) = LdapConnAsync::with_settings(options, "ldapi:///").await.map_err(failed)?;
             tokio::spawn(async move {
                 // How the connection ended is seen by the next search.
                 let _ = link.drive().await;

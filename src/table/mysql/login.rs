@@ -30,6 +30,9 @@ impl Session {
         framed.codec_mut().max_allowed_packet = LARGEST_PACKET;
         let mut session = Session { framed, capabilities: CapabilityFlags::empty(), status: StatusFlags::empty() };
         let packet = session.read()?;
+        if !is_greeting(&packet) {
+            return Err(malformed());
+        }
         let greeting: HandshakePacket = ParseBuf(&packet).parse(()).map_err(|_| malformed())?;
         if greeting.protocol_version() != 10 {
             return Err(Trouble::Protocol("Protocol mismatch".to_owned()));
@@ -143,6 +146,12 @@ impl Session {
             }
         }
     }
+}
+
+/// The library subtracts from the length of the scramble, 20 bytes behind the server's version, as from a signed one.
+fn is_greeting(packet: &[u8]) -> bool {
+    let version_end = packet.iter().skip(1).position(|byte| *byte == 0).map(|at| at + 1);
+    version_end.and_then(|end| packet.get(end + 21)).is_some_and(|length| *length < 0x80)
 }
 
 fn clear(password: &str) -> Vec<u8> {
@@ -261,5 +270,52 @@ mod tests {
         let acted = Acted { answers: io::Cursor::new(stream), sent: Rc::clone(&sent) };
         let login = Login { user: None, password: "sesam", database: "", tls: Some((config, name)), socket: false };
         assert!(matches!(Session::begin(Box::new(acted), &login), Err(Trouble::Tls(_))));
+    }
+
+    /// Damaged answers are errors, or answers.
+    #[test]
+    fn a_server_that_stutters() {
+        let framed = |number: u8, answer: &[u8]| [&[answer.len() as u8, 0, 0, number], answer].concat();
+        let eof = [0xfe, 0, 0, 2, 0];
+        let hello = greeting("caching_sha2_password");
+        let answers: [(u8, &[u8]); 10] = [
+            (0, &hello),
+            (2, &[1, 4]),
+            (4, OK),
+            (1, &[2]),
+            (2, b"\x03def"),
+            (3, b"\x03def"),
+            (4, &eof),
+            (5, b"\x03one\xfb"),
+            (6, b"\x00\x03two"),
+            (7, &eof),
+        ];
+        let good: Vec<u8> = answers.iter().flat_map(|(number, answer)| framed(*number, answer)).collect();
+        let ask = |stream: Vec<u8>| {
+            let acted = Acted { answers: io::Cursor::new(stream), sent: Rc::default() };
+            let login = Login { user: None, password: "sesam", database: "", tls: None, socket: true };
+            Session::begin(Box::new(acted), &login)?.query("SELECT 1")
+        };
+        let text = |text: &str| Some(text.as_bytes().to_vec());
+        assert_eq!(ask(good.clone()).unwrap(), [[[text("one"), None], [text(""), text("two")]]]);
+        let mut dice = 1_u64;
+        let mut roll = |below: usize| {
+            dice ^= dice << 13;
+            dice ^= dice >> 7;
+            dice ^= dice << 17;
+            usize::try_from(dice % below as u64).unwrap()
+        };
+        for _ in 0..20_000 {
+            let mut bad = good.clone();
+            for _ in 0..=roll(4) {
+                let at = roll(bad.len());
+                match roll(3) {
+                    0 => bad[at] = u8::try_from(roll(256)).unwrap(),
+                    1 => bad[at] ^= 1 << roll(8),
+                    _ => bad.truncate(at.max(1)),
+                }
+            }
+            let _ = ask(bad);
+        }
     }
 }

@@ -12,6 +12,10 @@ use std::io::{self, Read, Write};
 
 /// Of an answer.
 pub const LARGEST_PACKET: usize = 16 << 20;
+/// Of the rows that an answer has.
+const LARGEST_ANSWER: usize = 64 << 20;
+/// The servers' own limit.
+const MOST_COLUMNS: u64 = 4096;
 
 /// What a session goes over; its time limits are set already.
 pub trait Duplex: Read + Write {}
@@ -68,6 +72,7 @@ impl Session {
         command.extend_from_slice(text.as_bytes());
         self.send(&command)?;
         let mut sets = Vec::new();
+        let mut room = LARGEST_ANSWER;
         loop {
             let packet = self.read()?;
             match packet.first() {
@@ -75,9 +80,17 @@ impl Session {
                 Some(0xfb) => return Err(Trouble::Protocol("LOAD DATA LOCAL INFILE is forbidden".to_owned())),
                 Some(_) => {
                     let columns = (&packet[..]).read_lenenc_int()?;
+                    if columns > MOST_COLUMNS {
+                        return Err(malformed());
+                    }
                     // What they are called does not matter.
-                    while !is_end(&self.read()?) {}
-                    sets.push(self.rows(columns)?);
+                    for _ in 0..columns {
+                        self.read()?;
+                    }
+                    if !is_end(&self.read()?) {
+                        return Err(malformed());
+                    }
+                    sets.push(self.rows(columns, &mut room)?);
                 }
                 None => return Err(malformed()),
             }
@@ -87,7 +100,7 @@ impl Session {
         }
     }
 
-    fn rows(&mut self, columns: u64) -> Result<Vec<Row>, Trouble> {
+    fn rows(&mut self, columns: u64, room: &mut usize) -> Result<Vec<Row>, Trouble> {
         let mut rows = Vec::new();
         loop {
             let packet = self.read()?;
@@ -95,6 +108,9 @@ impl Session {
                 self.status = self.ok::<OldEofPacket>(&packet)?;
                 return Ok(rows);
             }
+            // A row costs more than its bytes, and one of NULLs has next to none.
+            let cost = packet.len() + size_of::<Row>() + columns as usize * size_of::<Option<Vec<u8>>>();
+            *room = room.checked_sub(cost).ok_or_else(|| Trouble::Protocol("the answer is too long".to_owned()))?;
             let mut rest = &packet[..];
             let mut row = Row::new();
             for _ in 0..columns {
