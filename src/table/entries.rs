@@ -19,8 +19,8 @@ const REMOVED: Slot = Slot::MAX - 1;
 /// The least bits of a place.
 const NARROW: u32 = 20;
 
-/// Bytes of entries that are taken out of a spool at once to be sorted.
-pub const PART: usize = 3 << 20;
+/// Bytes of entries that are taken out of a spool at once to be sorted: more take memory, fewer time.
+pub const PART: usize = 8 << 20;
 /// Bytes that are kept in memory before they go to the spool, and that are read from it at once.
 const STRETCH: usize = 1 << 17;
 
@@ -151,7 +151,12 @@ impl Entries {
             return listing.in_order(&mut found);
         }
         // A stretch of keys at a time; the spool is read from its beginning for each.
-        let bounds = self.bounds(self.size().div_ceil(PART))?;
+        self.in_stretches(self.size().div_ceil(PART), &mut found)
+    }
+
+    /// The same from a spool, so many stretches of keys one after the other.
+    fn in_stretches(&self, count: usize, found: &mut impl FnMut(&[u8], &[u8]) -> io::Result<()>) -> io::Result<()> {
+        let bounds = self.bounds(count)?;
         let mut stretches = Vec::with_capacity(self.len());
         self.each(|_, key, _| {
             stretches.push(bounds.partition_point(|bound| bound.as_slice() <= key) as u16);
@@ -159,7 +164,7 @@ impl Entries {
         })?;
         for number in 0..=bounds.len() as u16 {
             let part = self.part(|position| stretches.get(position) == Some(&number))?;
-            part.in_order(&mut found)?;
+            part.in_order(found)?;
         }
         Ok(())
     }
@@ -402,6 +407,12 @@ mod tests {
             list
         };
         let sorted = ordered(&spooled);
+        let mut next = sorted.iter();
+        let same = |key: &[u8], value: &[u8]| {
+            assert!(next.next().is_some_and(|(k, v)| k == key && v == value));
+            Ok(())
+        };
+        spooled.in_stretches(7, &mut { same }).unwrap();
         assert!(sorted.len() == list.len() && sorted.is_sorted() && sorted == ordered(&memory));
         let bounds = spooled.bounds(9).unwrap();
         let below = |bound: &Vec<u8>| sorted.iter().filter(|(key, _)| key < bound).count();

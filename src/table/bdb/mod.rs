@@ -74,18 +74,18 @@ pub(super) mod tests {
     #[test]
     fn a_large_table_is_written_in_parts() {
         let mut entries = Entries::for_source(0, Some(file()));
-        let value = [b'v'; 200];
+        let value = [b'v'; 600];
         for number in 0..70_000u32 {
-            entries.insert(&number.to_le_bytes(), &value[..number as usize % 200], false).unwrap();
+            entries.insert(&number.to_le_bytes(), &value[..number as usize % 600], false).unwrap();
         }
-        assert!(entries.listing().is_none() && entries.size() > 6 << 20);
+        assert!(entries.listing().is_none() && entries.size() > 2 * crate::table::entries::PART);
         let written = file();
         build::write(Kind::Hash, &entries, &written).unwrap();
         let mut found = BTreeMap::new();
         let db = Db::open(written).unwrap();
         db.each(&mut |key, value| found.insert(key.to_vec(), value.len()).is_none()).unwrap();
         assert_eq!(found.len(), entries.len());
-        assert!((0..70_000u32).all(|number| found.get(&number.to_le_bytes()[..]) == Some(&(number as usize % 200))));
+        assert!((0..70_000u32).all(|number| found.get(&number.to_le_bytes()[..]) == Some(&(number as usize % 600))));
     }
 
     proptest! {
