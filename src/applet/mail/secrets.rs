@@ -1,4 +1,5 @@
-//! Passwords for mailboxes on servers, and for servers that take letters: from ~/.netrc, from mailutils' ~/.mu-tickets, or from whoever sits at the terminal.
+//! Passwords for mailboxes on servers, and for servers that take letters: from ~/.netrc, from mailutils' ~/.mu-tickets, or
+//! from whoever sits at the terminal.
 //! Never from the command line, which everybody on the machine sees.
 
 use super::mailer::Refusal;
