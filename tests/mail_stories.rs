@@ -921,7 +921,7 @@ fn at_terminal(home: &Home, args: &[&str], lines: &[&str]) -> (String, i32) {
             shared.lock().unwrap().extend_from_slice(&buffer[..count]);
         }
     });
-    let mut ended = false;
+    let mut late = 0;
     for line in lines {
         // Typed when the program asks for it: the terminal is quiet, all keys before this were read, and somebody waits
         // for one. What is typed after the end is only echoed: this side of the terminal stays open for that.
@@ -937,7 +937,9 @@ fn at_terminal(home: &Home, args: &[&str], lines: &[&str]) -> (String, i32) {
                 break;
             }
         }
-        ended = child.try_wait().unwrap().is_some();
+        if child.try_wait().unwrap().is_some() {
+            late += line.bytes().filter(|&byte| byte == b'\n' || byte >= b' ').count();
+        }
         let _ = master.write_all(line.as_bytes());
     }
     // A session that never ends is an outcome (124), not a wait: it asks for more, or does nothing for long.
@@ -958,10 +960,23 @@ fn at_terminal(home: &Home, args: &[&str], lines: &[&str]) -> (String, i32) {
         std::thread::sleep(std::time::Duration::from_millis(10));
     };
     // The kernel echoes a key when its turn comes, and forgets it when the last of the slave's side is gone before. Once
-    // the key can be read here, it was echoed. After a session that took all its keys there is nothing to wait for.
-    let patience: u16 = if ended { 5000 } else { 50 };
-    let _ = poll(&mut [PollFd::new(pty.slave.as_fd(), PollFlags::POLLIN)], PollTimeout::from(patience));
-    drop(pty.slave);
+    // a key can be read here, it was echoed: all that was typed after the end is read, the last line too (to wait for
+    // the first alone lost the echo of the second on a busy machine).
+    let mut slave = std::fs::File::from(pty.slave);
+    let mut left = late;
+    while left > 0 {
+        let readable = poll(&mut [PollFd::new(slave.as_fd(), PollFlags::POLLIN)], PollTimeout::from(5000u16));
+        let mut buffer = [0; 256];
+        match readable.map(|count| if count > 0 { slave.read(&mut buffer).ok() } else { None }) {
+            Ok(Some(count)) => left = left.saturating_sub(count),
+            _ => break,
+        }
+    }
+    if late == 0 {
+        // After a session that took all its keys there is little to wait for.
+        let _ = poll(&mut [PollFd::new(slave.as_fd(), PollFlags::POLLIN)], PollTimeout::from(50u16));
+    }
+    drop(slave);
     drop(master);
     let _ = thread.join();
     let text = String::from_utf8_lossy(&seen.lock().unwrap()).replace("\r\n", "\n");

@@ -14,6 +14,8 @@ pub mod dovecot;
 pub mod edit;
 /// The macro language of main.cf.
 pub mod expand;
+/// The order in which the reference walks its tables.
+pub mod hash_order;
 /// mailutils' configuration, for mail.
 pub mod mailutils;
 /// Reading main.cf.

@@ -4,7 +4,8 @@
 
 use super::computed::DERIVED_SUFFIXES;
 use super::expand::{ExpandError, scan};
-use super::main_cf::MainCf;
+use super::hash_order;
+use super::main_cf::{MainCf, Setting};
 use super::master_text::{Entry, within_braces, words};
 use super::params::{self, PARAMS};
 use super::typed::Kind;
@@ -177,9 +178,9 @@ impl Scope {
 
     /// Parameters of main.cf that mean nothing, by name.
     pub fn unused_main<'a>(&'a self, cf: &'a MainCf) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let mut names: Vec<&String> = cf.settings().keys().filter(|name| !self.names.contains_key(*name)).collect();
-        names.sort();
-        names.into_iter().filter_map(|name| cf.settings().get(name).map(|set| (name.as_str(), set.raw.as_str())))
+        let unused = |&(name, _): &(&str, &Setting)| !self.names.contains_key(name);
+        // Its own directory is what the reference sets before all others.
+        in_order(cf, Some("config_directory")).into_iter().filter(unused).map(|(name, set)| (name, set.raw.as_str()))
     }
 
     /// Overrides of master.cf that mean nothing.
@@ -187,13 +188,35 @@ impl Scope {
         let mut unused = Vec::new();
         for (at, service) in services.iter().enumerate() {
             let own = self.own_names.get(at);
-            unused.extend(service.settings().into_iter().filter(|(name, _)| {
+            let mut settings = service.settings();
+            if let Some(order) = hash_order::walk(settings.iter().map(|(name, _)| name.as_bytes())) {
+                settings = order.iter().filter_map(|&at| settings.get(at).copied()).collect();
+            }
+            unused.extend(settings.into_iter().filter(|(name, _)| {
                 !READ_ONLY.contains(name)
                     && !self.names.contains_key(*name)
                     && !own.is_some_and(|own| own.contains(*name))
             }));
         }
         unused
+    }
+}
+
+/// What a file sets in the order of the reference's walk, with `first` set before all else; by name if any will do.
+pub fn in_order<'a>(cf: &'a MainCf, first: Option<&'a str>) -> Vec<(&'a str, &'a Setting)> {
+    let mut all: Vec<_> = cf.settings().iter().map(|(name, set)| (name.as_str(), set)).collect();
+    all.sort_by_key(|&(name, set)| (set.line, name));
+    let mut keys: Vec<&str> = first.into_iter().collect();
+    keys.extend(all.iter().map(|&(name, _)| name).filter(|&name| first != Some(name)));
+    match hash_order::walk(keys.iter().map(|key| key.as_bytes())) {
+        Some(order) => order
+            .iter()
+            .filter_map(|&at| keys.get(at).and_then(|&key| cf.settings().get(key).map(|set| (key, set))))
+            .collect(),
+        None => {
+            all.sort_by_key(|&(name, _)| name);
+            all
+        }
     }
 }
 

@@ -41,7 +41,12 @@ impl Table for Memory {
     }
 
     fn entries(&self, each: &mut dyn FnMut(&[u8], &[u8]) -> bool) -> Result<(), TableError> {
-        for key in &self.order {
+        let order = crate::conf::hash_order::walk(self.order.iter().map(Vec::as_slice));
+        let keys: Vec<&Vec<u8>> = match &order {
+            Some(order) => order.iter().filter_map(|&at| self.order.get(at)).collect(),
+            None => self.order.iter().collect(),
+        };
+        for key in keys {
             if let Some(value) = self.entries.get(key)
                 && !each(key, value)
             {

@@ -5,7 +5,7 @@ use super::{line, macro_failure, object, read_main, read_services};
 use crate::conf::MainCf;
 use crate::conf::main_cf::DEFAULT_DIRECTORY;
 use crate::conf::master_text::Entry;
-use crate::conf::scope::{Class, READ_ONLY, Scope, is_client_parameter};
+use crate::conf::scope::{Class, READ_ONLY, Scope, in_order, is_client_parameter};
 use crate::exit::Failure;
 use std::io::Write;
 use std::path::Path;
@@ -47,11 +47,11 @@ pub fn known(quiet: bool, cf: &MainCf, services: &[Entry], warn: &mut dyn FnMut(
             }
         }
     }
-    for name in READ_ONLY {
-        if let Some(setting) = cf.settings().get(*name) {
-            let directory = cf.directory().display();
-            warn(&format!("{directory}/main.cf: read-only parameter assignment: {name}={}", setting.raw));
-        }
+    for (name, setting) in
+        in_order(cf, Some("config_directory")).into_iter().filter(|(name, _)| READ_ONLY.contains(name))
+    {
+        let directory = cf.directory().display();
+        warn(&format!("{directory}/main.cf: read-only parameter assignment: {name}={}", setting.raw));
     }
     for service in services {
         for (name, value) in service.settings().into_iter().filter(|(name, _)| READ_ONLY.contains(name)) {
@@ -95,9 +95,7 @@ fn client(kind: &str, file: &str, warn: &mut dyn FnMut(&str)) -> Result<(), Fail
     };
     let cf = MainCf::parse_file(path, &String::from_utf8_lossy(&text)).map_err(Failure::fatal)?;
     cf.notes().iter().for_each(|note| warn(&note.to_string()));
-    let mut unused: Vec<_> = cf.settings().iter().filter(|(name, _)| !is_client_parameter(kind, name)).collect();
-    unused.sort_by_key(|(name, _)| name.as_str());
-    for (name, setting) in unused {
+    for (name, setting) in in_order(&cf, None).into_iter().filter(|(name, _)| !is_client_parameter(kind, name)) {
         warn(&format!("{kind}:{file}: unused parameter: {name}={}", setting.raw));
     }
     Ok(())

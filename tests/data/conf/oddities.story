@@ -24,3 +24,7 @@ o 'default_verp_delimiters = x' postmap -q a static:x
 o 'default_verp_delimiters = +x' postmap -q a static:x
 o 'maillog_file = x' postmap -q a static:x
 o 'process_id_directory =' postmap -q a static:x
+# NORANDOMIZE, which scripts set that compare outputs: warnings and entries in the order of the reference's hash tables
+export NORANDOMIZE=1; t 'ldapxx = proxy:ldap:lf\nlf_domain = b\nlf_domainx = b\nmx = proxy:mysql:mf\nmf_domain = b\nmf_domainx = b\npx = b\nqx = b\nrx = b\nsx = b\ntx = b\nux = b\nvx = b\nwx = b' "$S\n -o xxx=yyy -o aaa=bbb -o name1=value1" postconf -n
+export NORANDOMIZE=1; t 'process_id=yyy\nprocess_name=xxx\nservice_name=z' '' postconf -x process_name
+export NORANDOMIZE=1; for i in 0 1 2 3 4 5 6 7 8 9 a b c d e f; do echo "Key$i $i"; done >t; o '' postmap -s texthash:t; o '' postmap -fs texthash:t; o '' postmap -s 'inline:{a=1,b=2,c=3,{Dd=x y},eee=4}'
