@@ -102,6 +102,7 @@ stories! {
     refusals
     relay
     reload
+    services
     smuggling
     submission
     talkers

@@ -13,6 +13,9 @@ pub enum Origin {
     Internal,
 }
 
+/// How clients log in here: as XCLIENT says.
+pub const LOGIN_METHOD: &str = "XCLIENT";
+
 /// The SMTP client.
 #[derive(Clone, Debug, Default)]
 pub struct Client {
@@ -26,6 +29,8 @@ pub struct Client {
     pub protocol: &'static str,
     pub server_address: String,
     pub server_port: u16,
+    /// The name of a client that has logged in.
+    pub login: Option<String>,
 }
 
 /// A recipient as it was named.

@@ -10,11 +10,12 @@
 
 use super::CleanupError;
 use super::checks::{About, Asked, Checks, Line};
-use super::envelope::{Envelope, Origin};
+use super::envelope::{Envelope, LOGIN_METHOD, Origin};
 use super::expansion::{Expanded, Expansion};
 use super::header::Seen;
 use super::mime::{Section, Structure};
 use crate::conf::MainCf;
+use crate::conf::neighbour::neighbour;
 use crate::log::Log;
 use crate::log::event::Event;
 use crate::message::{envelope as address, stamp};
@@ -53,23 +54,27 @@ pub struct Cleanup {
 }
 
 impl Cleanup {
-    pub fn new(cf: &MainCf, log: Arc<Log>) -> Result<Arc<Cleanup>, TableError> {
+    /// `own` is what the program has that receives the mail: its name stands in Received headers. All else is as the
+    /// services that $cleanup_service_name and $rewrite_service_name name have it.
+    pub fn new(own: &MainCf, log: Arc<Log>) -> Result<Arc<Cleanup>, TableError> {
+        let cf = &neighbour(own, &own.cleanup_service_name());
+        let rewriter = Rewriter::new(&neighbour(cf, &cf.rewrite_service_name()));
         let owner = crate::sys::accounts::by_name(cf.mail_owner()).map(|account| (account.uid, account.gid));
         let limit = |value: i64| u64::try_from(value).unwrap_or(0);
         Ok(Arc::new(Cleanup {
             queue: Queue::new(cf),
-            rewriter: Rewriter::new(cf),
             log,
             expansion: Expansion::new(cf)?,
             checks: Checks::new(cf),
             remote_rewriter: Some(cf.remote_header_rewrite_domain())
                 .filter(|domain| !domain.is_empty())
-                .map(|domain| Rewriter::new(cf).for_strangers(&domain)),
+                .map(|domain| rewriter.clone().for_strangers(&domain)),
+            rewriter,
             mime_nesting_limit: limit(cf.mime_nesting_limit()) as usize,
             mime_boundary_limit: limit(cf.mime_boundary_length_limit()) as usize,
             flat: cf.disable_mime_input_processing(),
-            myhostname: cf.myhostname(),
-            mail_name: cf.mail_name(),
+            myhostname: own.myhostname(),
+            mail_name: own.mail_name(),
             message_size_limit: limit(cf.message_size_limit()),
             header_size_limit: limit(cf.header_size_limit()) as usize,
             line_length_limit: (limit(cf.line_length_limit()) as usize).max(512),
@@ -158,7 +163,9 @@ impl Cleanup {
             Origin::Smtp(client) => {
                 let helo = if client.helo.is_empty() { "unknown" } else { &client.helo };
                 let from = format!("Received: from {helo} ({} [{}])", client.name, client.address);
-                let by = format!("\tby {myhostname} ({mail_name}) with {} id {id}", client.protocol);
+                // RFC 3848: an "A" for whoever has logged in.
+                let login = if client.login.is_some() && client.protocol != "SMTP" { "A" } else { "" };
+                let by = format!("\tby {myhostname} ({mail_name}) with {}{login} id {id}", client.protocol);
                 match envelope.recipients.as_slice() {
                     [one] => vec![from, by, format!("\tfor <{}>; {date}", address::quote(&one.address))],
                     _ => vec![from, format!("{by};"), format!("\t{date}")],
@@ -430,7 +437,7 @@ fn origin_attributes(origin: &Origin) -> Vec<String> {
         Origin::Smtp(client) => {
             let origin = format!("{}[{}]", client.name, client.address);
             let kind = if client.address.contains(':') { 10 } else { 2 };
-            vec![
+            let mut attributes = vec![
                 format!("log_client_name={}", client.name),
                 format!("log_client_address={}", client.address),
                 format!("log_client_port={}", client.port),
@@ -446,7 +453,11 @@ fn origin_attributes(origin: &Origin) -> Vec<String> {
                 format!("helo_name={}", client.helo),
                 format!("protocol_name={}", client.protocol),
                 format!("client_address_type={kind}"),
-            ]
+            ];
+            if let Some(login) = &client.login {
+                attributes.extend([format!("sasl_method={LOGIN_METHOD}"), format!("sasl_username={login}")]);
+            }
+            attributes
         }
     }
 }

@@ -26,6 +26,8 @@ pub mod manifest;
 pub mod master_cf;
 /// master.cf as postconf shows and edits it.
 pub mod master_text;
+/// main.cf as another service has it.
+pub mod neighbour;
 /// THE parameter table.
 pub mod params;
 /// Which names mean something.

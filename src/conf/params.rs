@@ -137,7 +137,7 @@ params! {
     canonical_classes: Text = "envelope_sender, envelope_recipient, header_sender, header_recipient";
     canonical_maps: Text = "";
     cleanup_replace_stray_cr_lf: Bool = "yes" ignored;
-    cleanup_service_name: Text = "cleanup" ignored;
+    cleanup_service_name: Text = "cleanup";
     command_directory: Text = "/usr/sbin";
     command_execution_directory: Raw = "" ignored;
     command_expansion_filter: Text = "1234567890!@%-_=+:,./abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
@@ -546,7 +546,7 @@ params! {
     resolve_null_domain: Bool = "no" ignored;
     resolve_numeric_domain: Bool = "no" ignored;
     respectful_logging: Bool = "${{$compatibility_level} <level {3.6} ? {no} : {yes}}" ignored;
-    rewrite_service_name: Text = "rewrite" ignored;
+    rewrite_service_name: Text = "rewrite";
     sample_directory: Text = "/etc/postfix" ignored;
     send_cyrus_sasl_authzid: Bool = "no" ignored;
     sender_bcc_maps: Text = "";
@@ -703,7 +703,7 @@ params! {
     smtpd_helo_restrictions: Text = "";
     smtpd_history_flush_threshold: Int = "100" ignored;
     smtpd_junk_command_limit: Int = "${stress?{1}:{100}}";
-    smtpd_log_access_permit_actions: Text = "" ignored;
+    smtpd_log_access_permit_actions: Text = "";
     smtpd_milter_maps: Text = "" ignored;
     smtpd_milters: Text = "" ignored;
     smtpd_min_data_rate: Int = "500" ignored;

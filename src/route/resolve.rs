@@ -1,6 +1,7 @@
 //! To which transport and next hop an address goes (trivial-rewrite(8), ADDRESS_CLASS_README).
 
 use super::rewrite::Rewriter;
+use crate::conf::neighbour::neighbour;
 use crate::conf::{MainCf, computed};
 use crate::message::{envelope, host};
 use crate::table::matchlist::Flavour;
@@ -33,6 +34,8 @@ pub struct Resolution {
 /// The tables and lists of one configuration.
 pub struct Router {
     pub rewriter: Rewriter,
+    /// show_user_unknown_table_name.
+    pub shows_unknown_table: bool,
     myhostname: String,
     destinations: MatchList,
     virtual_alias_domains: MatchList,
@@ -57,11 +60,14 @@ pub struct Router {
 }
 
 impl Router {
-    pub fn new(cf: &MainCf) -> Result<Router, TableError> {
+    /// As the service that $rewrite_service_name names resolves, whoever asks.
+    pub fn new(own: &MainCf) -> Result<Router, TableError> {
+        let cf = &neighbour(own, &own.rewrite_service_name());
         let options = Options::default();
         let strings = |title: &str, list: String| MatchList::parse(title, &list, Flavour::Strings, &options);
         Ok(Router {
             rewriter: Rewriter::new(cf),
+            shows_unknown_table: cf.show_user_unknown_table_name(),
             myhostname: cf.myhostname(),
             destinations: strings("mydestination", cf.mydestination()),
             virtual_alias_domains: strings("virtual_alias_domains", cf.virtual_alias_domains()),

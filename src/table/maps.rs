@@ -31,6 +31,9 @@ pub struct AddressMatch {
     pub extension: Option<Vec<u8>>,
 }
 
+/// The end of the reason when a table has a key and nothing for it.
+pub const EMPTY_RESULT: &str = "returns an empty string result";
+
 impl Maps {
     /// `title` is the parameter's name, for messages; `list` its expanded value.
     pub fn open(title: &str, list: &str, options: &Options) -> Maps {
@@ -75,10 +78,7 @@ impl Maps {
                 None => {}
                 Some(value) if value.is_empty() => {
                     let key = String::from_utf8_lossy(key);
-                    return Err(TableError::new(
-                        slot.spec(),
-                        format!("{} lookup of {key} returns an empty string result", self.title),
-                    ));
+                    return Err(TableError::new(slot.spec(), format!("{} lookup of {key} {EMPTY_RESULT}", self.title)));
                 }
                 Some(value) => return Ok(Some(value)),
             }

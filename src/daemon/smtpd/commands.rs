@@ -90,7 +90,7 @@ impl<S: Duplex> Session<S> {
             Verb::StartTls if !rest.is_empty() => self.error(verb, "501 5.5.4 Syntax: STARTTLS").await,
             Verb::StartTls => self.error(verb, "502 5.5.1 Error: command not implemented").await,
             Verb::Auth if self.is_over(anvil::Event::Auth, self.settings.limits.auth_rate, "AUTH command") => {
-                let reply = format!("450 4.7.1 Error: too many AUTH commands from {}", self.peer.address);
+                let reply = format!("450 4.7.1 Error: too many AUTH commands from {}", self.peer.address_name());
                 self.error(verb, &reply).await;
             }
             Verb::Auth => self.error(verb, "503 5.5.1 Error: authentication not enabled").await,
@@ -136,7 +136,7 @@ impl<S: Duplex> Session<S> {
     /// Whether smtpd_discard_ehlo_keywords hides a keyword from this client.
     pub fn discards(&self, keyword: &str) -> bool {
         let settings = &self.settings;
-        let own = settings.discard_ehlo_maps.find_text(&self.peer.address.to_string());
+        let own = settings.discard_ehlo_maps.find_text(&self.peer.address_name());
         let own = match own {
             Ok(own) => own.map(|list| crate::conf::MainCf::list(&list.to_ascii_lowercase())),
             Err(error) => {
@@ -162,7 +162,8 @@ impl<S: Duplex> Session<S> {
             self.helo = before;
             return self.error(verb, &reply).await;
         }
-        self.extended = extended;
+        // HELO after EHLO, or after XCLIENT named ESMTP, is no step back: the reference fears for its pipelining check.
+        self.extended |= extended;
         self.transaction = Transaction::default();
         let host = self.settings.myhostname.clone();
         if !extended {
@@ -236,10 +237,11 @@ impl<S: Duplex> Session<S> {
             return self.error(Verb::Vrfy, &format!("501 5.5.4 Syntax: VRFY address{more}")).await;
         }
         if self.is_over(anvil::Event::Recipient, self.settings.limits.recipient_rate, "Recipient address") {
-            let reply = format!("450 4.7.1 Error: too many recipients from {}", self.peer.address);
+            let reply = format!("450 4.7.1 Error: too many recipients from {}", self.peer.address_name());
             return self.error(Verb::Vrfy, &reply).await;
         }
-        let path = match smtp_command::address(address, self.settings.strict_envelopes) {
+        // strict_rfc821_envelopes is for envelopes.
+        let path = match smtp_command::address(address, false) {
             Some(found) => Ok(Path { address: found, written: address, parameters: Vec::new() }),
             None => Err(PathError::Address(address.to_owned())),
         };

@@ -30,7 +30,7 @@ pub fn with_footer<S: Duplex>(session: &Session<S>, reply: String) -> String {
     let lookup = |name: &str| -> Option<String> {
         Some(match name {
             "client" => session.peer.shown(),
-            "client_address" => session.peer.address.to_string(),
+            "client_address" => session.peer.address_name(),
             "client_name" => session.peer.name.clone(),
             "client_port" => session.peer.port.to_string(),
             "reverse_client_name" => session.peer.reverse.clone(),

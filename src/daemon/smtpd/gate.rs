@@ -18,7 +18,9 @@ impl<S: Duplex> Session<S> {
         check.size = self.transaction.size;
         check.talks_ahead = !self.stream.pending().is_empty();
         check.sender_checked = self.transaction.sender_checked;
-        check.effects = Effects { discard: self.transaction.effects.discard, ..Effects::default() };
+        check.login = self.login.as_deref();
+        let done = &self.transaction.effects;
+        check.effects = Effects { discard: done.discard, hold: done.hold, ..Effects::default() };
         check
     }
 
@@ -165,10 +167,13 @@ pub(super) async fn recipient_lists(check: &mut Check<'_>, settings: &super::set
     let (first, second) =
         if settings.relay_first { (&lists.relay, &lists.recipient) } else { (&lists.recipient, &lists.relay) };
     for list in [first, second] {
-        let status = check.stage(list, Subject::Recipient).await;
-        if check.settle(status) == Status::Reject {
+        if check.stage(list, Subject::Recipient).await == Status::Reject {
             return Status::Reject;
         }
+    }
+    // After both: what the second refuses for good is not deferred by the first.
+    if check.settle(Status::Dunno) == Status::Reject {
+        return Status::Reject;
     }
     if settings.reject_unlisted_recipient && !check.effects.discard {
         return check.unlisted_recipient().await.unwrap_or(Status::Reject);

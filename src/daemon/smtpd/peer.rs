@@ -21,7 +21,8 @@ pub struct Peer {
     pub reverse_failed: bool,
     /// What is odd about its names, for the log.
     pub oddities: Vec<String>,
-    pub address: IpAddr,
+    /// None: XCLIENT said that it is not known.
+    pub address: Option<IpAddr>,
     pub port: u16,
     pub server_address: String,
     pub server_port: u16,
@@ -44,7 +45,7 @@ impl Peer {
             name_failed: reverse.is_err(),
             reverse_failed: reverse.is_err(),
             oddities: Vec::new(),
-            address,
+            address: Some(address),
             port: client.port(),
             server_address: server.ip().to_canonical().to_string(),
             server_port: server.port(),
@@ -77,7 +78,7 @@ impl Peer {
             name_failed: false,
             reverse_failed: false,
             oddities: Vec::new(),
-            address,
+            address: Some(address),
             port: 0,
             server_address: address.to_string(),
             server_port: 0,
@@ -89,12 +90,18 @@ impl Peer {
 
     /// "name[address]": as log lines name it.
     pub fn shown(&self) -> String {
-        format!("{}[{}]", self.name, self.address)
+        format!("{}[{}]", self.name, self.address_name())
+    }
+
+    /// The address as tables and replies have it.
+    pub fn address_name(&self) -> String {
+        self.address.map_or_else(|| "unknown".to_owned(), |address| address.to_string())
     }
 
     /// The address as Received headers and attributes have it.
     pub fn address_text(&self) -> String {
-        if self.address.is_ipv6() { format!("IPv6:{}", self.address) } else { self.address.to_string() }
+        let name = self.address_name();
+        if self.address.is_some_and(|address| address.is_ipv6()) { format!("IPv6:{name}") } else { name }
     }
 
     /// The verified name, if there is one.
@@ -107,6 +114,12 @@ impl Peer {
         list.contains_client(self.known_name(), self.address).unwrap_or(false)
     }
 
+    /// At one of our own addresses: the connection itself, whomever XCLIENT named.
+    pub fn is_own_host(&self, settings: &Settings) -> bool {
+        let connected = self.origin.as_deref().unwrap_or(self);
+        connected.address.is_some_and(|address| settings.own_addresses.contains(&address))
+    }
+
     /// In mynetworks.
     pub fn is_trusted(&self, settings: &Settings) -> bool {
         self.is_user || self.is_in(&settings.mynetworks)
@@ -116,10 +129,10 @@ impl Peer {
     pub fn is_local_client(&self, settings: &Settings) -> bool {
         self.is_user
             || settings.local_rewrite.iter().any(|rule| match rule {
-                LocalRewrite::InetInterfaces => settings.own_addresses.contains(&self.address),
+                LocalRewrite::InetInterfaces => self.is_own_host(settings),
                 LocalRewrite::Mynetworks => self.is_trusted(settings),
                 LocalRewrite::Table(maps) => {
-                    let address = self.address.to_string();
+                    let address = self.address_name();
                     let named = self
                         .known_name()
                         .is_some_and(|name| matches!(maps.find_domain(name.as_bytes(), true), Ok(Some(_))));

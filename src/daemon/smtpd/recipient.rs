@@ -37,7 +37,8 @@ pub fn unlisted(settings: &Settings, resolution: &Resolution, sender: bool) -> R
             (_, Class::VirtualAlias) => codes.unknown_virtual_alias,
             _ => 550,
         };
-        let hidden = resolution.class == Class::VirtualAlias && !settings.show_unknown_table;
+        // The words are the resolver's.
+        let hidden = resolution.class == Class::VirtualAlias && !settings.router.shows_unknown_table;
         let text = if hidden { words.replace(" in virtual alias table", "") } else { words.to_owned() };
         return Ok(Some(Unknown { code, dsn, text }));
     }

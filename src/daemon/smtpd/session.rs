@@ -47,6 +47,8 @@ pub struct Session<S> {
     pub forwarded: Option<super::xclient::Forwarded>,
     pub helo: Option<String>,
     pub extended: bool,
+    /// Who XCLIENT says has logged in.
+    pub login: Option<String>,
     pub transaction: Transaction,
     /// Whether every line of the session so far ended with a bare LF.
     pub only_bare_lf: bool,
@@ -77,6 +79,7 @@ impl<S: Duplex> Session<S> {
             forwarded: None,
             helo: None,
             extended: false,
+            login: None,
             transaction: Transaction::default(),
             only_bare_lf: true,
             errors: 0,
@@ -159,8 +162,11 @@ impl<S: Duplex> Session<S> {
         } else {
             return true;
         };
-        let reply =
-            format!("421 4.7.0 {} Error: too many connections from {}", self.settings.myhostname, self.peer.address);
+        let reply = format!(
+            "421 4.7.0 {} Error: too many connections from {}",
+            self.settings.myhostname,
+            self.peer.address_name()
+        );
         self.say(&reply).await;
         self.log.warning(format!("{excess} from {shown} for service {service}"));
         false
@@ -276,6 +282,7 @@ impl<S: Duplex> Session<S> {
             protocol: if self.transaction.utf8 && self.extended { "UTF8SMTP" } else { self.protocol() },
             server_address: self.peer.server_address.clone(),
             server_port: self.peer.server_port,
+            login: self.login.clone(),
         }
     }
 }

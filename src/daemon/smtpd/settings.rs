@@ -19,6 +19,8 @@ pub struct Settings {
     pub policy: PolicySettings,
     pub codes: Codes,
     pub limits: Limits,
+    /// smtpd_log_access_permit_actions.
+    pub permits_logged: MatchList,
     pub forbidden_commands: MatchList,
     pub noop_commands: Vec<String>,
     pub command_filter: Maps,
@@ -145,6 +147,12 @@ impl Settings {
             policy,
             codes: Codes::new(cf),
             limits: Limits::new(cf),
+            permits_logged: MatchList::parse(
+                "smtpd_log_access_permit_actions",
+                &cf.smtpd_log_access_permit_actions(),
+                Flavour::Strings,
+                &options,
+            ),
             forbidden_commands: MatchList::parse(
                 "smtpd_forbidden_commands",
                 &cf.smtpd_forbidden_commands(),

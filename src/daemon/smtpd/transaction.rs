@@ -5,7 +5,7 @@ use super::anvil;
 use super::patience::patiently;
 use super::session::{Next, Session};
 use super::stream::Duplex;
-use crate::cleanup::envelope::Named;
+use crate::cleanup::envelope::{LOGIN_METHOD, Named};
 use crate::log::event::{Event, text};
 use crate::proto::smtp_command::{self, Path, PathError, Verb};
 use crate::proto::xtext;
@@ -74,7 +74,7 @@ impl<S: Duplex> Session<S> {
         }
         let settings = self.settings.clone();
         if self.is_over(anvil::Event::Message, settings.limits.message_rate, "Message delivery request") {
-            let reply = format!("450 4.7.1 Error: too much mail from {}", self.peer.address);
+            let reply = format!("450 4.7.1 Error: too much mail from {}", self.peer.address_name());
             return self.error(verb, &reply).await;
         }
         let path = match self.valid_path(path, "MAIL").await {
@@ -211,7 +211,7 @@ impl<S: Duplex> Session<S> {
         }
         let settings = self.settings.clone();
         if self.is_over(anvil::Event::Recipient, settings.limits.recipient_rate, "Recipient address") {
-            return Err((format!("450 4.7.1 Error: too many recipients from {}", self.peer.address), true));
+            return Err((format!("450 4.7.1 Error: too many recipients from {}", self.peer.address_name()), true));
         }
         let path = self.recipient_path(path, "RCPT").await.map_err(|reply| (reply, true))?;
         let named = self.recipient_parameters(&path).map_err(|reply| (reply, true))?;
@@ -230,7 +230,9 @@ impl<S: Duplex> Session<S> {
                 Ok(file) => {
                     if let Some(file) = &file {
                         self.transaction.id = file.id().to_string();
-                        let client = self.shown();
+                        let login = self.login.as_ref();
+                        let login = login.map(|name| format!(", sasl_method={LOGIN_METHOD}, sasl_username={name}"));
+                        let client = self.shown() + &login.unwrap_or_default();
                         self.log.event(&Event::Client { queue_id: text(file.id().as_str()), client: text(&client) });
                     }
                     self.transaction.file = file;
@@ -344,7 +346,8 @@ impl<S: Duplex> Session<S> {
         if limit == 0 || self.peer.is_user || self.peer.is_in(&self.settings.limits.exceptions) {
             return false;
         }
-        let rate = self.shared.anvil.borrow_mut().count(self.peer.address, event, Instant::now());
+        let Some(address) = self.peer.address else { return false };
+        let rate = self.shared.anvil.borrow_mut().count(address, event, Instant::now());
         if rate <= limit {
             return false;
         }

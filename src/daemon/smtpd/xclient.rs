@@ -43,7 +43,7 @@ impl<S: Duplex> Session<S> {
         };
         let mut peer = self.peer.clone();
         peer.origin.get_or_insert_with(|| Box::new(self.peer.clone()));
-        let (mut helo, mut extended) = (self.helo.clone(), self.extended);
+        let (mut helo, mut extended, mut login) = (self.helo.clone(), self.extended, self.login.clone());
         for (name, value) in attributes {
             let bad = || format!("501 5.5.4 Bad {name} syntax: {value}");
             let absent = value.eq_ignore_ascii_case("[UNAVAILABLE]");
@@ -60,13 +60,10 @@ impl<S: Duplex> Session<S> {
                     (peer.reverse, peer.reverse_failed) = (text, later);
                     fault
                 }
-                "ADDR" => match address(&value) {
-                    Some(address) => {
-                        peer.address = address;
-                        None
-                    }
-                    None => Some(bad()),
-                },
+                "ADDR" => {
+                    peer.address = address(&value);
+                    (peer.address.is_none() && !absent).then(bad)
+                }
                 "PORT" if absent => None,
                 "PORT" => value.parse().map(|port| peer.port = port).err().map(|_| bad()),
                 "HELO" if absent => {
@@ -81,8 +78,10 @@ impl<S: Duplex> Session<S> {
                     extended = value.eq_ignore_ascii_case("ESMTP");
                     (!extended && !value.eq_ignore_ascii_case("SMTP")).then(bad)
                 }
-                // Nobody logs in here.
-                "LOGIN" => None,
+                "LOGIN" => {
+                    login = Some(value.clone()).filter(|_| !absent);
+                    None
+                }
                 "DESTADDR" if absent => None,
                 "DESTADDR" => match address(&value) {
                     Some(address) => {
@@ -100,7 +99,7 @@ impl<S: Duplex> Session<S> {
             }
         }
         self.peer = peer;
-        (self.helo, self.extended) = (helo, extended);
+        (self.helo, self.extended, self.login) = (helo, extended, login);
         self.transaction = Transaction::default();
         self.forwarded = None;
         self.early_deferral = None;

@@ -13,30 +13,31 @@ impl Check<'_> {
         let about = |words: &str| format!("<{name}>: {class} {words}");
         let codes = &self.settings.codes;
         let (reject_code, defer_code) = (codes.access_reject, codes.access_defer);
+        let permit = || self.permitted(word, name, class, &format!("from {table}"));
         if value.bytes().all(|byte| byte.is_ascii_digit()) && !value.is_empty() {
-            return Ok(Status::Permit);
+            return Ok(permit());
         }
         if is_reply_code(word) {
             let code: i64 = word.parse().unwrap_or(450);
-            let (dsn, words) = Self::split_dsn(if code < 500 { "4.7.1" } else { "5.7.1" }, words);
+            let (dsn, words) = self.split_dsn(if code < 500 { "4.7.1" } else { "5.7.1" }, words, class);
             let words = if words.is_empty() { "Access denied" } else { words };
             return Ok(self.reject(code, &dsn, &about(&format!("rejected: {words}"))));
         }
         Ok(match word.to_ascii_uppercase().as_str() {
-            "OK" | "RELAY" => Status::Permit,
+            "OK" | "RELAY" => permit(),
             "DUNNO" => Status::Dunno,
             "REJECT" => {
-                let (dsn, words) = Self::split_dsn("5.7.1", words);
+                let (dsn, words) = self.split_dsn("5.7.1", words, class);
                 let words = if words.is_empty() { "Access denied" } else { words };
                 self.reject(reject_code, &dsn, &about(&format!("rejected: {words}")))
             }
             "DEFER" => {
-                let (dsn, words) = Self::split_dsn("4.7.1", words);
+                let (dsn, words) = self.split_dsn("4.7.1", words, class);
                 let words = if words.is_empty() { "Access denied" } else { words };
                 self.reject(defer_code, &dsn, &about(&format!("rejected: {words}")))
             }
             deferral @ ("DEFER_IF_PERMIT" | "DEFER_IF_REJECT") => {
-                let (dsn, words) = Self::split_dsn("4.7.1", words);
+                let (dsn, words) = self.split_dsn("4.7.1", words, class);
                 let words = if words.is_empty() { "Service unavailable" } else { words };
                 let text = about(&format!("rejected: {words}"));
                 if deferral == "DEFER_IF_PERMIT" {
@@ -60,22 +61,23 @@ impl Check<'_> {
                 Status::Dunno
             }
             "HOLD" => {
-                if self.may_touch_message(table, "HOLD", class) {
+                // Once for a message is enough.
+                if self.may_touch_message(table, "HOLD") && !self.effects.hold {
                     self.verdict("hold", &about(&or("triggers HOLD action")));
                     self.effects.hold = true;
                 }
                 Status::Dunno
             }
             "DISCARD" => {
-                if !self.may_touch_message(table, "DISCARD", class) {
+                if !self.may_touch_message(table, "DISCARD") {
                     return Ok(Status::Dunno);
                 }
                 self.verdict("discard", &about(&or("triggers DISCARD action")));
                 self.effects.discard = true;
-                Status::Permit
+                self.permitted(word, name, class, &format!("from {table}"))
             }
             "FILTER" => {
-                if !self.may_touch_message(table, "FILTER", class) {
+                if !self.may_touch_message(table, "FILTER") {
                 } else if words.is_empty() {
                     self.log.warning(format!("access table {table} entry \"{key}\" has FILTER entry without value"));
                 } else if !words.contains(':') {
@@ -87,7 +89,7 @@ impl Check<'_> {
                 Status::Dunno
             }
             target @ ("REDIRECT" | "BCC") => {
-                if !self.may_touch_message(table, target, class) {
+                if !self.may_touch_message(table, target) {
                 } else if !words.contains('@') {
                     self.log.warning(format!("access table {table} entry \"{key}\" requires user@domain target"));
                 } else {
@@ -101,7 +103,7 @@ impl Check<'_> {
                 Status::Dunno
             }
             "PREPEND" => {
-                if !self.may_touch_message(table, "PREPEND", class) {
+                if !self.may_touch_message(table, "PREPEND") {
                 } else if self.stage == "END-OF-MESSAGE" {
                     self.log.warning(format!(
                         "access table {table}: action PREPEND must be used before smtpd_end_of_data_restrictions"
@@ -139,8 +141,12 @@ impl Check<'_> {
     }
 
     /// Before MAIL there is no message that an action could touch.
-    fn may_touch_message(&self, table: &str, action: &str, class: &str) -> bool {
-        let _ = class;
+    fn may_touch_message(&self, table: &str, action: &str) -> bool {
+        if self.stage == "ETRN" {
+            self.log
+                .warning(format!("access table {table}: action {action} is unavailable in smtpd_etrn_restrictions"));
+            return false;
+        }
         if self.sender.is_some() || self.stage == "VRFY" {
             return self.stage != "VRFY";
         }

@@ -35,9 +35,7 @@ impl Check<'_> {
             (Plain::PermitMxBackup, Some(recipient), _) => self.mx_backup(&recipient).await?,
             (Plain::NonFqdnSender, _, Some(sender)) => self.incomplete(&sender, "Sender address"),
             // RFC 2821 section 3.6: postmaster needs no domain.
-            (Plain::NonFqdnRecipient, Some(recipient), _) if !recipient.eq_ignore_ascii_case("postmaster") => {
-                self.incomplete(&recipient, "Recipient address")
-            }
+            (Plain::NonFqdnRecipient, Some(recipient), _) => self.incomplete(&recipient, "Recipient address"),
             (Plain::UnknownSender, _, Some(sender)) => self.unknown_domain(&sender, "Sender address").await?,
             (Plain::UnknownRecipient, Some(recipient), _) => {
                 self.unknown_domain(&recipient, "Recipient address").await?
@@ -88,7 +86,7 @@ impl Check<'_> {
     async fn unknown_domain(&mut self, address: &str, class: &str) -> Step {
         let resolution = self.resolve(address).await?;
         let domain = envelope::domain(&resolution.recipient).to_owned();
-        let ours = matches!(resolution.class, Class::Local | Class::VirtualAlias | Class::VirtualMailbox);
+        let ours = resolution.class != Class::Default;
         if ours || domain.is_empty() || (domain.starts_with('[') && domain.ends_with(']')) {
             return Ok(Status::Dunno);
         }
@@ -117,17 +115,20 @@ impl Check<'_> {
 
     pub async fn unlisted_recipient(&mut self) -> Step {
         let Some(named) = self.recipient else { return Ok(Status::Dunno) };
-        if std::mem::replace(&mut self.recipient_checked, true) {
+        if self.recipient_checked {
             return Ok(Status::Dunno);
         }
+        // What is only warned of must be refused by the check at the end.
+        self.recipient_checked = self.warn_only.is_none();
         self.unlisted(named, "Recipient address").await
     }
 
     pub async fn unlisted_sender(&mut self) -> Step {
         let Some(named) = self.sender.filter(|sender| !sender.is_empty()) else { return Ok(Status::Dunno) };
-        if std::mem::replace(&mut self.sender_checked, true) {
+        if self.sender_checked {
             return Ok(Status::Dunno);
         }
+        self.sender_checked = self.warn_only.is_none();
         self.unlisted(named, "Sender address").await
     }
 
@@ -139,7 +140,8 @@ impl Check<'_> {
         Ok(match found {
             Some(unknown) => {
                 let text = format!("<{named}>: {class} rejected: {}", unknown.text);
-                self.reject(unknown.code, &unknown.dsn, &text)
+                let dsn = self.fitting(unknown.dsn, class);
+                self.reject(unknown.code, &dsn, &text)
             }
             None => Status::Dunno,
         })
@@ -204,7 +206,7 @@ impl Check<'_> {
         )
     }
 
-    /// permit_mx_backup: we are a mail exchanger of the recipient's domain, and the best ones are in
+    /// permit_mx_backup: what permit_auth_destination permits, and more: we are a mail exchanger of the recipient's domain, and the best ones are in
     /// permit_mx_backup_networks where that is set.
     async fn mx_backup(&mut self, recipient: &str) -> Step {
         let settings = self.settings;
@@ -212,7 +214,7 @@ impl Check<'_> {
         if resolution.routed && !settings.untrusted_routing {
             return Ok(Status::Dunno);
         }
-        if matches!(resolution.class, Class::Local | Class::VirtualAlias | Class::VirtualMailbox) {
+        if resolution.class != Class::Default {
             return Ok(Status::Permit);
         }
         let domain = envelope::domain(&resolution.recipient).to_owned();
@@ -245,7 +247,7 @@ impl Check<'_> {
                 let addresses = self.dns.addresses(host).await.found().unwrap_or_default();
                 let inside = addresses
                     .iter()
-                    .any(|address| settings.backup_networks.contains_client(None, *address).unwrap_or(false));
+                    .any(|address| settings.backup_networks.contains_client(None, Some(*address)).unwrap_or(false));
                 if !inside {
                     return Ok(Status::Dunno);
                 }

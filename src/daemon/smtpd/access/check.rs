@@ -91,7 +91,7 @@ pub struct Check<'a> {
     own: Option<Subject>,
     depth: u32,
     /// The depth at which warn_if_reject holds.
-    warn_only: Option<u32>,
+    pub(super) warn_only: Option<u32>,
 }
 
 /// Restriction classes within classes end here.
@@ -208,7 +208,7 @@ impl<'a> Check<'a> {
 
     async fn one(&mut self, restriction: &Restriction, name: &str, class: &str) -> Step {
         match restriction {
-            Restriction::Plain(plain) => self.plain(*plain, name, class).await,
+            Restriction::Plain(plain) => self.plain_logged(*plain, restriction, name, class).await,
             Restriction::Access(subject, word, maps) => self.access(*subject, word, maps).await,
             Restriction::ServerAccess(subject, servers, word, maps) => {
                 self.server_access(*subject, *servers, word, maps).await
@@ -237,10 +237,12 @@ impl<'a> Check<'a> {
                 ))),
             },
             Restriction::Final(plain, warning) => {
-                if self.warn_only.is_none() || *plain == Plain::Permit {
+                let ends = self.warn_only.is_none() || *plain == Plain::Permit;
+                let status = self.plain_logged(*plain, restriction, name, class).await;
+                if ends {
                     self.log.warning(warning);
                 }
-                self.plain(*plain, name, class).await
+                status
             }
             Restriction::Ignored(warning) => {
                 self.log.warning(warning);
@@ -248,6 +250,22 @@ impl<'a> Check<'a> {
             }
             Restriction::Bad(text) => Err(self.misconfigured(text)),
         }
+    }
+
+    async fn plain_logged(&mut self, plain: Plain, restriction: &Restriction, name: &str, class: &str) -> Step {
+        let status = self.plain(plain, name, class).await?;
+        if status == Status::Permit {
+            let (name, class) = match plain {
+                Plain::PermitMynetworks | Plain::PermitInetInterfaces | Plain::PermitSaslAuthenticated => {
+                    self.about(Subject::Client)
+                }
+                Plain::PermitNakedIp => self.about(Subject::Helo),
+                Plain::PermitAuthDestination | Plain::PermitMxBackup => self.about(Subject::Recipient),
+                _ => return Ok(self.permitted(&restriction.to_string(), name, class, "")),
+            };
+            self.permitted(&restriction.to_string(), &name, class, "");
+        }
+        Ok(status)
     }
 
     fn said(&self, outcome: &Step) -> String {
@@ -285,11 +303,7 @@ impl<'a> Check<'a> {
                 let trusted = self.asked(trusted, name)?;
                 self.permit_if(trusted)
             }
-            // Of the connection itself, whomever XCLIENT named.
-            Plain::PermitInetInterfaces => {
-                let connected = self.peer.origin.as_deref().unwrap_or(self.peer);
-                self.permit_if(settings.own_addresses.contains(&connected.address))
-            }
+            Plain::PermitInetInterfaces => self.permit_if(self.peer.is_own_host(settings)),
             Plain::UnknownClient | Plain::UnknownReverse => self.unknown_client(plain == Plain::UnknownReverse),
             Plain::MapsRbl => {
                 self.log.warning(
@@ -306,7 +320,7 @@ impl<'a> Check<'a> {
             }
             Plain::PermitNakedIp => self.naked_address(),
             Plain::InvalidHelo | Plain::NonFqdnHelo | Plain::UnknownHelo => self.helo_name(plain).await,
-            Plain::PermitSaslAuthenticated => self.permit_if(self.login.is_some()),
+            Plain::PermitSaslAuthenticated => self.permit_if(settings.sasl_wanted && self.login.is_some()),
             Plain::WarnIfReject | Plain::Never => Status::Dunno,
             _ => self.address_check(plain).await?,
         })
@@ -380,9 +394,10 @@ impl<'a> Check<'a> {
         if action == "defer" { self.reject_as(code, dsn, text) } else { self.defer_if_permit(code, dsn, text) }
     }
 
-    /// A mistake of the administrator's: nobody is let in by it.
+    /// A mistake of the administrator's: nobody is let in by it, not even under warn_if_reject.
     pub fn misconfigured(&mut self, warning: &str) -> Stop {
         self.log.warning(warning);
+        self.warn_only = None;
         self.reject_as(451, "4.3.5", "Server configuration error");
         Stop
     }
@@ -391,6 +406,7 @@ impl<'a> Check<'a> {
     pub fn asked<T>(&mut self, answer: Result<T, TableError>, name: &str) -> Result<T, Stop> {
         answer.map_err(|error| {
             self.log.warning(format!("{} is unavailable. {error}", error.table));
+            self.warn_only = None;
             self.reject_as(451, "4.3.0", &format!("<{name}>: Temporary lookup failure"));
             Stop
         })
@@ -404,11 +420,40 @@ impl<'a> Check<'a> {
     }
 
     /// Splits "5.7.1 text" off a table's or a server's words.
-    pub fn split_dsn<'t>(default: &str, text: &'t str) -> (String, &'t str) {
+    pub fn split_dsn<'t>(&self, default: &str, text: &'t str, class: &str) -> (String, &'t str) {
         match Code::split(text.trim()) {
-            Some((code, words)) => (code.to_string(), words),
+            Some((code, words)) => (self.fitting(code.to_string(), class), words),
             None => (default.to_owned(), text.trim()),
         }
+    }
+
+    /// A status that tells of an address (RFC 3463 section 3.2) as one of the address that is refused: tables and the
+    /// error mailer do not know whose it is. Its first digit is the reply's to decide.
+    pub fn fitting(&self, dsn: String, class: &str) -> String {
+        let Some(detail) = dsn.get(1..).and_then(|rest| rest.strip_prefix(".1.")) else { return dsn };
+        let fitting = match (class, detail) {
+            ("Sender address", "2" | "8") => ".1.8",
+            ("Sender address", "1" | "3" | "4" | "6" | "7") => ".1.7",
+            ("Sender address", _) => ".1.0",
+            ("Recipient address", "7") => ".1.3",
+            ("Recipient address", "8") => ".1.2",
+            ("Recipient address", "1" | "2" | "3" | "4" | "5" | "6") => return dsn,
+            ("Recipient address", _) => ".1.0",
+            _ => ".0.0",
+        };
+        let mapped = format!("{}{fitting}", &dsn[..1]);
+        if mapped != dsn {
+            self.log.info(format!("mapping DSN status {dsn} into {class} status {mapped}"));
+        }
+        mapped
+    }
+
+    /// A permission, for the log if smtpd_log_access_permit_actions names the action and nothing overrules it.
+    pub fn permitted(&self, action: &str, name: &str, class: &str, more: &str) -> Status {
+        if self.defer_if_permit.is_none() && self.settings.permits_logged.contains(action).unwrap_or(false) {
+            self.verdict("permit", &format!("action={action} for {class}={name} {more}"));
+        }
+        Status::Permit
     }
 
     /// "QUEUE_ID: action: STAGE from client: words; from=<> to=<> proto= helo=<>"

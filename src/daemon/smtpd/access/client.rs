@@ -18,7 +18,7 @@ impl Check<'_> {
             return Status::Dunno;
         }
         let code = if failed { 450 } else { self.settings.codes.unknown_client };
-        let address = peer.address;
+        let address = peer.address_name();
         self.reject(code, dsn, &format!("Client host rejected: cannot find your {what}, [{address}]"))
     }
 

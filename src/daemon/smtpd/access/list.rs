@@ -18,7 +18,7 @@ impl Check<'_> {
         let (domain, filter) = list.split_once('=').map_or((list, None), |(domain, filter)| (domain, Some(filter)));
         let (name, class) = self.about(subject);
         let what = match subject {
-            _ if by_address => self.peer.address.to_string(),
+            _ if by_address => self.peer.address_name(),
             Subject::Client => self.peer.known_name().unwrap_or_default().to_owned(),
             Subject::ReverseClient => {
                 Some(self.peer.reverse.as_str()).filter(|n| *n != "unknown").unwrap_or_default().to_owned()
@@ -29,8 +29,8 @@ impl Check<'_> {
         if what.is_empty() || (!by_address && (what.starts_with('[') || what.parse::<IpAddr>().is_ok())) {
             return Ok(Status::Dunno);
         }
-        let query =
-            if by_address { format!("{}.{domain}", reversed(self.peer.address)) } else { format!("{what}.{domain}") };
+        let first = self.peer.address.filter(|_| by_address).map_or_else(|| what.clone(), reversed);
+        let query = format!("{first}.{domain}");
         let answers = match self.dns.a(&query).await {
             Answer::Found(answers) => answers,
             answer @ Answer::Failed => {
@@ -85,7 +85,7 @@ impl Check<'_> {
                 (450, "Service unavailable".to_owned())
             }
         };
-        let (dsn, words) = Self::split_dsn(if code < 500 { "4.7.1" } else { "5.7.1" }, &words);
+        let (dsn, words) = self.split_dsn(if code < 500 { "4.7.1" } else { "5.7.1" }, &words, class);
         let words = words.to_owned();
         Ok(self.reject(code, &dsn, &words))
     }
@@ -95,7 +95,7 @@ impl Check<'_> {
         let peer = self.peer;
         Some(match name {
             "client" => peer.shown(),
-            "client_address" => peer.address.to_string(),
+            "client_address" => peer.address_name(),
             "client_name" => peer.name.clone(),
             "client_port" => peer.port.to_string(),
             "reverse_client_name" => peer.reverse.clone(),

@@ -6,7 +6,7 @@ use super::restriction::Subject;
 use crate::daemon::smtpd::patience::patiently;
 use crate::message::envelope;
 use crate::table::Maps;
-use crate::table::maps::Tables;
+use crate::table::maps::{EMPTY_RESULT, Tables};
 
 /// What a table was found to say; None: nothing.
 type Found = Result<Option<Step>, Stop>;
@@ -63,8 +63,14 @@ impl Check<'_> {
         let value = match patiently(|| maps.find_in(key.as_bytes(), which)).await {
             Ok(Some(value)) => String::from_utf8_lossy(&value).into_owned(),
             Ok(None) => return Ok(None),
+            Err(error) if error.reason.ends_with(EMPTY_RESULT) => {
+                self.log.warning(&error.reason);
+                self.log.warning(format!("{} should return NO RESULT in case of NOT FOUND", error.table));
+                "451 4.3.5 Server configuration error".to_owned()
+            }
             Err(error) => {
                 self.log.warning(format!("{} is unavailable. {error}", error.table));
+                let key = if key.contains('@') { key.to_lowercase() } else { key.to_owned() };
                 self.log.warning(format!("{} lookup error for \"{key}\"", maps.title()));
                 "451 4.3.5 Server configuration error".to_owned()
             }
@@ -77,7 +83,7 @@ impl Check<'_> {
         if let Some(found) = self.domain_access(maps, client, Tables::All, name, class).await? {
             return Ok(Some(found));
         }
-        let address = self.peer.address.to_string();
+        let address = self.peer.address_name();
         self.address_access(maps, &address, name, class).await
     }
 

@@ -26,6 +26,7 @@ pub use policy::PolicySettings;
 pub use restriction::{Restriction, Subject, takes_word, words};
 
 use crate::conf::MainCf;
+use crate::table::memory::split_items;
 use std::collections::HashMap;
 
 /// One list.
@@ -104,10 +105,21 @@ impl Restrictions {
     }
 }
 
-/// Whether a list, or a class that it names, holds a word that refuses strangers' mail for others.
+/// Whether a list, or a class that it names, holds a word that refuses strangers' mail for others. What follows "permit"
+/// is never reached, and what follows "warn_if_reject" refuses nothing.
 fn closes(text: &str, classes: &HashMap<String, String>, depth: u32) -> bool {
-    MainCf::list(text).iter().any(|word| {
-        CLOSING.iter().any(|known| word.eq_ignore_ascii_case(known))
+    let words = split_items(text);
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if word.eq_ignore_ascii_case("warn_if_reject") {
+            words.next();
+        } else if word.eq_ignore_ascii_case("permit") {
+            return false;
+        } else if CLOSING.iter().any(|known| word.eq_ignore_ascii_case(known))
             || (depth < 10 && classes.get(word).is_some_and(|inner| closes(inner, classes, depth + 1)))
-    })
+        {
+            return true;
+        }
+    }
+    false
 }

@@ -3,6 +3,7 @@
 //! and then smtpd_policy_service_default_action stands in.
 
 use super::check::{Check, Step};
+use crate::cleanup::envelope::LOGIN_METHOD;
 use crate::conf::MainCf;
 use crate::conf::typed::seconds;
 use crate::log::Log;
@@ -76,6 +77,9 @@ impl PolicyService {
         let mut settings = defaults.clone();
         let bad = |reason: &str| format!("policy service syntax error: {reason}");
         let inner = unbraced(spec).map_err(bad)?;
+        if !inner.contains(':') {
+            return Err(format!("need service transport:endpoint instead of \"{spec}\""));
+        }
         if !spec.starts_with('{') {
             return Ok(PolicyService { server: spec.to_owned(), settings });
         }
@@ -217,7 +221,7 @@ impl Check<'_> {
             ("request", "smtpd_access_policy".into()),
             ("protocol_state", stage.into()),
             ("protocol_name", self.protocol.into()),
-            ("client_address", peer.address.to_string()),
+            ("client_address", peer.address_name()),
             ("client_name", peer.name.clone()),
             ("client_port", peer.port.to_string()),
             ("reverse_client_name", peer.reverse.clone()),
@@ -235,7 +239,7 @@ impl Check<'_> {
             ("size", number(self.size)),
             ("etrn_domain", self.etrn.unwrap_or_default().into()),
             ("stress", String::new()),
-            ("sasl_method", String::new()),
+            ("sasl_method", self.login.map_or_else(String::new, |_| LOGIN_METHOD.into())),
             ("sasl_username", self.login.unwrap_or_default().into()),
             ("sasl_sender", String::new()),
             ("ccert_subject", String::new()),

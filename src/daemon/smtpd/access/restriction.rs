@@ -264,7 +264,7 @@ pub fn parse(text: &str, is_class: &dyn Fn(&str) -> bool, policy: &PolicySetting
                 None => Restriction::Ignored(format!("restriction {word} requires domain name argument")),
             }
         } else if lower == "check_policy_service" {
-            match words.next_if(|next| next.contains(':')) {
+            match words.next() {
                 Some(spec) => Restriction::Policy(Arc::new(PolicyService::parse(spec, policy)?)),
                 None => Restriction::Bad(format!("restriction {word} must be followed by transport:server")),
             }
