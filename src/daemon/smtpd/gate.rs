@@ -166,10 +166,10 @@ pub(super) async fn recipient_lists(check: &mut Check<'_>, settings: &super::set
     }
     let (first, second) =
         if settings.relay_first { (&lists.relay, &lists.recipient) } else { (&lists.recipient, &lists.relay) };
-    for list in [first, second] {
-        if check.stage(list, Subject::Recipient).await == Status::Reject {
-            return Status::Reject;
-        }
+    if check.stage(first, Subject::Recipient).await == Status::Reject
+        || check.same_stage(second, Subject::Recipient).await == Status::Reject
+    {
+        return Status::Reject;
     }
     // After both: what the second refuses for good is not deferred by the first.
     if check.settle(Status::Dunno) == Status::Reject {

@@ -147,8 +147,8 @@ impl Check<'_> {
                 .warning(format!("access table {table}: action {action} is unavailable in smtpd_etrn_restrictions"));
             return false;
         }
-        if self.sender.is_some() || self.stage == "VRFY" {
-            return self.stage != "VRFY";
+        if self.sender.is_some() {
+            return true;
         }
         self.log.warning(format!(
             "access table {table}: with smtpd_delay_reject=no, action {action} is always skipped in \

@@ -8,6 +8,7 @@ use crate::daemon::smtpd::recipient;
 use crate::dns::Answer;
 use crate::message::{envelope, host};
 use crate::route::{Class, Resolution};
+use std::sync::Once;
 
 impl Check<'_> {
     pub async fn address_check(&mut self, plain: Plain) -> Step {
@@ -18,6 +19,21 @@ impl Check<'_> {
             (Plain::PermitAuthDestination, Some(recipient), _) => {
                 let resolution = self.resolve(&recipient).await?;
                 self.permit_if(is_authorized(&resolution, settings.untrusted_routing))
+            }
+            (Plain::CheckRelayDomains, Some(recipient), _) => {
+                static WARNED: Once = Once::new();
+                WARNED.call_once(|| {
+                    self.log.warning(
+                        "support for restriction \"check_relay_domains\" will be removed from Postfix; use \
+                         \"reject_unauth_destination\" instead",
+                    );
+                });
+                let resolution = self.resolve(&recipient).await?;
+                if is_authorized(&resolution, settings.untrusted_routing) {
+                    return Ok(Status::Permit);
+                }
+                let text = format!("<{recipient}>: Recipient address rejected: Relay access denied");
+                self.reject(settings.codes.relay, "5.7.1", &text)
             }
             (Plain::UnauthDestination | Plain::DeferUnauthDestination, Some(recipient), _) => {
                 let resolution = self.resolve(&recipient).await?;
@@ -34,7 +50,6 @@ impl Check<'_> {
             }
             (Plain::PermitMxBackup, Some(recipient), _) => self.mx_backup(&recipient).await?,
             (Plain::NonFqdnSender, _, Some(sender)) => self.incomplete(&sender, "Sender address"),
-            // RFC 2821 section 3.6: postmaster needs no domain.
             (Plain::NonFqdnRecipient, Some(recipient), _) => self.incomplete(&recipient, "Recipient address"),
             (Plain::UnknownSender, _, Some(sender)) => self.unknown_domain(&sender, "Sender address").await?,
             (Plain::UnknownRecipient, Some(recipient), _) => {

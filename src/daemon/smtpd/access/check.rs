@@ -133,10 +133,15 @@ impl<'a> Check<'a> {
 
     /// Asks a list as the list of one stage; `subject` is what its bare tables and general words are about.
     pub async fn stage(&mut self, list: &List, subject: Subject) -> Status {
+        self.defer_if_reject = None;
+        self.same_stage(list, subject).await
+    }
+
+    /// A further list of the same stage: what an earlier one wants deferred instead of refused still is.
+    pub async fn same_stage(&mut self, list: &List, subject: Subject) -> Status {
         trace::step(|| Trace::Begin { name: list.name.clone() });
         self.depth = 0;
         self.warn_only = None;
-        self.defer_if_reject = None;
         let (name, class) = self.about(subject);
         self.own = Some(subject).filter(|own| !matches!(own, Subject::Data | Subject::EndOfData));
         match self.list(&list.restrictions, &name, class).await {
@@ -260,7 +265,9 @@ impl<'a> Check<'a> {
                     self.about(Subject::Client)
                 }
                 Plain::PermitNakedIp => self.about(Subject::Helo),
-                Plain::PermitAuthDestination | Plain::PermitMxBackup => self.about(Subject::Recipient),
+                Plain::PermitAuthDestination | Plain::PermitMxBackup | Plain::CheckRelayDomains => {
+                    self.about(Subject::Recipient)
+                }
                 _ => return Ok(self.permitted(&restriction.to_string(), name, class, "")),
             };
             self.permitted(&restriction.to_string(), &name, class, "");
@@ -351,14 +358,15 @@ impl<'a> Check<'a> {
     }
 
     fn reject_as(&mut self, code: i64, dsn: &str, text: &str) -> Status {
-        let deferral = self.defer_if_reject.take().filter(|_| self.warn_only.is_none());
-        let (mut code, mut dsn, mut text) = match &deferral {
-            Some(deferral) => (deferral.code, deferral.dsn.clone(), deferral.reason.as_str()),
-            None => (code, dsn.to_owned(), text),
-        };
+        let (mut code, mut dsn, mut text) = (code, dsn.to_owned(), text);
         if !(400..600).contains(&code) {
             self.log.warning(format!("SMTP reply code configuration error: {code} {dsn} {text}"));
             (code, dsn, text) = (450, "4.7.1".into(), "Service unavailable");
+        }
+        // A refusal for good gives way to an earlier trouble that may have kept us from accepting.
+        let deferral = self.defer_if_reject.take_if(|_| self.warn_only.is_none() && code >= 500);
+        if let Some(deferral) = &deferral {
+            (code, dsn, text) = (deferral.code, deferral.dsn.clone(), deferral.reason.as_str());
         }
         if self.settings.soft_bounce && code >= 500 {
             code -= 100;

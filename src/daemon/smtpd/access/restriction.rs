@@ -43,6 +43,8 @@ pub enum Plain {
     PermitMxBackup,
     PermitNakedIp,
     UnauthDestination,
+    /// Permits or refuses: nothing after it is asked.
+    CheckRelayDomains,
     DeferUnauthDestination,
     UnauthPipelining,
     PlaintextSession,
@@ -112,7 +114,7 @@ const PLAIN: &[(&str, Plain)] = &[
     ("permit_mx_backup", PermitMxBackup),
     ("permit_naked_ip_address", PermitNakedIp),
     ("reject_unauth_destination", UnauthDestination),
-    ("check_relay_domains", UnauthDestination),
+    ("check_relay_domains", CheckRelayDomains),
     ("defer_unauth_destination", DeferUnauthDestination),
     ("reject_unauth_pipelining", UnauthPipelining),
     ("reject_plaintext_session", PlaintextSession),
@@ -236,7 +238,7 @@ pub fn parse(text: &str, is_class: &dyn Fn(&str) -> bool, policy: &PolicySetting
         let open = |spec: &str| Maps::open(spec, spec, &Options::default());
         found.push(if let Some((_, plain)) = PLAIN.iter().find(|(name, _)| *name == lower) {
             match words.peek() {
-                Some(next) if matches!(plain, Permit | Reject | Defer) => {
+                Some(next) if matches!(plain, Permit | Reject | Defer | CheckRelayDomains) => {
                     Restriction::Final(*plain, format!("restriction `{next}' after `{word}' is ignored"))
                 }
                 _ => Restriction::Plain(*plain),
