@@ -37,7 +37,8 @@ enum Job {
     Submit,
     List,
     /// Everything, or one message.
-    Flush(Option<QueueId>),
+    /// What the queue manager is told.
+    Flush(Vec<u8>),
 }
 
 fn run(log: &mut Log) -> Result<(), (u8, String)> {
@@ -60,10 +61,15 @@ fn run(log: &mut Log) -> Result<(), (u8, String)> {
             }
             // For postqueue, which is not set-gid.
             "-Q" => job = Job::List,
-            "-F" => job = Job::Flush(None),
+            "-F" => job = Job::Flush(trigger::FLUSH.to_vec()),
             "-i" => {
                 let id = arguments.next().and_then(|id| QueueId::parse(&id.to_string_lossy())).ok_or_else(usage)?;
-                job = Job::Flush(Some(id));
+                job = Job::Flush(trigger::one(&id));
+            }
+            "-s" => {
+                let site = arguments.next().and_then(|site| site.into_string().ok());
+                let site = site.filter(|site| trigger::is_site(site)).ok_or_else(usage)?;
+                job = Job::Flush(trigger::site(&site));
             }
             // Accepted for the reference's sake: the stream is always read from standard input.
             "-r" | "-v" => {}
@@ -113,11 +119,8 @@ fn run(log: &mut Log) -> Result<(), (u8, String)> {
             let reason = format!("Connect to the Postfix showq service: {}", pillarbox::sys::files::reason(&error));
             (UNAVAILABLE, format!("Queue report unavailable - mail system is down ({reason})"))
         }),
-        Job::Flush(id) => {
-            let (service, code) = match &id {
-                None => ("qmgr", trigger::FLUSH.to_vec()),
-                Some(id) => ("flush", trigger::one(id)),
-            };
+        Job::Flush(code) => {
+            let service = if code == trigger::FLUSH { "qmgr" } else { "flush" };
             let Err(error) = trigger::send(&queue.directory().join("public/qmgr"), &code) else { return Ok(()) };
             trigger::unheard(service, &error).into_iter().for_each(|text| log.warning(text));
             Err((UNAVAILABLE, "Cannot flush mail queue - mail system is down".to_owned()))

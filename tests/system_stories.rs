@@ -90,6 +90,7 @@ stories! {
     disk_errors
     domain
     double_bounce
+    etrn
     full_disk
     down
     hold

@@ -21,6 +21,37 @@ pub fn one(id: impl std::fmt::Display) -> Vec<u8> {
     format!("{}{id}", char::from(ONE)).into_bytes()
 }
 
+/// Try what waits for a site now, likewise.
+pub const SITE: u8 = b's';
+
+/// The request to try what waits for a site.
+pub fn site(domain: &str) -> Vec<u8> {
+    format!("{}{domain}", char::from(SITE)).into_bytes()
+}
+
+/// A host name, or an address in brackets.
+pub fn is_site(site: &str) -> bool {
+    if let Some(inside) = site.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return match inside.get(..5).filter(|tag| tag.eq_ignore_ascii_case("IPv6:")) {
+            Some(tag) => inside[tag.len()..].parse::<std::net::Ipv6Addr>().is_ok(),
+            None => inside.parse::<std::net::Ipv4Addr>().is_ok(),
+        };
+    }
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() < 64
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+    };
+    site.len() < 256
+        && site.split('.').all(label)
+        && !site.split('.').all(|part| part.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Longest request: a site's name is at most 255 bytes (RFC 1035 section 2.3.4).
+pub const LONGEST: usize = 256;
+
 /// The reference's sentence for a service that did not hear; none for its queue manager when that is only down.
 pub fn unheard(service: &str, error: &io::Error) -> Option<String> {
     let reason = crate::sys::files::reason(error);

@@ -261,6 +261,13 @@ impl Resolution {
     }
 }
 
+/// fast_flush_domains: the sites whose waiting mail may be asked for (ETRN, postqueue -s).
+pub fn flush_domains(cf: &MainCf) -> MatchList {
+    let title = "fast_flush_domains";
+    let parents = subdomains(cf, title);
+    MatchList::parse(title, &cf.fast_flush_domains(), Flavour::Domains { parents }, &Options::default())
+}
+
 /// Whether "example.com" in this list means its subdomains too (parent_domain_matches_subdomains).
 pub fn subdomains(cf: &MainCf, list: &str) -> bool {
     MainCf::list(&cf.parent_domain_matches_subdomains()).iter().any(|name| name == list)

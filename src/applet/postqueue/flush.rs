@@ -7,8 +7,7 @@ use crate::conf::MainCf;
 use crate::exit::{Exit, Failure};
 use crate::ipc::trigger;
 use crate::queue::{Queue, QueueId};
-use crate::table::matchlist::Flavour;
-use crate::table::{MatchList, Options};
+use crate::route::resolve::flush_domains;
 use std::io;
 
 pub fn flush(cf: &MainCf, voice: &Voice, what: &Flush) -> Result<Exit, Failure> {
@@ -22,15 +21,15 @@ pub fn flush(cf: &MainCf, voice: &Voice, what: &Flush) -> Result<Exit, Failure> 
             (trigger::one(&id), "flush", vec!["-F".to_owned(), "-i".to_owned(), text.clone()])
         }
         Flush::Site(site) => {
-            if !is_site(site) {
+            if !trigger::is_site(site) {
                 return Err(unavailable(format!("Cannot flush mail queue - invalid destination: \"{site}\"")));
             }
             crate::queue::permission::check(cf, crate::queue::permission::Deed::Flush).map_err(unavailable)?;
-            if !is_served(cf, site)? {
+            let served = flush_domains(cf).contains(site);
+            if !served.map_err(|error| unavailable(format!("fast_flush_domains: {error}")))? {
                 return Err(unavailable(format!("Flush service is not configured for destination \"{site}\"")));
             }
-            // All deferred mail is tried: what waits for this site is part of it.
-            (trigger::FLUSH.to_vec(), "flush", vec!["-F".to_owned()])
+            (trigger::site(site), "flush", vec!["-F".to_owned(), "-s".to_owned(), site.clone()])
         }
     };
     let Err(error) = trigger::send(&queue.directory().join("public/qmgr"), &code) else { return Ok(Exit::OK) };
@@ -42,32 +41,4 @@ pub fn flush(cf: &MainCf, voice: &Voice, what: &Flush) -> Result<Exit, Failure> 
         voice.warning(warning);
     }
     Err(unavailable("Cannot flush mail queue - mail system is down"))
-}
-
-/// A host name, or an address in brackets.
-fn is_site(site: &str) -> bool {
-    if let Some(inside) = site.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        return match inside.get(..5).filter(|tag| tag.eq_ignore_ascii_case("IPv6:")) {
-            Some(tag) => inside[tag.len()..].parse::<std::net::Ipv6Addr>().is_ok(),
-            None => inside.parse::<std::net::Ipv4Addr>().is_ok(),
-        };
-    }
-    let label = |label: &str| {
-        !label.is_empty()
-            && label.len() < 64
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
-    };
-    site.len() < 256
-        && site.split('.').all(label)
-        && !site.split('.').all(|part| part.bytes().all(|b| b.is_ascii_digit()))
-}
-
-/// fast_flush_domains: the sites that may be asked for.
-fn is_served(cf: &MainCf, site: &str) -> Result<bool, Failure> {
-    let title = "fast_flush_domains";
-    let parents = crate::route::resolve::subdomains(cf, title);
-    let domains = MatchList::parse(title, &cf.fast_flush_domains(), Flavour::Domains { parents }, &Options::default());
-    domains.contains(site).map_err(|error| unavailable(format!("{title}: {error}")))
 }

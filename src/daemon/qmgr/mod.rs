@@ -16,6 +16,7 @@ use crate::ipc::{trigger, wire};
 use crate::queue::walk::walk;
 use active::{Active, Work};
 use schedule::{Limits, Scheduler};
+use std::collections::HashSet;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -28,6 +29,9 @@ use tokio::sync::mpsc;
 /// An agent that says nothing for this long is given up; the reference's daemon_timeout is five hours, which is how
 /// long a big message to a slow host may take.
 const AGENT_TIMEOUT: Duration = Duration::from_secs(5 * 3600);
+
+/// Between looks for the mail of sites.
+const SITES_PAUSE: Duration = Duration::from_secs(1);
 
 /// What wakes the queue manager.
 enum Wake {
@@ -73,6 +77,7 @@ async fn serve(mut context: Context) -> Result<(), String> {
     let mut finishing = false;
     let mut in_flight = 0usize;
     let mut stuck = false;
+    let (mut sites, mut looked) = (HashSet::new(), None::<Instant>);
     loop {
         while !finishing && let Some(job) = scheduler.next() {
             in_flight += 1;
@@ -86,10 +91,14 @@ async fn serve(mut context: Context) -> Result<(), String> {
         let wake = tokio::select! {
             wake = told.recv() => wake.unwrap_or(Wake::Finish),
             _ = deferred_scan.tick() => Wake::DeferredScan,
-            () = tokio::time::sleep(Duration::from_secs(1)), if stuck => Wake::Retry,
+            () = tokio::time::sleep(SITES_PAUSE), if stuck || !sites.is_empty() => Wake::Retry,
         };
         match wake {
             Wake::Triggered(codes) if codes.first() == Some(&trigger::ONE) => active.make_due(codes.get(1..)),
+            Wake::Triggered(codes) if codes.first() == Some(&trigger::SITE) => {
+                let site = String::from_utf8_lossy(codes.get(1..).unwrap_or_default()).to_lowercase();
+                sites.insert(site);
+            }
             Wake::Triggered(codes) => {
                 for code in codes {
                     match code {
@@ -121,6 +130,12 @@ async fn serve(mut context: Context) -> Result<(), String> {
         }
         // Wake-up calls that came meanwhile are served by the same scan.
         if !finishing {
+            // Each look goes through all of deferred/: whoever asks again and again gets no more of them.
+            if !sites.is_empty() && looked.is_none_or(|at| at.elapsed() >= SITES_PAUSE) {
+                active.make_sites_due(&std::mem::take(&mut sites));
+                scheduler.revive();
+                looked = Some(Instant::now());
+            }
             if std::mem::take(&mut active.scan_deferred_now) {
                 scan_deferred(&mut active, &mut scheduler, &context.cf);
             }
@@ -230,7 +245,7 @@ async fn hear_triggers(listener: tokio::net::UnixListener, tell: mpsc::Unbounded
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let mut codes = [0u8; 128];
+        let mut codes = [0u8; trigger::LONGEST];
         let read = tokio::time::timeout(Duration::from_secs(1), stream.read(&mut codes)).await;
         if let Ok(Ok(length)) = read {
             let _ = tell.send(Wake::Triggered(codes[..length].to_vec()));

@@ -1,9 +1,11 @@
 //! Commands: which word leads where, and those that belong to no transaction.
 
+use super::patience::patiently;
 use super::session::{Next, Session, escaped};
 use super::stream::Duplex;
 use super::transaction::Transaction;
 use super::{anvil, bdat, data};
+use crate::ipc::trigger;
 use crate::log::event::{Event, text};
 use crate::message::{envelope, host};
 use crate::proto::smtp_command::{self, Path, PathError, Verb};
@@ -276,9 +278,23 @@ impl<S: Duplex> Session<S> {
         if let Err(reply) = self.check_etrn(domain).await {
             return self.error(Verb::Etrn, &reply).await;
         }
-        // There is no flush service: no domain is one of its own.
-        self.log.warning(format!("reject: ETRN {domain}... from {}", self.shown()));
-        self.error(Verb::Etrn, &format!("459 <{domain}>: service unavailable")).await;
+        let served = patiently(|| self.settings.flush_domains.contains(domain)).await;
+        let asked = match served {
+            Ok(true) => trigger::send(std::path::Path::new("public/qmgr"), &trigger::site(domain))
+                .map_err(|error| error.to_string()),
+            Ok(false) => {
+                self.log.warning(format!("reject: ETRN {domain}... from {}", self.shown()));
+                return self.error(Verb::Etrn, &format!("459 <{domain}>: service unavailable")).await;
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        match asked {
+            Ok(()) => self.good(Verb::Etrn, "250 Queuing started").await,
+            Err(error) => {
+                self.log.warning(format!("ETRN {domain}: {error}"));
+                self.error(Verb::Etrn, "458 Unable to queue messages").await;
+            }
+        }
     }
 
     /// A refusal that no list made.

@@ -2,7 +2,7 @@
 
 use super::access::{PolicySettings, Restrictions};
 use crate::conf::MainCf;
-use crate::route::resolve::subdomains;
+use crate::route::resolve::{flush_domains, subdomains};
 use crate::route::{Router, resolve};
 use crate::table::matchlist::Flavour;
 use crate::table::{Maps, MatchList, Options};
@@ -19,6 +19,8 @@ pub struct Settings {
     pub policy: PolicySettings,
     pub codes: Codes,
     pub limits: Limits,
+    /// fast_flush_domains: whose waiting mail may be asked for.
+    pub flush_domains: MatchList,
     /// smtpd_log_access_permit_actions.
     pub permits_logged: MatchList,
     pub forbidden_commands: MatchList,
@@ -147,6 +149,7 @@ impl Settings {
             policy,
             codes: Codes::new(cf),
             limits: Limits::new(cf),
+            flush_domains: flush_domains(cf),
             permits_logged: MatchList::parse(
                 "smtpd_log_access_permit_actions",
                 &cf.smtpd_log_access_permit_actions(),

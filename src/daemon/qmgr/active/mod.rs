@@ -19,10 +19,10 @@ use crate::queue::walk::walk;
 use crate::queue::{Queue, QueueId, State};
 use crate::route::Router;
 use crate::status::{Code, Report, Verdict};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -138,6 +138,22 @@ impl Active {
                 .and_then(|()| self.queue().shift(&id, State::Active, State::Incoming, By::Qmgr));
             if let Err(error) = due {
                 self.log.warning(format!("{id}: cannot be tried now: {error}"));
+            }
+        }
+    }
+
+    /// ETRN, postqueue -s: what waits in deferred/ for somebody in one of these domains is due now. The reference's flush(8)
+    /// keeps a list of messages for each domain; here the queue itself says it.
+    pub fn make_sites_due(&self, sites: &HashSet<String>) {
+        let waits = |path: &Path| {
+            let file = File::open(path).ok()?;
+            let message = Message::read(&file).ok()?;
+            let mut waiting = message.recipients.iter().map(|to| envelope::domain(&to.address).to_lowercase());
+            Some(waiting.any(|domain| sites.contains(&domain)))
+        };
+        for (id, path) in walk(self.queue(), "deferred") {
+            if waits(&path).unwrap_or(false) {
+                self.make_due(Some(id.to_string().as_bytes()));
             }
         }
     }
