@@ -82,7 +82,7 @@ fn decide(cf: &MainCf, question: &Question) -> Result<Verdict, String> {
     };
     rewritten("sender", &question.sender, &sender);
     let (queued, copies) = match expansion.expand(&router.rewriter, &envelope, &sender, &warn) {
-        Ok(lists) => lists,
+        Ok(everybody) => (everybody.recipients, everybody.copies),
         Err(error) => return Ok(Verdict::Deferred { reason: error.to_string() }),
     };
     for target in &queued {

@@ -16,6 +16,10 @@ pub struct Checks {
     nested: Maps,
     body: Maps,
     body_limit: u64,
+    /// message_reject_characters.
+    pub rejected: Vec<u8>,
+    /// message_strip_characters.
+    pub stripped: Vec<u8>,
 }
 
 /// What becomes of a line.
@@ -61,6 +65,16 @@ impl<'a> About<'a> {
     }
 }
 
+/// Headers that describe content.
+const MIME: &[&str] = &[
+    "Content-Description",
+    "Content-Disposition",
+    "Content-ID",
+    "Content-Transfer-Encoding",
+    "Content-Type",
+    "MIME-Version",
+];
+
 impl Checks {
     pub fn new(cf: &MainCf) -> Checks {
         let maps = |title: &str, list: String| Maps::open(title, &list, &Options::default());
@@ -70,17 +84,30 @@ impl Checks {
             nested: maps("nested_header_checks", cf.nested_header_checks()),
             body: maps("body_checks", cf.body_checks()),
             body_limit: u64::try_from(cf.body_checks_size_limit()).unwrap_or(0),
+            rejected: unescaped(&cf.message_reject_characters()),
+            stripped: unescaped(&cf.message_strip_characters()),
         }
     }
 
     /// Other lists: for the header, MIME headers, headers of messages within, body.
     pub fn of_lists(lists: [(&str, String); 4]) -> Checks {
         let [header, mime, nested, body] = lists.map(|(title, list)| Maps::open(title, &list, &Options::default()));
-        Checks { header, mime, nested, body, body_limit: 0 }
+        Checks { header, mime, nested, body, body_limit: 0, rejected: Vec::new(), stripped: Vec::new() }
     }
 
     pub fn is_empty(&self) -> bool {
-        [&self.header, &self.mime, &self.nested, &self.body].iter().all(|maps| maps.is_empty())
+        let maps = [&self.header, &self.mime, &self.nested, &self.body];
+        maps.iter().all(|maps| maps.is_empty()) && self.rejected.is_empty() && self.stripped.is_empty()
+    }
+
+    /// Whether a line has a character that the message is refused for.
+    pub fn characters(&self, line: &[u8], about: &About<'_>, asked: &mut Asked, log: &Log) -> bool {
+        let refused = !asked.done && line.iter().any(|byte| self.rejected.contains(byte));
+        if refused {
+            let act = Act { context: "content", title: "character reject", line, about, log };
+            act.reject("disallowed character", asked);
+        }
+        refused
     }
 
     /// The header of one part.
@@ -93,8 +120,8 @@ impl Checks {
         log: &Log,
     ) -> Result<Line, CleanupError> {
         // What describes content is MIME's, wherever it stands.
-        let lower: Vec<u8> = header.iter().take(14).map(u8::to_ascii_lowercase).collect();
-        let is_mime = lower.starts_with(b"content-") || lower.starts_with(b"mime-version:");
+        let name = header.split(|&byte| byte == b':').next().unwrap_or_default().trim_ascii_end();
+        let is_mime = MIME.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
         let maps = match section {
             _ if is_mime => &self.mime,
             Section::Primary => &self.header,
@@ -144,6 +171,38 @@ impl Checks {
         let text = String::from_utf8_lossy(&value).into_owned();
         Ok(Act { context, title: maps.title(), line, about, log }.act(&text, asked))
     }
+}
+
+/// Text with the escapes of C: \\a \\b \\f \\n \\r \\t \\v \\ooo, and any other character for itself.
+fn unescaped(text: &str) -> Vec<u8> {
+    let mut found = Vec::new();
+    let mut bytes = text.bytes().peekable();
+    while let Some(byte) = bytes.next() {
+        let escape = if byte == b'\\' { bytes.next() } else { None };
+        let Some(escape) = escape else {
+            found.push(byte);
+            continue;
+        };
+        found.push(match escape {
+            b'a' => 7,
+            b'b' => 8,
+            b'f' => 12,
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'v' => 11,
+            b'0'..=b'7' => {
+                let mut value = escape - b'0';
+                for _ in 0..2 {
+                    let Some(digit) = bytes.next_if(|digit| (b'0'..=b'7').contains(digit)) else { break };
+                    value = value.wrapping_mul(8).wrapping_add(digit - b'0');
+                }
+                value
+            }
+            other => other,
+        });
+    }
+    found
 }
 
 fn warn(log: &Log, warning: &str) {

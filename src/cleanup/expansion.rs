@@ -45,6 +45,15 @@ struct Growing {
     queued: Vec<Expanded>,
 }
 
+/// Who gets a message.
+pub struct Everybody {
+    pub recipients: Vec<Expanded>,
+    /// What stands after the content.
+    pub copies: Vec<Expanded>,
+    /// The last recipient before virtual aliases: log lines of checks name it.
+    pub last: Option<String>,
+}
+
 impl Expansion {
     pub fn new(cf: &MainCf) -> Result<Expansion, TableError> {
         let limit = |value: i64| usize::try_from(value).unwrap_or(1000);
@@ -74,39 +83,41 @@ impl Expansion {
         }
     }
 
-    /// The recipients as they are queued, without doubles, and then the automatic copies.
+    /// The recipients as they are queued, without doubles, and the automatic copies.
     pub fn expand(
         &self,
         rewriter: &Rewriter,
         envelope: &Envelope,
         sender: &str,
         warn: Warn<'_>,
-    ) -> Result<(Vec<Expanded>, Vec<Expanded>), CleanupError> {
+    ) -> Result<Everybody, CleanupError> {
         let mut growing = Growing::default();
-        let mut copies = Vec::new();
+        let mut last = None;
         let plain = envelope.expanded || envelope.no_mappings;
+        // The sender's copy is the first, as the sender is known first.
+        if !plain
+            && !sender.is_empty()
+            && let Some(copy) = self.mapping.find(&self.sender_bcc, sender, false)?
+        {
+            self.add(rewriter, &copy_to(copy), false, &mut growing, warn)?;
+        }
         for named in &envelope.recipients {
             let mapped = self.add(rewriter, named, plain, &mut growing, warn)?;
             if !plain && let Some(copy) = self.mapping.find(&self.recipient_bcc, &mapped, false)? {
                 self.add(rewriter, &copy_to(copy), false, &mut growing, warn)?;
             }
+            last = Some(mapped);
         }
         let count = growing.queued.len();
         for copy in &envelope.copies {
             let named = Named { address: copy.clone(), ..Named::default() };
             self.add(rewriter, &named, plain, &mut growing, warn)?;
         }
-        if !plain && count > 0 {
-            if !sender.is_empty() {
-                copies.extend(self.mapping.find(&self.sender_bcc, sender, false)?);
-            }
-            copies.extend(Some(self.always_bcc.clone()).filter(|copy| !copy.is_empty()));
-            for copy in copies {
-                self.add(rewriter, &copy_to(copy), false, &mut growing, warn)?;
-            }
+        if !plain && count > 0 && !self.always_bcc.is_empty() {
+            self.add(rewriter, &copy_to(self.always_bcc.clone()), false, &mut growing, warn)?;
         }
         let copies = growing.queued.split_off(count);
-        Ok((growing.queued, copies))
+        Ok(Everybody { recipients: growing.queued, copies, last })
     }
 
     /// Copies that the content asked for.
@@ -139,7 +150,7 @@ impl Expansion {
         let original = match &named.original {
             _ if !self.keep_original => String::new(),
             Some(original) => original.clone(),
-            None => named.address.clone(),
+            None => complete.clone(),
         };
         let dsn_original = named.dsn_original.clone().unwrap_or_else(|| format!("rfc822;{complete}"));
         let mapped =

@@ -32,6 +32,8 @@ fn place(name: &str) -> Option<Place> {
         | "errors-to"
         | "return-receipt-to"
         | "disposition-notification-to"
+        | "mail-followup-to"
+        | "return-path"
         | "resent-from"
         | "resent-sender"
         | "resent-reply-to" => Some(Place::HeaderSender),
@@ -94,15 +96,21 @@ impl Intake {
         }
         self.at_line_start = true;
         let mut header = std::mem::take(&mut self.header);
+        // Blanks before the colon are no part of a header, whoever reads it next.
+        if let Some(colon) = header.iter().position(|&byte| byte == b':') {
+            let name = header.get(..colon).unwrap_or_default().trim_ascii_end().len();
+            header.drain(name..colon);
+        }
         if self.checked {
             let section = self.structure.section();
+            // Whatever becomes of it, the structure is that of the message as it came.
+            self.structure.header(&header);
             match self.check(|checks, about, asked, log| checks.header(&header, section, about, asked, log))? {
                 Line::Keep => {}
                 Line::Drop => return Ok(()),
                 Line::Replace(other) => header = other,
                 Line::Prepend(before) => self.emit(&before, true)?,
             }
-            self.structure.header(&header);
         }
         if self.structure.section() != Section::Primary {
             return self.emit_lines(&header);
@@ -164,11 +172,11 @@ impl Intake {
             "message-id" => seen.message_id = true,
             "date" => seen.date = true,
             "from" => seen.from = true,
-            "to" | "cc" | "bcc" | "apparently-to" => seen.to = true,
+            "to" | "cc" => seen.to = true,
             "resent-message-id" => seen.resent_message_id = true,
             "resent-date" => seen.resent_date = true,
             "resent-from" => seen.resent_from = true,
-            "resent-to" | "resent-cc" | "resent-bcc" => seen.to = true,
+            "resent-to" | "resent-cc" => seen.to = true,
             "received" => {
                 self.hops += 1;
                 if self.hops >= self.cleanup.hopcount_limit {

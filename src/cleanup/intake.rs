@@ -11,7 +11,7 @@
 use super::CleanupError;
 use super::checks::{About, Asked, Checks, Line};
 use super::envelope::{Envelope, LOGIN_METHOD, Origin};
-use super::expansion::{Expanded, Expansion};
+use super::expansion::{Everybody, Expanded, Expansion};
 use super::header::Seen;
 use super::mime::{Section, Structure};
 use crate::conf::MainCf;
@@ -25,6 +25,7 @@ use crate::queue::state::By;
 use crate::queue::{Queue, QueueId, State};
 use crate::route::Rewriter;
 use crate::table::TableError;
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -100,7 +101,7 @@ impl Cleanup {
     pub fn begin(self: &Arc<Self>, file: NewFile, envelope: &Envelope) -> Result<Intake, CleanupError> {
         let warn = |warning: String| self.warn(file.id(), &warning);
         let sender = self.expansion.sender(&self.rewriter, envelope, &warn)?;
-        let (recipients, copies) = self.expansion.expand(&self.rewriter, envelope, &sender, &warn)?;
+        let Everybody { recipients, copies, last } = self.expansion.expand(&self.rewriter, envelope, &sender, &warn)?;
         if recipients.is_empty() {
             return Err(CleanupError::NoRecipients);
         }
@@ -132,7 +133,7 @@ impl Cleanup {
             origin,
             protocol,
             helo,
-            last_recipient: recipients.last().map(|last| last.address.clone()),
+            last_recipient: last,
             part_offset: 0,
             header: Vec::new(),
             header_open: false,
@@ -163,9 +164,13 @@ impl Cleanup {
             Origin::Smtp(client) => {
                 let helo = if client.helo.is_empty() { "unknown" } else { &client.helo };
                 let from = format!("Received: from {helo} ({} [{}])", client.name, client.address);
-                // RFC 3848: an "A" for whoever has logged in.
-                let login = if client.login.is_some() && client.protocol != "SMTP" { "A" } else { "" };
-                let by = format!("\tby {myhostname} ({mail_name}) with {}{login} id {id}", client.protocol);
+                // RFC 6531 section 4.3, and RFC 3848: an "A" for whoever has logged in.
+                let protocol = match client.protocol {
+                    "ESMTP" if envelope.utf8 => "UTF8SMTP",
+                    other => other,
+                };
+                let login = if client.login.is_some() && protocol != "SMTP" { "A" } else { "" };
+                let by = format!("\tby {myhostname} ({mail_name}) with {protocol}{login} id {id}");
                 match envelope.recipients.as_slice() {
                     [one] => vec![from, by, format!("\tfor <{}>; {date}", address::quote(&one.address))],
                     _ => vec![from, format!("{by};"), format!("\t{date}")],
@@ -229,11 +234,28 @@ impl Intake {
         if self.asked.refusal.is_some() || self.asked.discard {
             return Ok(());
         }
+        let wanted = if self.checked { self.characters(line) } else { Some(Cow::Borrowed(line)) };
+        let Some(line) = wanted.as_deref() else { return Ok(()) };
         if self.structure.section() == Section::Body {
             self.body_line(line, newline)
         } else {
             self.header_line(line, newline)
         }
+    }
+
+    /// A line without the characters of message_strip_characters; None: one of message_reject_characters is in it, and the
+    /// message is refused.
+    fn characters<'l>(&mut self, line: &'l [u8]) -> Option<Cow<'l, [u8]>> {
+        let checks = &self.cleanup.checks;
+        if checks.rejected.is_empty() && checks.stripped.is_empty() {
+            return Some(Cow::Borrowed(line));
+        }
+        let refused = self.check(|checks, about, asked, log| checks.characters(line, about, asked, log));
+        if refused {
+            return None;
+        }
+        let stripped = &self.cleanup.checks.stripped;
+        Some(line.iter().copied().filter(|byte| !stripped.contains(byte)).collect::<Vec<_>>().into())
     }
 
     /// Completes the message and commits it. Ok means: accepted (or thrown away, where a check said so).
@@ -303,12 +325,11 @@ impl Intake {
         if !self.checked {
             return self.emit(line, newline);
         }
-        if begins && self.structure.boundary(line) {
-            self.part_offset = 0;
-            return self.emit(line, newline);
-        }
         let offset = self.part_offset;
-        self.part_offset += line.len() as u64 + u64::from(newline);
+        // A boundary is body, too.
+        let next =
+            if begins && self.structure.boundary(line) { None } else { Some(line.len() as u64 + u64::from(newline)) };
+        self.part_offset = next.map_or(0, |length| offset + length);
         match self.check(|checks, about, asked, log| checks.body(line, offset, about, asked, log))? {
             Line::Keep => self.emit(line, newline),
             Line::Drop => Ok(()),
@@ -321,10 +342,7 @@ impl Intake {
     }
 
     /// Asks the checks with what is known of the message.
-    pub(super) fn check<T>(
-        &mut self,
-        ask: impl FnOnce(&Checks, &About<'_>, &mut Asked, &Log) -> Result<T, CleanupError>,
-    ) -> Result<T, CleanupError> {
+    pub(super) fn check<T>(&mut self, ask: impl FnOnce(&Checks, &About<'_>, &mut Asked, &Log) -> T) -> T {
         let about = About {
             queue_id: self.file.id().as_str(),
             origin: &self.origin,
@@ -349,7 +367,7 @@ impl Intake {
         }
         // It passes the checks and the hop count as any other header does.
         for line in self.cleanup.received(self.file.id(), envelope) {
-            self.header_line(line.as_bytes(), true)?;
+            self.line(line.as_bytes(), true)?;
         }
         Ok(())
     }

@@ -395,9 +395,9 @@ params! {
     maximal_backoff_time: Time = "4000s";
     maximal_queue_lifetime: Time = "5d";
     message_drop_headers: Text = "bcc, content-length, resent-bcc, return-path";
-    message_reject_characters: Text = "" ignored;
+    message_reject_characters: Text = "";
     message_size_limit: Int = "10240000";
-    message_strip_characters: Text = "" ignored;
+    message_strip_characters: Text = "";
     meta_directory: Text = "/etc/postfix" ignored;
     milter_command_timeout: Time = "30s" ignored;
     milter_connect_macros: Text = "j {daemon_name} {daemon_addr} v _" ignored;

@@ -72,11 +72,15 @@ pub fn inline(kind: &str, name: &str, options: &Options) -> Result<Opened, Table
     for item in items {
         let inner = unbraced(&item).map_err(|_| syntax())?;
         let missing = || bad("missing '=' after attribute name");
-        let (key, value) = inner.split_once('=').ok_or_else(missing)?;
-        if key.trim().contains(|c: char| c.is_ascii_whitespace()) {
-            return Err(missing());
-        }
-        let value = value.trim().as_bytes();
+        // Quotes protect what ends a key.
+        let mut quoted = false;
+        let end = inner.find(|c: char| {
+            quoted ^= c == '"';
+            !quoted && (c == '=' || c.is_ascii_whitespace())
+        });
+        let end = end.ok_or_else(|| if quoted { bad("unbalanced '\"'") } else { missing() })?;
+        let (key, rest) = inner.split_at(end);
+        let value = rest.trim_start().strip_prefix('=').ok_or_else(missing)?.trim().as_bytes();
         let value =
             if options.values_are_files { encoded(value).map_err(|reason| bad(&reason))? } else { value.to_vec() };
         memory.insert(key.trim().as_bytes(), value);

@@ -279,7 +279,7 @@ impl<S: Duplex> Session<S> {
             address: self.peer.address_text(),
             port: self.peer.port,
             helo: self.helo.clone().unwrap_or_default(),
-            protocol: if self.transaction.utf8 && self.extended { "UTF8SMTP" } else { self.protocol() },
+            protocol: self.protocol(),
             server_address: self.peer.server_address.clone(),
             server_port: self.peer.server_port,
             login: self.login.clone(),

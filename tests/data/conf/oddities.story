@@ -28,3 +28,5 @@ o 'process_id_directory =' postmap -q a static:x
 export NORANDOMIZE=1; t 'ldapxx = proxy:ldap:lf\nlf_domain = b\nlf_domainx = b\nmx = proxy:mysql:mf\nmf_domain = b\nmf_domainx = b\npx = b\nqx = b\nrx = b\nsx = b\ntx = b\nux = b\nvx = b\nwx = b' "$S\n -o xxx=yyy -o aaa=bbb -o name1=value1" postconf -n
 export NORANDOMIZE=1; t 'process_id=yyy\nprocess_name=xxx\nservice_name=z' '' postconf -x process_name
 export NORANDOMIZE=1; for i in 0 1 2 3 4 5 6 7 8 9 a b c d e f; do echo "Key$i $i"; done >t; o '' postmap -s texthash:t; o '' postmap -fs texthash:t; o '' postmap -s 'inline:{a=1,b=2,c=3,{Dd=x y},eee=4}'
+# inline: keys in quotes
+for t in '{{"q r"@b=x}}' '{{"q=r"@b=x}}' '{{"q r = x}}' '{{a b=c}}' '{{ a = b = c}}' '{ a=b, c = d }'; do o '' postmap -s "inline:$t"; echo "$?"; done
