@@ -99,12 +99,12 @@ impl Expansion {
             && !sender.is_empty()
             && let Some(copy) = self.mapping.find(&self.sender_bcc, sender, false)?
         {
-            self.add(rewriter, &copy_to(copy), false, &mut growing, warn)?;
+            self.add(rewriter, &copy_to(rewriter, copy), false, &mut growing, warn)?;
         }
         for named in &envelope.recipients {
             let mapped = self.add(rewriter, named, plain, &mut growing, warn)?;
             if !plain && let Some(copy) = self.mapping.find(&self.recipient_bcc, &mapped, false)? {
-                self.add(rewriter, &copy_to(copy), false, &mut growing, warn)?;
+                self.add(rewriter, &copy_to(rewriter, copy), false, &mut growing, warn)?;
             }
             last = Some(mapped);
         }
@@ -114,7 +114,7 @@ impl Expansion {
             self.add(rewriter, &named, plain, &mut growing, warn)?;
         }
         if !plain && count > 0 && !self.always_bcc.is_empty() {
-            self.add(rewriter, &copy_to(self.always_bcc.clone()), false, &mut growing, warn)?;
+            self.add(rewriter, &copy_to(rewriter, self.always_bcc.clone()), false, &mut growing, warn)?;
         }
         let copies = growing.queued.split_off(count);
         Ok(Everybody { recipients: growing.queued, copies, last })
@@ -129,7 +129,7 @@ impl Expansion {
     ) -> Result<Vec<Expanded>, CleanupError> {
         let mut growing = Growing::default();
         for copy in wanted {
-            self.add(rewriter, &copy_to(copy), false, &mut growing, warn)?;
+            self.add(rewriter, &copy_to(rewriter, copy), false, &mut growing, warn)?;
         }
         Ok(growing.queued)
     }
@@ -150,7 +150,7 @@ impl Expansion {
         let original = match &named.original {
             _ if !self.keep_original => String::new(),
             Some(original) => original.clone(),
-            None => complete.clone(),
+            None => named.address.clone(),
         };
         let dsn_original = named.dsn_original.clone().unwrap_or_else(|| format!("rfc822;{complete}"));
         let mapped =
@@ -214,6 +214,7 @@ impl Expansion {
 }
 
 /// An automatic copy: nobody is told of it.
-fn copy_to(address: String) -> Named {
-    Named { address, dsn_original: Some(String::new()), notify: NEVER, ..Named::default() }
+fn copy_to(rewriter: &Rewriter, address: String) -> Named {
+    let original = Some(rewriter.rewrite(&address));
+    Named { address, original, dsn_original: Some(String::new()), notify: NEVER }
 }

@@ -114,9 +114,11 @@ impl Mapping {
         let mut address = start;
         for _ in 0..MAX_RECURSION {
             let found = self.find(maps, &address, self.propagate)?;
-            let Some(new) = found.and_then(|text| tokens::addresses(&text).into_iter().next()) else {
-                return Ok(address);
-            };
+            let mut values = tokens::addresses(&found.unwrap_or_default()).into_iter();
+            let Some(new) = values.next() else { return Ok(address) };
+            if values.next().is_some() {
+                warn(format!("multi-valued {} entry for {address}", maps.title()));
+            }
             let new = rewriter.rewrite(&new);
             let same = new.eq_ignore_ascii_case(&address);
             address = new;
