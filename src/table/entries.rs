@@ -67,7 +67,7 @@ impl Entries {
     pub fn for_source(bytes: u64, spool: Option<File>) -> Entries {
         // A line is seldom shorter than its share here; a size is only a promise, which a sparse file breaks.
         let bytes = bytes.min(1 << 28) as usize;
-        let size = (bytes / 32).next_power_of_two().max(64);
+        let size = (bytes / 40).next_power_of_two().max(64);
         // What is never touched costs no memory, what grows is copied.
         let likely = bytes + bytes / 4;
         let room = if spool.is_some() { bytes.min(2 * STRETCH) } else { likely };
@@ -295,6 +295,8 @@ impl Entries {
 
     /// Puts all keys into so many new slots with places of so many bits.
     fn search_anew(&mut self, size: usize, width: u32) -> io::Result<()> {
+        // All is read again: the old slots need not be there meanwhile.
+        self.slots = Vec::new();
         let mut slots = vec![EMPTY; size];
         self.walk(|start, head, entry| {
             let Some((key, _)) = head.pair(entry).filter(|_| !head.dead) else { return Ok(()) };

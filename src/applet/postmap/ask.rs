@@ -11,7 +11,7 @@ use std::io::{BufRead, BufReader, BufWriter, IsTerminal, Write};
 
 /// Bytes of keys that are looked up together; they and their answers are held in memory. With more of them less of the file
 /// is read twice, and more memory taken than the reference takes.
-const BATCH: usize = 320 << 10;
+const BATCH: usize = 640 << 10;
 
 /// An open table, and how it is called.
 type Named = (String, Box<dyn Table + Send + Sync>);
