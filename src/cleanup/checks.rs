@@ -6,6 +6,7 @@ use crate::conf::MainCf;
 use crate::log::Log;
 use crate::log::event::{Event, text};
 use crate::message::envelope;
+use crate::message::escape::letter;
 use crate::status::Code;
 use crate::table::{Maps, Options};
 
@@ -184,13 +185,6 @@ fn unescaped(text: &str) -> Vec<u8> {
             continue;
         };
         found.push(match escape {
-            b'a' => 7,
-            b'b' => 8,
-            b'f' => 12,
-            b'n' => b'\n',
-            b'r' => b'\r',
-            b't' => b'\t',
-            b'v' => 11,
             b'0'..=b'7' => {
                 let mut value = escape - b'0';
                 for _ in 0..2 {
@@ -199,7 +193,7 @@ fn unescaped(text: &str) -> Vec<u8> {
                 }
                 value
             }
-            other => other,
+            other => letter(other),
         });
     }
     found

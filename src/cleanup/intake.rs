@@ -76,7 +76,13 @@ impl Cleanup {
             flat: cf.disable_mime_input_processing(),
             myhostname: own.myhostname(),
             mail_name: own.mail_name(),
-            message_size_limit: limit(cf.message_size_limit()),
+            // The receiver's and cleanup's: the smaller one, where 0 is none.
+            message_size_limit: [own, cf]
+                .map(|cf| limit(cf.message_size_limit()))
+                .into_iter()
+                .filter(|&limit| limit > 0)
+                .min()
+                .unwrap_or(0),
             header_size_limit: limit(cf.header_size_limit()) as usize,
             line_length_limit: (limit(cf.line_length_limit()) as usize).max(512),
             hopcount_limit: limit(cf.hopcount_limit()) as usize,

@@ -10,6 +10,8 @@ pub mod date;
 pub mod display;
 /// Addresses of the envelope: splitting, quoting.
 pub mod envelope;
+/// The escapes of C.
+pub mod escape;
 /// Header blocks and their fields.
 pub mod header;
 /// Host names and address literals.

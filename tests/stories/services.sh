@@ -11,6 +11,8 @@ cat >>/etc/postfix/master.cf <<'C'
   -o { header_checks = inline:{ {x=y} } }
 127.0.0.1:2527 inet n - n - - smtpd
   -o cleanup_service_name=plain
+127.0.0.1:2528 inet n - n - - smtpd
+  -o message_size_limit=1000
 plain unix n - n - 0 cleanup
   -o virtual_alias_maps=
   -o { header_checks = regexp:{{/^Subject: (.*)/ PREPEND X-Plain: $$1}} }
@@ -23,6 +25,10 @@ wait_for "the first letter" in_box eleve '^Subject: first$'
 expect "$(cat /var/mail/eleve)" '^X-Original-To: one$'
 expect "$(cat /var/mail/eleve)" '^From titi@srvdmz.virtualux.fr '
 expect "$(cat /var/mail/eleve)" '^	by named.example \(Postfix'
+# A smaller limit of smtpd's own holds, too.
+big() { printf '%s\n' 'EHLO a' 'MAIL FROM:<titi>' 'RCPT TO:<toto>' DATA "R $(printf 'x%.0s' {1..600})\\r\\n" "R $(printf 'x%.0s' {1..600})\\r\\n" . QUIT | smtp "$1"; }
+expect "$(big 2528)" '^552 5.3.4 '
+expect "$(big 2527)" '^250 2.0.0 Ok: queued'
 # Another cleanup: no aliases, and header checks of its own.
 send 2527 one second
 wait_for "a refusal" logged 'to=<one@srvdmz.virtualux.fr>.* status=bounced'

@@ -1,6 +1,7 @@
 //! Words, strings and signs, and where they stand.
 
 use super::Mistake;
+use crate::message::escape::letter;
 use std::fmt;
 use std::rc::Rc;
 
@@ -183,17 +184,7 @@ impl<'t> Lexer<'t> {
 
 /// What stands for the byte behind a backslash.
 fn escaped(byte: u8) -> Option<u8> {
-    Some(match byte {
-        b'\n' => return None,
-        b'a' => 7,
-        b'b' => 8,
-        b'f' => 12,
-        b'n' => b'\n',
-        b'r' => b'\r',
-        b't' => b'\t',
-        b'v' => 11,
-        other => other,
-    })
+    (byte != b'\n').then(|| letter(byte))
 }
 
 /// `<<WORD`, lines, WORD. `<<-WORD` leaves out the tabs before each line, `<<- WORD` any blanks; a quoted WORD keeps

@@ -101,7 +101,7 @@ impl Check<'_> {
     async fn unknown_domain(&mut self, address: &str, class: &str) -> Step {
         let resolution = self.resolve(address).await?;
         let domain = envelope::domain(&resolution.recipient).to_owned();
-        let ours = resolution.class != Class::Default;
+        let ours = matches!(resolution.class, Class::Local | Class::VirtualAlias | Class::VirtualMailbox);
         if ours || domain.is_empty() || (domain.starts_with('[') && domain.ends_with(']')) {
             return Ok(Status::Dunno);
         }
