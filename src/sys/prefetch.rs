@@ -17,15 +17,21 @@ pub fn prefetch<T>(list: &[T], at: usize) {
 
 /// A list of `length` times the same, on large pages: see [`large_pages`].
 pub fn filled<T: Clone>(length: usize, value: T) -> Vec<T> {
-    let mut list = Vec::with_capacity(length);
-    // Before the first write, with which the small pages would come.
-    large_pages(&list);
+    let mut list = room(length);
     list.resize(length, value);
     list
 }
 
-/// Asks for large pages under the room of a list whose places are wanted in no order: each small page would cost a look-up
-/// of its own. What was written already stays on small pages. Short lists are left alone.
+/// An empty list with room for `length`, on large pages: see [`large_pages`].
+pub fn room<T>(length: usize) -> Vec<T> {
+    let list = Vec::with_capacity(length);
+    // Before the first write, with which the small pages would come.
+    large_pages(&list);
+    list
+}
+
+/// Asks for large pages under the room of a list: each small page would cost a fault of its own, and where the places are
+/// wanted in no order, look-ups. What was written already stays on small pages. Short lists are left alone.
 pub fn large_pages<T>(list: &Vec<T>) {
     const LARGE: usize = 2 << 20;
     #[cfg(target_os = "linux")]

@@ -44,64 +44,77 @@ impl Iterator for Positions<'_> {
     }
 }
 
-/// Appends where each newline of a text stands, which must be shorter than 4 GiB.
-pub fn line_ends(text: &[u8], ends: &mut Vec<u32>) {
+/// Appends where each newline of a text stands, which must be shorter than 4 GiB, and says whether anywhere `first`
+/// stands and `third` two bytes behind it. One pass for both: they are the only ones over all bytes of a log.
+pub fn survey(text: &[u8], [first, third]: [u8; 2], ends: &mut Vec<u32>) -> bool {
     #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
+    let (done, mut found) = if std::arch::is_x86_feature_detected!("avx2")
+        && std::arch::is_x86_feature_detected!("bmi1")
+        && std::arch::is_x86_feature_detected!("popcnt")
+    {
         // SAFETY: the processor has the instructions.
-        return unsafe { line_ends_avx2(text, ends) };
-    }
-    ends.extend(positions(text, b'\n').map(|at| at as u32));
+        unsafe { survey_avx2(text, [first, third], ends) }
+    } else {
+        (0, false)
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    let (done, mut found) = (0, false);
+    let rest = text.get(done..).unwrap_or_default();
+    ends.extend(positions(rest, b'\n').map(|at| (done + at) as u32));
+    found |= rest.windows(3).any(|bytes| bytes[0] == first && bytes[2] == third);
+    found
 }
 
-/// The same, 32 bytes at a time.
+/// The same, 64 bytes at a time, and how many bytes that were. At most a few bytes and a pair's end are left.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn line_ends_avx2(text: &[u8], ends: &mut Vec<u32>) {
-    use std::arch::x86_64::{__m256i, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_movemask_epi8, _mm256_set1_epi8};
-    let newline = _mm256_set1_epi8(b'\n'.cast_signed());
-    let (chunks, rest) = text.as_chunks::<32>();
-    let mut from = 0;
-    for chunk in chunks {
-        // SAFETY: 32 bytes are read from an array of 32.
-        let bytes = unsafe { _mm256_loadu_si256(chunk.as_ptr().cast::<__m256i>()) };
-        let mut found = _mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, newline)).cast_unsigned();
-        while found != 0 {
-            ends.push(from + found.trailing_zeros());
-            found &= found - 1;
-        }
-        from += 32;
-    }
-    ends.extend(positions(rest, b'\n').map(|at| from + at as u32));
-}
-
-/// Whether anywhere in a text `first` stands and `third` two bytes behind it.
-pub fn has_pair(text: &[u8], first: u8, third: u8) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: the processor has the instructions.
-        return unsafe { has_pair_avx2(text, first, third) };
-    }
-    text.windows(3).any(|bytes| bytes[0] == first && bytes[2] == third)
-}
-
-/// The same, 32 bytes at a time.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn has_pair_avx2(text: &[u8], first: u8, third: u8) -> bool {
+#[target_feature(enable = "avx2,bmi1,popcnt")]
+fn survey_avx2(text: &[u8], [first, third]: [u8; 2], ends: &mut Vec<u32>) -> (usize, bool) {
     use std::arch::x86_64::*;
-    let (ones, threes) = (_mm256_set1_epi8(first.cast_signed()), _mm256_set1_epi8(third.cast_signed()));
-    let (chunks, behind) = (text.as_chunks::<32>().0, text.get(2..).unwrap_or_default().as_chunks::<32>().0);
-    let mut found = _mm256_setzero_si256();
-    for (here, there) in chunks.iter().zip(behind) {
-        // SAFETY: 32 bytes are read from arrays of 32.
-        let (here, there) =
-            unsafe { (_mm256_loadu_si256(here.as_ptr().cast()), _mm256_loadu_si256(there.as_ptr().cast::<__m256i>())) };
-        let both = _mm256_and_si256(_mm256_cmpeq_epi8(here, ones), _mm256_cmpeq_epi8(there, threes));
-        found = _mm256_or_si256(found, both);
+    const BLOCK: usize = 64;
+    // What a block holds nearly always at most: that many are written without asking, since the processor cannot guess
+    // in which block a line ends.
+    const FEW: usize = 2;
+    let load = |bytes: &[u8; 32]| {
+        // SAFETY: 32 bytes are read from an array of 32.
+        unsafe { _mm256_loadu_si256(bytes.as_ptr().cast::<__m256i>()) }
+    };
+    let equal = |bytes: &[u8; 32], other: __m256i| _mm256_cmpeq_epi8(load(bytes), other);
+    let [newline, first, third] = [b'\n', first, third].map(|byte| _mm256_set1_epi8(byte.cast_signed()));
+    let bits = |bytes: __m256i| u64::from(_mm256_movemask_epi8(bytes).cast_unsigned());
+    let (mut pairs, mut done) = (_mm256_setzero_si256(), 0);
+    while let Some(block) = text.get(done..).and_then(|rest| rest.first_chunk::<{ BLOCK + 2 }>()) {
+        let [low, high, ..] = block.as_chunks::<32>().0 else { break };
+        let [behind_low, behind_high, ..] = block[2..].as_chunks::<32>().0 else { break };
+        pairs = _mm256_or_si256(pairs, _mm256_and_si256(equal(low, first), equal(behind_low, third)));
+        pairs = _mm256_or_si256(pairs, _mm256_and_si256(equal(high, first), equal(behind_high, third)));
+        let mut found = bits(equal(low, newline)) | bits(equal(high, newline)) << 32;
+        let count = found.count_ones() as usize;
+        ends.reserve(BLOCK);
+        let length = ends.len();
+        for (slot, _) in ends.spare_capacity_mut().iter_mut().zip(0..count.max(FEW)) {
+            slot.write((done as u32).wrapping_add(found.trailing_zeros()));
+            found &= found.wrapping_sub(1);
+        }
+        // SAFETY: room for BLOCK was made, and the loop has written that many, of which there are at most BLOCK.
+        unsafe { ends.set_len(length.wrapping_add(count)) };
+        done = done.wrapping_add(BLOCK);
     }
-    let rest = text.get(chunks.len().min(behind.len()) * 32..).unwrap_or_default();
-    _mm256_movemask_epi8(found) != 0 || rest.windows(3).any(|bytes| bytes[0] == first && bytes[2] == third)
+    (done, _mm256_movemask_epi8(pairs) != 0)
+}
+
+/// Whether two texts are the same; for those of up to sixteen bytes that stand behind others, `before` of which are
+/// known to be there.
+#[inline(always)]
+pub fn same_end(one: &[u8], other: &[u8], from: usize) -> bool {
+    let length = one.len().wrapping_sub(from);
+    if let (Some(a), Some(b)) = (one.last_chunk::<16>(), other.last_chunk::<16>())
+        && one.len() == other.len()
+        && (1..=16).contains(&length)
+    {
+        let differ = u128::from_le_bytes(*a) ^ u128::from_le_bytes(*b);
+        return differ >> (8 * (16 - length)) == 0;
+    }
+    one.get(from..) == other.get(from..)
 }
 
 /// A bit for each of sixteen bytes that is `byte`, the first one lowest.
@@ -142,26 +155,44 @@ mod tests {
 
     #[test]
     fn a_pair_is_found_anywhere() {
-        for length in [0, 2, 3, 33, 34, 35, 66, 100] {
-            assert!(!has_pair(&vec![b'['; length], b'[', b'D'));
+        let has_pair = |text: &[u8]| survey(text, *b"[D", &mut Vec::new());
+        for length in [0, 2, 3, 33, 34, 35, 65, 66, 67, 100, 129, 130, 131, 140] {
+            assert!(!has_pair(&vec![b'['; length]));
             for at in 0..length.saturating_sub(2) {
                 let mut text = vec![b'x'; length];
                 (text[at], text[at + 2]) = (b'[', b'D');
-                assert!(has_pair(&text, b'[', b'D'), "{length} {at}");
+                assert!(has_pair(&text), "{length} {at}");
                 text[at + 1..].rotate_right(1);
-                assert!(!has_pair(&text, b'[', b'D'), "{length} {at}");
+                assert!(!has_pair(&text), "{length} {at}");
             }
         }
     }
 
     #[test]
+    fn ends_of_texts_are_compared_from_a_place_on() {
+        let one = b"Nov 24 12:34:56 mx.some.example ";
+        for length in 0..=one.len() {
+            let one = &one[..length];
+            for from in 0..=length {
+                assert!(same_end(one, one, from));
+                for at in 0..length {
+                    let mut other = one.to_vec();
+                    other[at] ^= 0x40;
+                    assert_eq!(same_end(one, &other, from), at < from, "{length} {from} {at}");
+                }
+            }
+        }
+        assert!(!same_end(one, &one[1..], 15));
+    }
+
+    #[test]
     fn lines_end_where_they_end() {
-        for length in [0, 1, 31, 32, 33, 64, 100] {
-            for step in [1, 3, 32, 33] {
+        for length in [0, 1, 31, 32, 33, 64, 66, 67, 100, 200] {
+            for step in [1, 3, 20, 21, 22, 32, 33, 64, 150] {
                 let mut text = vec![b'x'; length];
                 text.iter_mut().step_by(step).for_each(|byte| *byte = b'\n');
                 let mut ends = Vec::new();
-                line_ends(&text, &mut ends);
+                survey(&text, *b"[D", &mut ends);
                 assert!(ends.iter().map(|&end| end as usize).eq((0..length).step_by(step)), "{length} {step}");
             }
         }

@@ -167,7 +167,7 @@ mod tests {
     impl Lines for Fearful {
         fn begin(&mut self) {}
 
-        fn announce(&mut self, _: &[u8]) {}
+        fn announce(&mut self, _: bool) {}
 
         fn line(&mut self, line: &[u8], sink: &mut impl Sink) {
             assert_ne!(line, b"stop");

@@ -68,6 +68,10 @@ impl<V: Default> Map<V> {
         let length = u32::try_from(key.len()).unwrap_or(u32::MAX);
         let key = &key[..length as usize];
         self.entries.push(Entry { digest, begin: self.texts.len(), length, value: V::default() });
+        if self.texts.capacity() - self.texts.len() < key.len() {
+            self.texts.reserve(key.len());
+            large_pages(&self.texts);
+        }
         self.texts.extend_from_slice(key);
         (place as u32, true)
     }
@@ -157,6 +161,11 @@ impl<V> Map<V> {
             place
         });
         entries.collect()
+    }
+
+    /// All keys, one after the other.
+    pub fn texts(&self) -> &[u8] {
+        &self.texts
     }
 
     fn text(&self, entry: &Entry<V>) -> &[u8] {

@@ -21,7 +21,7 @@ use super::range::Range;
 use super::reject::{self, Reject, Style};
 use super::text::{self, client_domain, find};
 use crate::log::line::{Line, Postfix, Stamp, digits, pair};
-use crate::sys::scan::{has_pair, positions};
+use crate::sys::scan::{positions, same_end};
 use memchr::{memchr, memmem};
 use std::borrow::Cow;
 
@@ -39,6 +39,9 @@ impl Now {
         Now { year: i64::from(time.year()), month: i64::from(time.month()) - 1, day: time.day().into() }
     }
 }
+
+/// Bytes of "Nov 24 12:34:56".
+const STAMP: usize = 15;
 
 /// Reads lines by the rules of 1.1.5.
 #[derive(Clone)]
@@ -107,11 +110,9 @@ impl<'o> Reader<'o> {
     /// The stamp of a line that begins as the one before did but for minute and second ("Nov 24 12:34:56 mx ").
     #[inline(always)]
     fn known_stamp(&self, begin: &[u8]) -> Option<Stamp> {
-        let (hour, [m1, m2, b':', s1, s2, host @ ..]) = begin.split_first_chunk::<10>()? else { return None };
-        let (known_hour, [_, _, b':', _, _, known_host @ ..]) = self.before.split_first_chunk::<10>()? else {
-            return None;
-        };
-        if hour != known_hour || host != known_host {
+        let (hour, [m1, m2, b':', s1, s2, ..]) = begin.split_first_chunk::<10>()? else { return None };
+        let (known_hour, [_, _, b':', _, _, ..]) = self.before.split_first_chunk::<10>()? else { return None };
+        if hour != known_hour || !same_end(begin, &self.before, STAMP) {
             return None;
         }
         let (minute, second) = (pair(*m1, *m2)?, pair(*s1, *s2)?);
@@ -469,9 +470,7 @@ impl Lines for Reader<'_> {
         }
     }
 
-    /// Announces the lines to come, all at once: whether any of them may have Solaris's "[ID 197553 mail.info] " is
-    /// cheaper to find out for all than for each.
-    fn announce(&mut self, bytes: &[u8]) {
-        self.ids = has_pair(bytes, b'[', b'D');
+    fn announce(&mut self, ids: bool) {
+        self.ids = ids;
     }
 }

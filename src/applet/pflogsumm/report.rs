@@ -326,16 +326,16 @@ impl<W: Write> Report<'_, W> {
             Top::First(count) => format!("top {count} "),
         };
         if self.list_title(&format!("{top}{what}"), users.is_empty())? {
-            let list = users.iter().map(|(user, of)| (value(of), *user)).collect();
-            self.counts(sort::by_count(list), self.options.users.limit(), " ")?;
+            let list = sort::by_count(users, |(user, of)| (value(of), *user));
+            self.counts(list, self.options.users.limit(), " ")?;
         }
         Ok(())
     }
 
     /// Texts by their counts.
-    fn ranked<'c>(&self, counts: &'c Counts) -> Vec<(u64, &'c [u8])> {
+    fn ranked(&mut self, counts: &Counts, limit: usize, indent: &str) -> io::Result<()> {
         let list = if self.newer() { sort::by_name(counts) } else { sort::by_host(counts) };
-        sort::by_count(list.into_iter().map(|(text, count)| (*count, text)).collect())
+        self.counts(sort::by_count(&list, |(text, count)| (*count, *text)), limit, indent)
     }
 
     fn sizeless(&mut self, title: &str) -> io::Result<()> {
@@ -348,11 +348,15 @@ impl<W: Write> Report<'_, W> {
         Ok(())
     }
 
-    fn counts(&mut self, list: Vec<(u64, &[u8])>, limit: usize, indent: &str) -> io::Result<()> {
-        let mut line = Vec::new();
-        for (value, text) in list.into_iter().take(limit) {
-            line.clear();
-            line.extend_from_slice(indent.as_bytes());
+    fn counts<'t>(
+        &mut self,
+        list: impl Iterator<Item = (u64, &'t [u8])>,
+        limit: usize,
+        indent: &str,
+    ) -> io::Result<()> {
+        let mut line = indent.as_bytes().to_vec();
+        for (value, text) in list.take(limit) {
+            line.truncate(indent.len());
             Column(value).push(&mut line);
             line.extend_from_slice(b"  ");
             line.extend_from_slice(text);
@@ -375,7 +379,7 @@ impl<W: Write> Report<'_, W> {
         self.reasons("Fatal Errors", &tallies.fatals, Top::All)?;
         self.reasons("Panics", &tallies.panics, Top::All)?;
         if self.list_title("Master daemon messages", tallies.master.is_empty())? {
-            self.counts(self.ranked(&tallies.master), usize::MAX, " ")?;
+            self.ranked(&tallies.master, usize::MAX, " ")?;
         }
         Ok(())
     }
@@ -415,7 +419,7 @@ impl<W: Write> Report<'_, W> {
                 }
                 writeln!(self.out, " (total: {total})")?;
             }
-            self.counts(self.ranked(counts), top.limit(), &format!("{indent}  "))?;
+            self.ranked(counts, top.limit(), &format!("{indent}  "))?;
         }
         Ok(())
     }

@@ -3,40 +3,87 @@
 
 use super::tallies::Map;
 use crate::log::line::is_space;
+use crate::sys::prefetch::room;
 
 /// The order of ties: by host and user from the right, then by bytes.
-pub fn by_host<V>(map: &Map<V>) -> Vec<(&[u8], &V)> {
-    // The sort keys share one buffer: one allocation for each would cost more than the sorting. Their first bytes
-    // stand in the list and decide most comparisons without a look into the buffer.
-    let mut orders = Vec::new();
-    let mut ends = vec![0];
-    // Twelve bytes of the key and the place in one number.
-    let mut list: Vec<u128> = Vec::with_capacity(map.len());
-    for ((key, _), place) in map.iter().zip(0u32..) {
-        let begin = orders.len();
-        host_order(key, &mut orders);
-        let mut first = [0; 16];
-        let known = (orders.len() - begin).min(12);
-        first[..known].copy_from_slice(&orders[begin..begin + known]);
-        list.push(u128::from_be_bytes(first) | u128::from(place));
-        ends.push(orders.len());
+pub fn by_host<V: Copy>(map: &Map<V>) -> Vec<(&[u8], V)> {
+    if map.len() < 2 {
+        return map.iter().map(|(key, value)| (key, *value)).collect();
     }
-    list.sort_unstable();
-    let place = |packed: u128| packed as u32;
-    let order = |packed: u128| {
-        let at = place(packed) as usize;
-        (ends.get(at).zip(ends.get(at + 1)).and_then(|(&from, &to)| orders.get(from..to)), map.key(place(packed)))
-    };
-    for alike in list.chunk_by_mut(|a, b| a >> 32 == b >> 32).filter(|alike| alike.len() > 1) {
-        alike.sort_unstable_by(|&a, &b| order(a).cmp(&order(b)));
+    // The sort keys share one buffer: one allocation for each would cost more than the sorting.
+    let mut orders = Orders { bytes: room(map.texts().len()), ends: room(map.len() + 1) };
+    orders.ends.push(0);
+    for (key, _) in map.iter() {
+        host_order(key, &mut orders.bytes);
+        orders.ends.push(orders.bytes.len());
     }
-    list.into_iter().filter_map(|packed| map.entry(place(packed))).collect()
+    let mut list: Vec<u128> = room(map.len());
+    list.extend((0..map.len() as u32).map(u128::from));
+    // Ranges that are alike up to a depth. Comparing texts costs a look into the buffer each time; so the next twelve
+    // bytes of each are laid beside its place, in one number.
+    let mut alike = vec![(0..list.len(), 0)];
+    while let Some((range, depth)) = alike.pop() {
+        let mut begin = range.start;
+        let Some(part) = list.get_mut(range) else { continue };
+        let mut left = false;
+        if part.len() > FEW {
+            for packed in part.iter_mut() {
+                let tail = orders.of(*packed as u32).get(depth..).unwrap_or_default();
+                left |= !tail.is_empty();
+                *packed = u128::from_be_bytes(packed_tail(tail)) | u128::from(*packed as u32);
+            }
+        }
+        if !left {
+            part.sort_unstable_by_key(|&packed| (orders.of(packed as u32), map.key(packed as u32)));
+            continue;
+        }
+        part.sort_unstable();
+        for same in part.chunk_by(|a, b| a >> 32 == b >> 32) {
+            let end = begin + same.len();
+            if same.len() > 1 {
+                alike.push((begin..end, depth + STEP));
+            }
+            begin = end;
+        }
+    }
+    let mut entries = room(list.len());
+    entries.extend(list.into_iter().filter_map(|packed| map.entry(packed as u32).map(|(key, value)| (key, *value))));
+    entries
+}
+
+/// Bytes of a sort key that are compared at once.
+const STEP: usize = 12;
+
+/// As many are compared in the buffer.
+const FEW: usize = 8;
+
+/// Sort keys by the places of what they are the keys of.
+struct Orders {
+    bytes: Vec<u8>,
+    /// Where each begins, and the end of the last.
+    ends: Vec<usize>,
+}
+
+impl Orders {
+    fn of(&self, place: u32) -> &[u8] {
+        let at = place as usize;
+        self.ends.get(at..at + 2).and_then(|ends| self.bytes.get(ends[0]..ends[1])).unwrap_or_default()
+    }
+}
+
+/// The first bytes of a text, and room for a place. What is shorter ends with zeros, which a text can also have: which of
+/// the two it was shows further on, where nothing is left of it.
+fn packed_tail(tail: &[u8]) -> [u8; 16] {
+    let mut packed = [0; 16];
+    let known = tail.len().min(STEP);
+    packed[..known].copy_from_slice(&tail[..known]);
+    packed
 }
 
 /// 1.3.0's order of ties: names from the right, then IPv4 addresses by their numbers, then what looks like an IPv6
 /// address, then by bytes.
-pub fn by_name<V>(map: &Map<V>) -> Vec<(&[u8], &V)> {
-    let mut list: Vec<_> = map.iter().map(|(key, value)| (name_order(key), key, value)).collect();
+pub fn by_name<V: Copy>(map: &Map<V>) -> Vec<(&[u8], V)> {
+    let mut list: Vec<_> = map.iter().map(|(key, value)| (name_order(key), key, *value)).collect();
     list.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.cmp(b.1)));
     list.into_iter().map(|(_, key, value)| (key, value)).collect()
 }
@@ -74,10 +121,16 @@ fn name_order(text: &[u8]) -> (u8, Vec<u8>) {
     (2, order)
 }
 
-/// Descending by count; ties keep their order.
-pub fn by_count(mut list: Vec<(u64, &[u8])>) -> Vec<(u64, &[u8])> {
-    list.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
-    list
+/// The entries of a list, each a count and a text, descending by count; ties keep their order.
+pub fn by_count<'l, 'a, T>(
+    list: &'l [T],
+    entry: impl Fn(&'l T) -> (u64, &'a [u8]),
+) -> impl Iterator<Item = (u64, &'a [u8])> {
+    // Count and place in one number, for which a comparison is two instructions and no order need be kept.
+    let mut order = room(list.len());
+    order.extend(list.iter().zip(0u32..).map(|(of, place)| u128::from(!entry(of).0) << 32 | u128::from(place)));
+    order.sort_unstable();
+    order.into_iter().filter_map(move |packed| list.get(packed as u32 as usize).map(&entry))
 }
 
 /// The entries of a domain table by count and size, both descending.
@@ -184,6 +237,18 @@ mod tests {
         assert!(order_of(b"9.0.0.1") < order_of(b"10.0.0.1"));
         assert!(order_of(b"127.0.0.1") < order_of(b"200.0.0.1"));
         assert_eq!(order_of(b""), b"");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn hosts_are_in_the_order_of_their_keys(keys in proptest::collection::vec("[ab0.@]{0,40}|a{0,30}|[0.]{0,9}", 0..200)) {
+            let mut map = Map::default();
+            keys.iter().for_each(|key| *map.of(key.as_bytes()) = key.len());
+            let found: Vec<_> = by_host(&map).into_iter().map(|(key, length)| (key.to_vec(), length)).collect();
+            let mut wanted: Vec<_> = map.iter().map(|(key, length)| (key.to_vec(), *length)).collect();
+            wanted.sort_by_key(|(key, _)| (order_of(key), key.clone()));
+            proptest::prop_assert_eq!(found, wanted);
+        }
     }
 
     #[test]

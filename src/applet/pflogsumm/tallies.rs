@@ -5,7 +5,7 @@ pub use super::map::{Counts, Map};
 pub type Key = Box<[u8]>;
 
 /// Messages and bytes of a sender or a sending domain.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Traffic {
     pub messages: u64,
     pub bytes: u64,

@@ -116,7 +116,7 @@ pub fn write(
     let (mut before_old, mut before_new) = (totals(&old), totals(&new));
     while let Some(length) = feed.fill(&mut bytes) {
         let bytes = &bytes[..length];
-        stable.announce(bytes);
+        stable.announce(true);
         let mut begin = 0;
         for end in memchr_iter(b'\n', bytes).chain([length]) {
             let line = bytes.get(begin..end).unwrap_or_default();

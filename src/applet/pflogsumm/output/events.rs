@@ -55,7 +55,7 @@ impl Sink for Nothing {
 impl<E, T: FnMut(Row<'_>) -> Result<(), E>> Lines for Rows<'_, T, E> {
     fn begin(&mut self) {}
 
-    fn announce(&mut self, _: &[u8]) {}
+    fn announce(&mut self, _: bool) {}
 
     fn line(&mut self, line: &[u8], _: &mut impl Sink) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);

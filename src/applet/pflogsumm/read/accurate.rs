@@ -357,7 +357,7 @@ impl Lines for AccurateReader<'_> {
         (self.last_date, self.last_hour) = (None, None);
     }
 
-    fn announce(&mut self, _: &[u8]) {}
+    fn announce(&mut self, _: bool) {}
 
     fn line(&mut self, bytes: &[u8], sink: &mut impl Sink) {
         let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);

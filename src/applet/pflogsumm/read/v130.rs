@@ -301,8 +301,8 @@ impl Lines for NewerReader<'_> {
         }
     }
 
-    fn announce(&mut self, bytes: &[u8]) {
-        self.common.announce(bytes);
+    fn announce(&mut self, ids: bool) {
+        self.common.announce(ids);
     }
 }
 

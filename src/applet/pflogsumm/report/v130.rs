@@ -128,8 +128,7 @@ impl<W: Write> Report<'_, W> {
             return if self.options.quiet { Ok(()) } else { writeln!(self.out, "\n{title}") };
         }
         self.title(&title)?;
-        let list = users.iter().map(|(user, of)| (value(of), *user)).collect();
-        self.counts(sort::by_count(list), top.limit(), " ")
+        self.counts(sort::by_count(users, |(user, of)| (value(of), *user)), top.limit(), " ")
     }
 
     fn all_problems(&mut self, newer: &Newer) -> io::Result<()> {
@@ -142,7 +141,7 @@ impl<W: Write> Report<'_, W> {
         self.reasons("message bounce detail (by relay)", &tallies.bounce_reasons, options.bounces)?;
         let expired = &tallies.newer.expired_relays;
         if newer.expired != Top::None && self.list_title("message expired detail (by relay)", expired.is_empty())? {
-            self.counts(self.ranked(expired), newer.expired.limit(), "  ")?;
+            self.ranked(expired, newer.expired.limit(), "  ")?;
         }
         self.verdicts("message reject detail", &tallies.rejects)?;
         self.verdicts("message reject warning detail", &tallies.reject_warning_reasons)?;
@@ -157,7 +156,7 @@ impl<W: Write> Report<'_, W> {
         self.reasons("Fatal Errors", &tallies.fatals, Top::All)?;
         self.reasons("Panics", &tallies.panics, Top::All)?;
         if self.list_title("Master daemon messages", tallies.master.is_empty())? {
-            self.counts(self.ranked(&tallies.master), usize::MAX, " ")?;
+            self.ranked(&tallies.master, usize::MAX, " ")?;
         }
         Ok(())
     }

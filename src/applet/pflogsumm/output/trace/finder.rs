@@ -212,7 +212,7 @@ impl Bits {
 impl Lines for Finder<'_> {
     fn begin(&mut self) {}
 
-    fn announce(&mut self, _: &[u8]) {}
+    fn announce(&mut self, _: bool) {}
 
     fn line(&mut self, line: &[u8], sink: &mut impl Sink) {
         sink.take(Fact::Line(line));
