@@ -71,7 +71,7 @@ pub fn undelete(session: &mut Session, line: &Line) -> Done {
     // What is taken back counts as read: whoever did it has made up his mind about it.
     change(session, line.typed, &line.words, Scope::All, |state| {
         state.shown = true;
-        state.deleted = false;
+        (state.deleted, state.mboxed, state.preserved) = (false, false, false);
     })?;
     Ok(Next::Go)
 }
@@ -86,7 +86,7 @@ pub fn hold(session: &mut Session, line: &Line) -> Done {
 }
 
 pub fn mbox(session: &mut Session, line: &Line) -> Done {
-    let chosen = change(session, line.typed, &line.words, Scope::Living, |state| {
+    let chosen = change(session, line.typed, &line.words, Scope::Each, |state| {
         state.mboxed = true;
         state.preserved = false;
     })?;
@@ -95,7 +95,7 @@ pub fn mbox(session: &mut Session, line: &Line) -> Done {
 }
 
 pub fn touch(session: &mut Session, line: &Line) -> Done {
-    let chosen = change(session, line.typed, &line.words, Scope::Living, |state| state.touched = true)?;
+    let chosen = change(session, line.typed, &line.words, Scope::Each, |state| state.touched = true)?;
     set_cursor(session, &chosen);
     Ok(Next::Go)
 }
@@ -170,7 +170,7 @@ fn to_file(session: &mut Session, line: &Line, what: What, marks: bool) -> Done 
         Some((file, list)) => (list.to_vec(), Some(places::path_of(session, file)?)),
         None => (Vec::new(), None),
     };
-    let scope = if what == What::Text { Scope::Parts } else { Scope::Living };
+    let scope = if what == What::Text { Scope::Parts } else { Scope::Each };
     let chosen = msglist::choose_parts(session, line.typed, &list, scope)?;
     let target = match (target, what) {
         (Some(target), _) => target,
@@ -187,10 +187,7 @@ fn by_sender(session: &mut Session, line: &Line, what: What, marks: bool) -> Don
     let sender = super::writing::senders(session, chosen[0].index, &block).into_iter().next();
     let sender = sender.map(|one| one.qualified(&session.host));
     let name = folder::file_by_address(session, sender.as_ref());
-    let target = match places::folder_directory(session) {
-        Ok(dir) if session.variables.is_set("outfolder") => dir.join(name),
-        _ => PathBuf::from(name),
-    };
+    let target = places::by_address(session, &name);
     store(session, &chosen, &target, what, marks)
 }
 

@@ -24,8 +24,7 @@ fn open_remote(session: &mut Session, name: &str, url: &Url) -> Result<OpenBox, 
         Ok(remote) => {
             let height = super::summary::height(session);
             let mut open = OpenBox::new(Store::Remote(Box::new(remote)), false, name.to_owned(), height);
-            let first = (0..open.count()).find(|&index| !open.is_read(index));
-            open.go(first.unwrap_or(0));
+            open.go(open.first());
             Ok(open)
         }
         Err(RemoteError::Io(error)) => {
@@ -55,8 +54,7 @@ pub fn open(session: &mut Session, path: &Path) -> Result<OpenBox, Trouble> {
     match Store::open(&path, Some(&session.journal_dir())) {
         Ok(mbox) => {
             let mut open = OpenBox::new(mbox, system, name, super::summary::height(session));
-            let first = (0..open.count()).find(|&index| !open.is_read(index));
-            open.go(first.unwrap_or(0));
+            open.go(open.first());
             Ok(open)
         }
         Err(MboxError::Io(error)) if error.kind() != std::io::ErrorKind::IsADirectory => {

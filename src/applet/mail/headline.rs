@@ -252,10 +252,10 @@ fn state_letter(open: &OpenBox, index: usize) -> char {
     let state = open.states[index];
     if state.mboxed {
         'M'
-    } else if state.saved {
-        '*'
     } else if state.preserved {
         'P'
+    } else if state.saved {
+        '*'
     } else if state.tagged {
         'T'
     } else if state.shown {

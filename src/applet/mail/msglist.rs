@@ -22,8 +22,10 @@ pub struct Chosen {
 /// Which messages a command takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Those that are not deleted.
+    /// Those that are not deleted; an error where none of those named is left.
     Living,
+    /// Those named; an error where one of them is deleted.
+    Each,
     /// As [`Scope::Living`], and parts of them.
     Parts,
     /// Deleted ones too.
@@ -215,19 +217,30 @@ impl Reader<'_, '_> {
         Ok(found)
     }
 
-    /// Without the deleted ones; an error where nothing else is left.
+    /// What the scope leaves of those named.
     fn fit(&self, mut found: Vec<Chosen>) -> Result<Vec<Chosen>, Trouble> {
+        if self.scope != Scope::Parts && matches!(self.tokens.current, Token::Sign('[' | '.')) {
+            return Err(self.error("message parts not allowed"));
+        }
         if self.scope == Scope::All {
             return Ok(found);
         }
-        let last = found.last().map(|one| (one.index + 1).to_string());
+        if self.scope == Scope::Each {
+            return match found.iter().find(|one| self.deleted(one.index)) {
+                Some(one) => Err(self.inappropriate(one.index)),
+                None => Ok(found),
+            };
+        }
+        let last = found.last().map(|one| one.index);
         found.retain(|one| !self.deleted(one.index));
         match last {
-            Some(last) if found.is_empty() => {
-                Err(Trouble::Say(self.texts.say("{}: Inappropriate message (has been deleted)", &[&last])))
-            }
+            Some(last) if found.is_empty() => Err(self.inappropriate(last)),
             _ => Ok(found),
         }
+    }
+
+    fn inappropriate(&self, index: usize) -> Trouble {
+        Trouble::Say(self.texts.say("{}: Inappropriate message (has been deleted)", &[&(index + 1).to_string()]))
     }
 
     /// `[1 2-3[1]]` or `.1.2` behind an expression.

@@ -76,13 +76,23 @@ pub fn headers(session: &mut Session, line: &Line) -> Done {
 pub fn scroll(session: &mut Session, line: &Line) -> Done {
     let bad = session.trouble("Bad arguments for the scrolling command", &[]);
     let text = line.rest;
-    let (sign, rest) = match text.chars().next() {
-        Some(sign @ ('+' | '-' | '.')) => (sign, text[1..].trim()),
-        None => ('+', ""),
+    let sign = match text.chars().next() {
+        Some(sign @ ('+' | '-' | '.')) => sign,
+        None => '+',
         _ => return Err(bad),
     };
-    let Ok(times) = (if rest.is_empty() { Ok(1) } else { rest.parse::<usize>() }) else {
-        return Err(session.trouble("Bad number of pages", &[]));
+    // The sign stands alone or before its number.
+    let (first, rest) = line.words.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+    let attached = first.strip_prefix(sign).filter(|word| !word.is_empty());
+    let mut words = attached.into_iter().chain(rest.iter().map(String::as_str));
+    let times = match (words.next(), words.next()) {
+        (None, _) => 1,
+        (Some(_), _) if sign == '.' => return Err(session.trouble("Argument not applicable for z", &[])),
+        (Some(_), Some(_)) => return Err(session.trouble("Too many arguments for the scrolling command", &[])),
+        (Some(word), None) => match pages(word) {
+            0 => return Err(session.trouble("Bad number of pages", &[])),
+            times => times,
+        },
     };
     let height = summary::height(session);
     let (first, last) = (
@@ -113,6 +123,23 @@ pub fn scroll(session: &mut Session, line: &Line) -> Done {
     headers(session, &Line { name: "headers", typed: "h", words: Vec::new(), rest: "" })
 }
 
+/// The number that a word begins with, as strtoul(3) reads it: below zero is beyond all numbers.
+fn pages(word: &str) -> usize {
+    let word = word.trim_start();
+    let (below, digits) = match word.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, word.strip_prefix('+').unwrap_or(word)),
+    };
+    let length = digits.bytes().take_while(u8::is_ascii_digit).count();
+    match digits[..length].parse::<usize>() {
+        Ok(0) => 0,
+        Ok(number) if !below => number,
+        Ok(_) => usize::MAX,
+        Err(_) if length == 0 => 0,
+        Err(_) => usize::MAX,
+    }
+}
+
 /// `=`: the current message's number; with one named, that one is current from now on.
 pub fn number(session: &mut Session, line: &Line) -> Done {
     let none = session.trouble("No applicable message", &[]);
@@ -120,7 +147,7 @@ pub fn number(session: &mut Session, line: &Line) -> Done {
         return Ok(Next::Go);
     }
     if !line.words.is_empty() {
-        let chosen = msglist::choose(session, line.typed, &line.words, Scope::Living)?;
+        let chosen = msglist::choose(session, line.typed, &line.words, Scope::Each)?;
         session.opened()?.go(chosen[0]);
     }
     let open = session.opened()?;
@@ -158,7 +185,7 @@ pub fn top(session: &mut Session, line: &Line) -> Done {
     let lines = session.variables.number("toplines");
     let lines = lines.ok_or_else(|| session.trouble("No value set for \"{}\"", &["toplines"]))?;
     let count = usize::try_from(lines).unwrap_or(0);
-    for index in msglist::choose(session, line.typed, &line.words, Scope::Living)? {
+    for index in msglist::choose(session, line.typed, &line.words, Scope::Each)? {
         if !session.there(index)? {
             continue;
         }

@@ -8,15 +8,13 @@ use crate::message::address::Address;
 use crate::sys::files;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Keeps a copy; what is wrong with the place is told, and the letter is sent all the same.
 pub fn keep(session: &mut Session, sender: &str, first: &Address, message: &[u8]) {
     let Some(name) = session.variables.text("record") else { return };
     let path = if name.is_empty() {
-        let path = PathBuf::from(folder::file_by_address(session, Some(first)));
-        let directory = session.variables.is_set("outfolder").then(|| places::folder_directory(session).ok()).flatten();
-        directory.map_or_else(|| path.clone(), |directory| directory.join(&path))
+        places::by_address(session, &folder::file_by_address(session, Some(first)))
     } else {
         let Ok(path) = places::path_of(session, &name) else { return };
         path

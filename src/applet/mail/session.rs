@@ -109,6 +109,12 @@ impl OpenBox {
         !self.is_new(index) && !self.is_read(index)
     }
 
+    /// The message that is current at first: one that is new, read or not, else one that is old and unread.
+    pub fn first(&self) -> usize {
+        let new = (0..self.count()).find(|&index| self.is_new(index));
+        new.or_else(|| (0..self.count()).find(|&index| !self.is_read(index))).unwrap_or(0)
+    }
+
     /// The current message; a deleted one where none is left.
     pub fn current(&self) -> usize {
         self.page.current(&self.states)

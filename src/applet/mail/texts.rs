@@ -181,6 +181,8 @@ const FRENCH: &[(&str, &str)] = &[
     ("Sender address is obtained from the envelope", "Adresse de l'expéditeur récupérée à partir de l'enveloppe"),
     ("No new mail for {}", "Pas de nouveau courrier pour {}"),
     ("Bad number of pages", "Nombre de pages erroné"),
+    ("Argument not applicable for z", "Argument non applicable pour z"),
+    ("Too many arguments for the scrolling command", "Trop d'arguments pour la commande de défilement"),
     ("conflicting options", "conflit d'options"),
     ("unsupported encoding: {}", "encodage non supporté\u{a0}: {}"),
     ("{}: bad descriptor", "{}: mauvais descripteur"),

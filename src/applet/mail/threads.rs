@@ -43,7 +43,7 @@ pub fn order(open: &OpenBox, indices: &[usize]) -> io::Result<Vec<Place>> {
 }
 
 /// The identifiers in a field's value.
-fn ids(value: &[u8]) -> Vec<Vec<u8>> {
+pub fn ids(value: &[u8]) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
     let mut rest = value;
     while let Some(start) = memchr::memchr(b'<', rest) {

@@ -8,6 +8,7 @@ use super::letter::{Attachment, Letter};
 use super::msglist::{self, Scope};
 use super::session::{Done, Next, Session, Trouble};
 use super::show;
+use super::threads;
 use crate::message::address::{self, Address};
 use crate::message::{charset, date, header};
 
@@ -106,8 +107,9 @@ fn recorded(session: &mut Session, line: &Line, with: fn(&mut Session, &Line) ->
 pub fn senders(session: &Session, index: usize, block: &[u8]) -> Vec<Address> {
     let named = session.sender_fields.iter().find_map(|name| field(block, name));
     match named.and_then(|value| address::parse(&value).ok()) {
-        Some(all) => all,
-        None => envelope_sender(session, index),
+        // A group may have no members.
+        Some(all) if !all.is_empty() => all,
+        _ => envelope_sender(session, index),
     }
 }
 
@@ -218,18 +220,16 @@ fn answer(session: &mut Session, index: usize, block: &[u8], to: (Vec<Address>, 
     let your = format!("Your message of {date}");
     let id = field(block, "Message-Id");
     letter.put_folded("In-Reply-To", &[Some(your.as_str()), id.as_deref()].into_iter().flatten().collect::<Vec<_>>());
-    if let Some(id) = id {
-        let mut references = field(block, "References")
-            .or_else(|| field(block, "In-Reply-To").filter(|value| value.starts_with('<')))
-            .unwrap_or_default();
-        // A thread of thousands keeps its first and its last ones.
-        while references.len() > 900
-            && let Some((first, rest)) = references.split_once(char::is_whitespace)
-            && let Some((_, rest)) = rest.trim_start().split_once(char::is_whitespace)
-        {
-            references = format!("{first} {}", rest.trim_start());
-        }
-        letter.put("References", format!("{references} {id}").trim());
+    let before = [header::find(block, "References"), header::find(block, "In-Reply-To")];
+    let before = before.into_iter().flatten().map(|value| threads::ids(&value)).find(|ids| !ids.is_empty());
+    let mut references: Vec<Vec<u8>> = before.unwrap_or_default();
+    references.extend(threads::ids(id.unwrap_or_default().as_bytes()));
+    // A thread of thousands keeps its first and its last ones.
+    while references.iter().map(Vec::len).sum::<usize>() > 900 && references.len() > 2 {
+        references.remove(1);
+    }
+    if !references.is_empty() {
+        letter.put("References", &String::from_utf8_lossy(&references.join(&b' ')));
     }
     show::mark_shown(session, index);
     let outcome = compose_about(session, letter, Some(index), false)?;
