@@ -1153,6 +1153,12 @@ fn recorded_odd_days() {
     recorded_file("further.json");
 }
 
+/// What becomes of messages: which one is current, what is deleted and taken back, held, saved, answered.
+#[test]
+fn recorded_states() {
+    recorded_file("states.json");
+}
+
 /// The same at a terminal of the simplest kind.
 #[test]
 fn recorded_sessions_at_a_terminal() {

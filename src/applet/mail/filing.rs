@@ -69,7 +69,10 @@ pub fn delete_print(session: &mut Session, line: &Line) -> Done {
 
 pub fn undelete(session: &mut Session, line: &Line) -> Done {
     // What is taken back counts as read: whoever did it has made up his mind about it.
-    change(session, line.typed, &line.words, Scope::All, |state| {
+    // `u *` takes back nothing in mailutils, which looks at the name as it was typed.
+    let whole = line.typed == "undelete" || session.is_of_another_flavour();
+    let scope = if whole { Scope::Deleted } else { Scope::All };
+    change(session, line.typed, &line.words, scope, |state| {
         state.shown = true;
         (state.deleted, state.mboxed, state.preserved) = (false, false, false);
     })?;
@@ -101,7 +104,9 @@ pub fn touch(session: &mut Session, line: &Line) -> Done {
 }
 
 fn set_cursor(session: &mut Session, chosen: &[usize]) {
-    if let (Some(open), Some(&last)) = (&mut session.open, chosen.last()) {
+    if let (Some(open), Some(&last)) = (&mut session.open, chosen.last())
+        && !open.states[last].deleted
+    {
         open.go(last);
     }
 }
@@ -281,18 +286,14 @@ pub fn incorporate(session: &mut Session, _: &Line) -> Done {
 /// `file [name]`: the mailbox's line, or another mailbox after leaving this one.
 pub fn file(session: &mut Session, line: &Line) -> Done {
     let Some(name) = line.words.first() else {
-        let text = super::summary::mailbox_line(session);
-        session.screen.line(&text)?;
+        super::summary::announce(session)?;
         return Ok(Next::Go);
     };
     if line.words.len() > 1 {
         return Err(session.trouble("{} takes only one argument", &[line.typed]));
     }
     let path = places::path_of(session, name)?;
-    let mut next = folder::open(session, &path)?;
-    if !session.variables.is_set("header") {
-        next.go(0);
-    }
+    let next = folder::open(session, &path)?;
     if let Some(open) = &session.open {
         let name = open.name.clone();
         folder::quit(session)?;

@@ -23,9 +23,7 @@ fn open_remote(session: &mut Session, name: &str, url: &Url) -> Result<OpenBox, 
     match Remote::open(url, &user, password, &session.journal_dir()) {
         Ok(remote) => {
             let height = super::summary::height(session);
-            let mut open = OpenBox::new(Store::Remote(Box::new(remote)), false, name.to_owned(), height);
-            open.go(open.first());
-            Ok(open)
+            Ok(OpenBox::new(Store::Remote(Box::new(remote)), false, name.to_owned(), height))
         }
         Err(RemoteError::Io(error)) => {
             Err(session.trouble("Cannot open mailbox {}: {}", &[name, &session.texts.reason(&error)]))
@@ -52,11 +50,7 @@ pub fn open(session: &mut Session, path: &Path) -> Result<OpenBox, Trouble> {
     let system = path == std::path::absolute(places::system_mailbox(session, None))?;
     let name = path.to_string_lossy().into_owned();
     match Store::open(&path, Some(&session.journal_dir())) {
-        Ok(mbox) => {
-            let mut open = OpenBox::new(mbox, system, name, super::summary::height(session));
-            open.go(open.first());
-            Ok(open)
-        }
+        Ok(mbox) => Ok(OpenBox::new(mbox, system, name, super::summary::height(session))),
         Err(MboxError::Io(error)) if error.kind() != std::io::ErrorKind::IsADirectory => {
             Err(session.trouble("Cannot open mailbox {}: {}", &[&name, &session.texts.reason(&error)]))
         }
@@ -274,7 +268,9 @@ pub fn as_mbox_message(session: &Session, index: usize, mark: bool) -> Result<Ve
 
 /// A letter of ours as a message of an mbox.
 pub fn letter_as_mbox_message(sender: &str, message: &[u8]) -> Vec<u8> {
-    let mut out = format!("From {sender} {}\n", date::from_line_date(&date::now())).into_bytes();
+    // In UTC, as mailutils writes it.
+    let now = date::now().with_time_zone(jiff::tz::TimeZone::UTC);
+    let mut out = format!("From {sender} {}\n", date::from_line_date(&now)).into_bytes();
     let (block, body) = header::split(message);
     out.extend_from_slice(block);
     out.extend(crate::message::quote::quote(body));

@@ -30,6 +30,8 @@ pub enum Scope {
     Parts,
     /// Deleted ones too.
     All,
+    /// As [`Scope::All`], and all, the first and the last are those of the deleted ones.
+    Deleted,
 }
 
 /// So much of a text is searched.
@@ -101,9 +103,9 @@ impl Reader<'_, '_> {
         let alone = match self.tokens.current {
             Token::End => Some(self.living(open.current())),
             Token::Sign('.') => Some(self.living(open.current())),
-            Token::Sign('*') => Some((0..open.count()).filter(|&index| !self.deleted(index)).map(plain).collect()),
-            Token::Sign('^' | '+') => Some(open.next_from(0).map(plain).into_iter().collect()),
-            Token::Sign('$' | '-') => Some(open.previous_from(open.count()).map(plain).into_iter().collect()),
+            Token::Sign('*') => Some(self.all().map(plain).collect()),
+            Token::Sign('^' | '+') => Some(self.all().next().map(plain).into_iter().collect()),
+            Token::Sign('$' | '-') => Some(self.all().next_back().map(plain).into_iter().collect()),
             _ => None,
         };
         let Some(chosen) = alone else { return self.list(0, None) };
@@ -111,6 +113,11 @@ impl Reader<'_, '_> {
             self.tokens.advance();
         }
         if self.tokens.current == Token::End { Ok(chosen) } else { Err(self.error("syntax error")) }
+    }
+
+    /// The messages that `*` means, of which `^` is the first and `$` the last.
+    fn all(&self) -> impl DoubleEndedIterator<Item = usize> {
+        (0..self.open.count()).filter(|&index| self.deleted(index) == (self.scope == Scope::Deleted))
     }
 
     fn living(&self, index: usize) -> Vec<Chosen> {
@@ -222,7 +229,7 @@ impl Reader<'_, '_> {
         if self.scope != Scope::Parts && matches!(self.tokens.current, Token::Sign('[' | '.')) {
             return Err(self.error("message parts not allowed"));
         }
-        if self.scope == Scope::All {
+        if matches!(self.scope, Scope::All | Scope::Deleted) {
             return Ok(found);
         }
         if self.scope == Scope::Each {

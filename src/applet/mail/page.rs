@@ -54,9 +54,10 @@ impl Page {
 
     /// Further by so many messages; false when that is beyond the last screenful.
     pub fn forward(&mut self, count: usize, states: &[State]) -> bool {
-        let ahead = (self.top..states.len()).filter(|&index| !states[index].deleted).nth(count);
-        // What is on this screenful already is not worth another one.
-        let Some(top) = ahead else { return false };
+        // A screenful that is not full is the last one. Deleted ones count, in mailutils, but for those at the top.
+        let full = self.messages(states).count() == self.height;
+        let ahead = self.messages(states).next().filter(|_| full).and_then(|first| first.checked_add(count));
+        let Some(top) = ahead.filter(|&top| top < states.len()) else { return false };
         self.top = top;
         self.fill(states);
         true
@@ -115,7 +116,9 @@ mod tests {
         assert_eq!(after(&mut page, &mut states, &[-2, -3, -19]), 10, "what is not on the screen moves nothing");
         assert!(page.forward(5, &states));
         assert_eq!(page.messages(&states).collect::<Vec<_>>(), [14, 15, 16, 17, 19]);
-        assert!(!page.forward(5, &states));
+        assert!(page.forward(5, &states), "the deleted one is counted");
+        assert_eq!((page.current(&states), page.messages(&states).next()), (19, Some(14)));
+        assert!(!page.forward(6, &states));
         assert!(page.back(50, &states) && !page.back(1, &states));
         assert_eq!(page.messages(&states).collect::<Vec<_>>(), [0, 4, 5, 6, 7]);
     }

@@ -161,8 +161,7 @@ pub fn number(session: &mut Session, line: &Line) -> Done {
 }
 
 pub fn summary(session: &mut Session, _: &Line) -> Done {
-    let line = summary::mailbox_line(session);
-    session.screen.line(&line)?;
+    summary::announce(session)?;
     Ok(Next::Go)
 }
 

@@ -111,8 +111,10 @@ impl OpenBox {
 
     /// The message that is current at first: one that is new, read or not, else one that is old and unread.
     pub fn first(&self) -> usize {
-        let new = (0..self.count()).find(|&index| self.is_new(index));
-        new.or_else(|| (0..self.count()).find(|&index| !self.is_read(index))).unwrap_or(0)
+        let find = |wanted: &dyn Fn(usize) -> bool| {
+            (0..self.count()).find(|&index| !self.states[index].deleted && wanted(index))
+        };
+        find(&|index| self.is_new(index)).or_else(|| find(&|index| !self.is_read(index))).unwrap_or(0)
     }
 
     /// The current message; a deleted one where none is left.

@@ -138,7 +138,9 @@ fn parts_text(part: &Part, number: &str, out: &mut Vec<u8>) {
     if !part.parts.is_empty() {
         for (index, one) in part.parts.iter().enumerate() {
             if kind == "message/rfc822" {
-                out.extend_from_slice(b"\n");
+                if !out.is_empty() {
+                    out.push(b'\n');
+                }
                 for name in ["From", "To", "Subject", "Date"] {
                     if let Some(value) = header::find(one.header, name) {
                         out.extend_from_slice(format!("{name}: {}\n", charset::decode_words(&value)).as_bytes());

@@ -53,13 +53,7 @@ pub fn read(session: &mut Session, operands: &[String], wishes: &Wishes) -> Resu
         (None, None) => places::system_mailbox(session, None),
     };
     match folder::open(session, &path) {
-        Ok(mut open) => {
-            // The first summary begins with what is new; without one the mailbox begins at its beginning.
-            if !session.variables.is_set("header") {
-                open.go(0);
-            }
-            session.open = Some(open);
-        }
+        Ok(open) => session.open = Some(open),
         Err(Trouble::Say(sentence)) => {
             return not_opened(session, wishes, named.as_deref(), &path, &sentence).map(|()| Exit::FAIL);
         }
@@ -86,9 +80,6 @@ pub fn read(session: &mut Session, operands: &[String], wishes: &Wishes) -> Resu
     match wishes.mode {
         Mode::Exist => return Ok(Exit::OK),
         Mode::Headers => {
-            if let Some(open) = &mut session.open {
-                open.go(0);
-            }
             let all: Vec<usize> = (0..count).collect();
             list(session, &all, wishes.json)?;
             return Ok(Exit::OK);
@@ -113,8 +104,7 @@ pub fn greet(session: &mut Session) -> Result<(), Trouble> {
     if !session.variables.is_set("header") {
         return Ok(());
     }
-    let line = summary::mailbox_line(session);
-    session.screen.line(&line)?;
+    summary::announce(session)?;
     let page = summary::screenful(session)?;
     summary::print(session, &page)
 }

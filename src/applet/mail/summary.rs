@@ -8,6 +8,16 @@ use crate::mailbox::outline::Outlines;
 use std::io;
 use std::num::NonZero;
 
+/// Shows the mailbox's line, from which on its first new message is the current one.
+pub fn announce(session: &mut Session) -> Result<(), Trouble> {
+    let line = mailbox_line(session);
+    session.screen.line(&line)?;
+    if let Some(open) = &mut session.open {
+        open.go(open.first());
+    }
+    Ok(())
+}
+
 /// `"/var/mail/toto": 3 messages 3 new`.
 pub fn mailbox_line(session: &Session) -> String {
     let texts = session.texts;

@@ -76,7 +76,11 @@ fn to_senders(session: &mut Session, line: &Line) -> Done {
         to.extend(senders(session, index, &block));
         show::mark_shown(session, index);
     }
-    answer(session, chosen[0], &first, (to, true), Vec::new())
+    let done = answer(session, chosen[0], &first, (to, true), Vec::new());
+    if let (Some(open), Some(&last)) = (&mut session.open, chosen.last()) {
+        open.go(last);
+    }
+    done
 }
 
 /// As reply, recorded in the file of the sender.
@@ -103,14 +107,11 @@ fn recorded(session: &mut Session, line: &Line, with: fn(&mut Session, &Line) ->
     done
 }
 
-/// Whom an answer goes to: the first of the `sender` fields that is there.
+/// Whom an answer goes to: those in the first of the `sender` fields that names anybody, a group without members does not.
 pub fn senders(session: &Session, index: usize, block: &[u8]) -> Vec<Address> {
-    let named = session.sender_fields.iter().find_map(|name| field(block, name));
-    match named.and_then(|value| address::parse(&value).ok()) {
-        // A group may have no members.
-        Some(all) if !all.is_empty() => all,
-        _ => envelope_sender(session, index),
-    }
+    let named = |name: &String| field(block, name).and_then(|value| address::parse(&value).ok());
+    let mut fields = session.sender_fields.iter().filter_map(named);
+    fields.find(|all| !all.is_empty()).unwrap_or_else(|| envelope_sender(session, index))
 }
 
 fn envelope_line(session: &Session, index: usize) -> Vec<u8> {
