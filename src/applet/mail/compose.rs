@@ -71,11 +71,12 @@ pub fn cut_at_dot(text: &mut Vec<u8>) {
 fn ask(session: &mut Session, letter: &mut Letter) -> Result<(), Trouble> {
     session.screen.flush()?;
     for (variable, header) in [("askcc", "Cc"), ("askbcc", "Bcc"), ("ask", "Subject")] {
-        if !session.variables.is_set(variable) || (header == "Subject" && letter.header("Subject").is_some()) {
+        if !session.variables.is_set(variable) || (header == "Subject" && letter.subject_given) {
             continue;
         }
-        let old = letter.header(header).unwrap_or_default().to_owned();
-        match session.input.line(&format!("{header}: "), &old, false)? {
+        match session.input.line(&format!("{header}: "), "", false)? {
+            // What the command line gave stays where nothing else is said.
+            Event::Line(line) if line.trim_ascii().is_empty() => {}
             Event::Line(line) => letter.put(header, String::from_utf8_lossy(&line).trim()),
             Event::Interrupt => session.screen.line("")?,
             Event::End => {}
@@ -150,6 +151,21 @@ fn finish(session: &mut Session, mut letter: Letter, manner: Manner) -> Result<O
     if !manner.for_nobody && ["To", "Cc", "Bcc"].iter().all(|name| letter.header(name).is_none()) {
         return Err(session.trouble("No recipients specified", &[]));
     }
+    let mut mistaken = false;
+    for header in ["To", "Cc", "Bcc"] {
+        let Some(value) = letter.header(header).map(str::to_owned) else { continue };
+        let written = match recipients::written(session, &value) {
+            Ok(written) => written,
+            // The others have done nothing wrong.
+            Err(trouble @ Trouble::Address(_)) if !manner.for_nobody => {
+                session.tell(trouble)?;
+                mistaken = true;
+                String::new()
+            }
+            Err(other) => return Err(other),
+        };
+        letter.put(header, &written);
+    }
     if letter.body.is_empty() {
         if manner.skip_empty && letter.attachments.is_empty() {
             return Ok(Outcome::Sent);
@@ -164,16 +180,11 @@ fn finish(session: &mut Session, mut letter: Letter, manner: Manner) -> Result<O
         }
     }
     check_attached(session, &letter)?;
-    let mut first = None;
-    for header in ["To", "Cc", "Bcc"] {
-        let Some(value) = letter.header(header).map(str::to_owned) else { continue };
-        let written = recipients::written(session, &value)?;
-        first = first.or_else(|| address::parse(&written).ok()?.into_iter().next());
-        letter.put(header, &written);
-    }
-    let first = match first {
+    let first = ["To", "Cc", "Bcc"].iter().filter_map(|name| letter.header(name));
+    let first = match first.filter_map(|value| address::parse(value).ok()?.into_iter().next()).next() {
         Some(first) => first,
-        None if manner.for_nobody => return Ok(Outcome::Sent),
+        // To nobody: that was asked for, or the mistake was told.
+        None if manner.for_nobody || mistaken => return Ok(Outcome::Sent),
         None => return Err(session.trouble("No recipients specified", &[])),
     };
     letter.begin_with(&session.send_headers);

@@ -192,7 +192,7 @@ fn by_sender(session: &mut Session, line: &Line, what: What, marks: bool) -> Don
     let sender = super::writing::senders(session, chosen[0].index, &block).into_iter().next();
     let sender = sender.map(|one| one.qualified(&session.host));
     let name = folder::file_by_address(session, sender.as_ref());
-    let target = places::by_address(session, &name);
+    let target = places::outfolder(session).unwrap_or_default().join(name);
     store(session, &chosen, &target, what, marks)
 }
 

@@ -23,6 +23,8 @@ pub struct Letter {
     headers: Vec<(String, String)>,
     pub body: Vec<u8>,
     pub attachments: Vec<Attachment>,
+    /// `-s` was given, maybe with nothing: nobody is asked for a subject.
+    pub subject_given: bool,
     /// `--content-type` and `--encoding` of the text.
     pub content_type: Option<String>,
     pub encoding: Option<String>,

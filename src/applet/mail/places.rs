@@ -94,15 +94,13 @@ pub fn folder_directory(session: &Session) -> Result<PathBuf, Trouble> {
     Ok(if folder.is_absolute() { folder } else { session.home().join(folder) })
 }
 
-/// Where a file that is named after an address is: in the directory that `outfolder` names, in the folder directory when
-/// it is only set, else here.
-pub fn by_address(session: &Session, name: &str) -> PathBuf {
-    let directory = match session.variables.text("outfolder") {
-        Some(text) if !text.is_empty() => path_of(session, &text).ok(),
-        Some(_) => folder_directory(session).ok(),
-        None => None,
-    };
-    directory.map_or_else(|| PathBuf::from(name), |directory| directory.join(name))
+/// Where files are that are named after an address: in the directory that `outfolder` names, or the folder directory when
+/// it is only set.
+pub fn outfolder(session: &Session) -> Option<PathBuf> {
+    match session.variables.text("outfolder")? {
+        text if !text.is_empty() => path_of(session, &text).ok(),
+        _ => folder_directory(session).ok(),
+    }
 }
 
 /// Whether the path is a name of a mailbox on a server.

@@ -31,6 +31,7 @@ impl Lists {
         match msglist::choose_in(Some(&self.open), texts, "probe", &words, msglist::Scope::Parts, regex) {
             Ok(chosen) => Ok(chosen.into_iter().map(|one| one.index + 1).collect()),
             Err(super::session::Trouble::Say(text) | super::session::Trouble::Address(text)) => Err(text.len()),
+            Err(super::session::Trouble::Many(all)) => Err(all.iter().map(String::len).sum()),
             Err(_) => Err(0),
         }
     }

@@ -12,15 +12,22 @@ use std::path::Path;
 
 /// Keeps a copy; what is wrong with the place is told, and the letter is sent all the same.
 pub fn keep(session: &mut Session, sender: &str, first: &Address, message: &[u8]) {
-    let Some(name) = session.variables.text("record") else { return };
-    let path = if name.is_empty() {
-        places::by_address(session, &folder::file_by_address(session, Some(first)))
-    } else {
-        let Ok(path) = places::path_of(session, &name) else { return };
-        path
+    let name = session.variables.text("record").filter(|name| !name.is_empty() && !session.record_by_address);
+    let path = match &name {
+        Some(name) => match places::path_of(session, name) {
+            Ok(path) => path,
+            Err(_) => return,
+        },
+        None if session.record_by_address => match places::outfolder(session) {
+            Some(directory) => directory.join(folder::file_by_address(session, Some(first))),
+            None if session.is_of_another_flavour() => folder::file_by_address(session, Some(first)).into(),
+            None => return,
+        },
+        None => return,
     };
     let path = std::path::absolute(&path).unwrap_or(path);
-    let as_maildir = session.files_as_maildir(&path) || name.starts_with("maildir:") && !path.exists();
+    let as_maildir =
+        session.files_as_maildir(&path) || name.is_some_and(|name| name.starts_with("maildir:")) && !path.exists();
     let kept = if as_maildir {
         folder::keep_in_maildir(&path, None, |out| out.write_all(message)).map_err(|error| error.to_string())
     } else if !takes_letters(&path) {

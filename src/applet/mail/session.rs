@@ -156,6 +156,8 @@ pub struct Session {
     pub alternates: Vec<String>,
     /// Header lines that `sendheader` adds to every letter.
     pub send_headers: Vec<(String, String)>,
+    /// What is sent is kept in the file of its first recipient, whatever `record` says.
+    pub record_by_address: bool,
     pub input: Input,
     pub screen: Screen,
     pub open: Option<OpenBox>,
@@ -201,6 +203,7 @@ impl Session {
             sender_fields: vec!["mail-followup-to".into(), "reply-to".into(), "from".into()],
             alternates: Vec::new(),
             send_headers: Vec::new(),
+            record_by_address: false,
             input,
             screen,
             open: None,

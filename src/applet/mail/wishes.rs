@@ -50,6 +50,7 @@ pub fn settle(session: &mut Session, asked: &Asked, letter: &mut Letter) -> Resu
         match what {
             What::Subject => {
                 letter.put("Subject", value);
+                letter.subject_given = true;
                 wishes.sending = true;
             }
             What::Cc => letter.put("Cc", &joined(letter.header("Cc"), value)),

@@ -94,16 +94,9 @@ pub fn followup_all(session: &mut Session, line: &Line) -> Done {
 }
 
 fn recorded(session: &mut Session, line: &Line, with: fn(&mut Session, &Line) -> Done) -> Done {
-    use super::variables::Value;
-    let before = session.variables.value("record").cloned();
-    if session.variables.is_set("outfolder") || before.is_some() {
-        session.variables.set("record", Value::Text(String::new()));
-    }
+    session.record_by_address = true;
     let done = with(session, line);
-    match before {
-        Some(value) => session.variables.set("record", value),
-        None => session.variables.unset("record"),
-    }
+    session.record_by_address = false;
     done
 }
 
