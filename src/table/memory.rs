@@ -66,7 +66,7 @@ pub fn inline(kind: &str, name: &str, options: &Options) -> Result<Opened, Table
     let syntax = || bad("bad syntax");
     let items = braced_items(name).map_err(|()| syntax())?;
     if items.is_empty() {
-        return Err(syntax());
+        return Err(if name == "{}" { syntax() } else { bad("empty table") });
     }
     let mut memory = Memory::new(&Options { duplicates: Duplicates::Replace, ..options.clone() });
     for item in items {
@@ -90,7 +90,6 @@ pub fn inline(kind: &str, name: &str, options: &Options) -> Result<Opened, Table
 
 /// The items of "{ a, b {c d} }": separated by commas and blanks, where braces protect both.
 pub(super) fn braced_items(text: &str) -> Result<Vec<String>, ()> {
-    let text = text.trim();
     let inner = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).ok_or(())?;
     // The first brace's partner is the last character.
     if unbraced(text).is_err()
@@ -140,7 +139,7 @@ pub fn unbraced(item: &str) -> Result<&str, &'static str> {
         level == 0
     });
     let (inner, after) = end.and_then(|end| rest.split_at_checked(end)).ok_or("missing '}'")?;
-    if after.trim_end().len() > 1 { Err("syntax error after '}'") } else { Ok(inner.trim()) }
+    if after.len() > 1 { Err("syntax error after '}'") } else { Ok(inner.trim()) }
 }
 
 /// texthash:FILE: read whole when opened, and again when the file has changed.

@@ -27,6 +27,7 @@ pub fn delete(job: &Job, tables: &[(String, String)], key: &[u8]) -> Result<Exit
             return Err(End::Fatal(format!("table {kind}:{name}: delete error: Application error")));
         }
         if kind == "static" || kind == "environ" {
+            job.open(kind, name)?;
             return Err(End::Fatal(format!("table {kind}:{name}: delete operation is not supported")));
         }
         let row = table::open::find(kind);

@@ -21,7 +21,8 @@ pub fn list(job: &Job, tables: &[(String, String)]) -> Result<Exit, End> {
             job.options.warn(format_args!("table {spec}: empty lookup key value is not allowed"));
         } else if value.is_empty() {
             let key = questioned(key);
-            job.options.warn(format_args!("table {spec}: key {key}: empty string value is not allowed"));
+            job.options.warn(format_args!("table {spec}: key {key}: empty string result is not allowed"));
+            job.options.warn(format_args!("table {spec} should return NO RESULT in case of NOT FOUND"));
         }
         let value = match job.options.values_are_files.then(|| files_as_values::decoded(value)) {
             Some(Some(content)) => content,
