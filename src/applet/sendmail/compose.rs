@@ -61,7 +61,8 @@ pub fn compose(cf: &MainCf, submission: &Submission, voice: &Voice) -> Result<(S
     }
     let notify = (submission.notify != 0).then(|| format!("notify_flags={}", submission.notify));
     for recipient in submission.recipients.iter().flat_map(|text| recipients_of(text)) {
-        notify.iter().for_each(|attribute| put(Type::ATTRIBUTE, attribute));
+        // Of nobody there is nothing to tell.
+        notify.iter().filter(|_| !recipient.is_empty()).for_each(|attribute| put(Type::ATTRIBUTE, attribute));
         put(Type::RECIPIENT, &recipient);
     }
     put(Type::MESSAGE, "");

@@ -77,17 +77,22 @@ enum Item {
     Verp(Option<String>, Option<String>),
 }
 
-struct Line<'a>(Getopt<'a>);
+struct Line<'a> {
+    words: Getopt<'a>,
+    /// The first reading knows no deprecated -V: it takes the word behind it for its value.
+    first: bool,
+}
 
 impl Iterator for Line<'_> {
     type Item = Item;
 
     fn next(&mut self) -> Option<Item> {
-        if let Some(item) = self.0.word().and_then(|word| old_spelling(word, self.0.word_after())) {
-            self.0.pass();
+        let old = self.words.word().and_then(|word| old_spelling(word, self.words.word_after()));
+        if let Some(item) = old.filter(|item| !(self.first && matches!(item, Item::Verp(_, Some(_))))) {
+            self.words.pass();
             return Some(item);
         }
-        Some(self.0.next()?.map_or_else(Item::Wrong, Item::Option))
+        Some(self.words.next()?.map_or_else(Item::Wrong, Item::Option))
     }
 }
 
@@ -109,7 +114,7 @@ fn old_spelling(word: &OsStr, after: Option<&OsStr>) -> Option<Item> {
 /// The first reading: what -C says. A main.cf is taken for its directory, and anything else for a directory.
 pub fn configuration(call: &Invocation) -> Option<PathBuf> {
     let mut found = None;
-    for item in Line(Getopt::new(OPTIONS, &call.args)) {
+    for item in (Line { words: Getopt::new(OPTIONS, &call.args), first: true }) {
         match item {
             Item::Wrong(error) => error.say(&call.program),
             Item::Option(Opt { letter: 'C', value }) => found = value.map(PathBuf::from),
@@ -146,7 +151,7 @@ pub fn parse(call: &Invocation, cf: &MainCf, voice: &Voice) -> Result<Submission
         recipients: Vec::new(),
     };
     let mut asked = Asked::default();
-    let mut line = Line(Getopt::new(OPTIONS, &call.args));
+    let mut line = Line { words: Getopt::new(OPTIONS, &call.args), first: false };
     for item in line.by_ref() {
         match item {
             Item::Wrong(error) => {
@@ -168,7 +173,7 @@ pub fn parse(call: &Invocation, cf: &MainCf, voice: &Voice) -> Result<Submission
             }
         }
     }
-    wanted.recipients = line.0.operands().iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    wanted.recipients = line.words.operands().iter().map(|word| word.to_string_lossy().into_owned()).collect();
     wanted.settle(asked)?;
     Ok(wanted)
 }
@@ -181,6 +186,15 @@ struct Asked {
     interval: bool,
     verbose: u32,
     verify: bool,
+}
+
+impl Asked {
+    /// Says so behind a -v.
+    fn ignore(&self, option: std::fmt::Arguments<'_>, voice: &Voice) {
+        if self.verbose > 0 {
+            voice.info(format!("-{option} option ignored"));
+        }
+    }
 }
 
 impl Submission {
@@ -221,7 +235,7 @@ impl Submission {
                 }
             }
             'V' if text.len() > MAX_ENVELOPE_ID => voice.warning("too long -V option value -- ignored"),
-            'V' if text.is_empty() || text.chars().any(char::is_control) => {
+            'V' if text.is_empty() || text.bytes().any(|byte| !matches!(byte, b' '..=b'~')) => {
                 voice.warning("bad syntax in -V option value -- ignored");
             }
             'V' => self.envelope_id = text,
@@ -251,7 +265,8 @@ impl Submission {
                 (Some('A'), None | Some("")) => return Err(refuse("-oA requires pathname")),
                 (Some('A'), Some(name)) => self.aliases = Some(name.to_owned()),
                 (Some('i'), _) => self.dots_are_text = true,
-                _ => {}
+                (Some('m' | '7' | '8'), _) => {}
+                (first, _) => asked.ignore(format_args!("o{}", first.map(String::from).unwrap_or_default()), voice),
             },
             'q' => match first {
                 Some('0'..='9') => asked.interval = true,
@@ -263,7 +278,9 @@ impl Submission {
             },
             't' => self.extract = true,
             'v' => asked.verbose += 1,
-            _ => {}
+            // The first reading's.
+            'C' => {}
+            other => asked.ignore(format_args!("{other}"), voice),
         }
         Ok(())
     }

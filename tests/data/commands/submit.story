@@ -68,3 +68,9 @@ for m in 'To: a@b:c, [a]@b, a[b]c@d, <@>, @, <@b>, a@\n\n' 'To: a.,b,.c\nTo : d\
 send '<@a,@b:c@d>, @x:y@z' </dev/null
 send -f '<@a:s@t>' x </dev/null
 queue message_size_limit=400; for n in 200 290 400; do printf "To: a\n\n$(head -c $n /dev/zero | tr '\0' x)\n" | send -f s@t -t | grep -v xxx; done
+echo hi | send -V -E a
+echo hi | send -v -x -L tag -om -oX -odb -f x a
+echo hi | send -x -v -f x a
+echo hi | send -N SUCCESS -f x '<>'
+printf 'Subject: x\n\nhi\n' | send -N success -t -f x 'undisclosed:;' a
+echo hi | send -V é -f x a
