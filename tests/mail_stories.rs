@@ -802,6 +802,51 @@ fn the_dialects_of_other_mails() {
     assert!(home.sent().contains("filename=\"f.txt\""), "-a of a file attaches it");
 }
 
+/// What frm(1) and from(1) list, told on either.
+#[test]
+fn frm_and_from_name_senders() {
+    let home = Home::new();
+    let day = "Tue Nov 24 10:05:15 2026";
+    let from = |from: &str, to: &str, more: &str| format!("From a@b  {day}\nFrom: {from}\nTo: {to}\n{more}\nbody\n\n");
+    let letters = [
+        from("Jean Dupont <jean@example.org>, x@y", "toto@vm, Titi <titi@vm>", "Subject: one\nStatus: R\n"),
+        from("<a.b@c.example>", "Un Eleve <eleve@vm>, titi@vm", ""),
+        from("list: a@b, c@d;", "<q@r>", "Subject: \nStatus: O\n"),
+        from("daemon@vm (Mail System)", "x@y", "Subject: two\nStatus: OR\n"),
+    ];
+    home.write("box", &letters.concat());
+    let said = |program: &str, args: &[&str]| {
+        let path = if on_reference() { format!("/usr/bin/{program}.mailutils").into() } else { home.path(program) };
+        if !on_reference() {
+            let _ = std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_pillarbox"), &path);
+        }
+        let mut command = Command::new(path);
+        let mail = home.command(&[]);
+        command.args(args).current_dir(home.dir.path()).env_clear();
+        command.envs(mail.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let output = command.output().unwrap();
+        let err = String::from_utf8_lossy(&output.stderr).replace(".mailutils", "");
+        format!("{}{err}{}", String::from_utf8_lossy(&output.stdout), output.status.code().unwrap())
+    };
+    let all = "Jean Dupont\tone\n<a.b@c.example>\nlist: a@b, c@d;\t\nMail System\ttwo\n";
+    assert_eq!(said("frm", &["box"]), format!("{all}1"));
+    assert_eq!(said("from", &[]), format!("{all}0"));
+    assert_eq!(
+        said("frm", &["-l", "box"]),
+        "(toto@vm, Titi <titi@vm>)\tJean Dupont\tone\n(Un Eleve)\t<a.b@c.example>\n\
+         (<q@r>)\tlist: a@b, c@d;\t\n(x@y)\tMail System\ttwo\n1"
+    );
+    assert_eq!(said("frm", &["-s", "n", "box"]), "Jean Dupont\tone\n<a.b@c.example>\n0");
+    assert_eq!(
+        said("frm", &["-s", "x", "-s", "ol", "box"]),
+        "list: a@b, c@d;\t\nMail System\ttwo\nfrm: x: unknown attribute\n0"
+    );
+    assert_eq!(
+        said("frm", &["-S", "-Q", "box"]),
+        "Folder contains 1 new message, 1 unread message, 2 read messages.\n1"
+    );
+}
+
 #[test]
 fn scripts_can_ask() {
     if !ours_only() {

@@ -12,7 +12,7 @@ use crate::mailbox::marks::Flags;
 use crate::mailbox::outline::Outlines;
 use crate::mailbox::scan::Message;
 use crate::message::{address, charset, header};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 pub const FRM: Applet = Applet {
     name: "frm",
@@ -113,17 +113,21 @@ fn frm(call: &Invocation) -> Result<Exit, Failure> {
     ];
     let (options, operands) = options(call, "df:lnQqSs:t", &longs)?;
     let mut session = Session::new(&call.program);
-    let status = match value(&options, 's') {
-        None => None,
-        Some(word) if !word.is_empty() && "new".starts_with(&word) => Some('n'),
-        Some(word) if !word.is_empty() && ("unread".starts_with(&word) || "old".starts_with(&word)) => Some('o'),
-        Some(word) if !word.is_empty() && "read".starts_with(&word) => Some('r'),
-        Some(word) => {
-            let say = session.texts.say("{}: unknown attribute", &[&word]);
-            session.complain(&say);
-            None
+    let mut status = None;
+    for option in options.iter().filter(|option| option.letter == 's') {
+        let word = option.value.as_deref().map(OsStr::to_string_lossy).unwrap_or_default();
+        let is = |name: &str| !word.is_empty() && name.starts_with(&*word);
+        match () {
+            () if is("new") => status = Some('n'),
+            () if is("unread") || is("old") => status = Some('o'),
+            () if is("read") => status = Some('r'),
+            () => {
+                let say = session.texts.say("{}: unknown attribute", &[&word]);
+                session.complain(&say);
+                status = None;
+            }
         }
-    };
+    }
     let mut paths = Vec::new();
     for operand in &operands {
         let path = places::path_of(&session, &operand.to_string_lossy());
@@ -166,7 +170,7 @@ fn one_mailbox(
     let Some(open) = &session.open else { return told_empty(session, options) };
     let new = |message: &Message| !message.flags.has(Flags::OLD) && !message.flags.has(Flags::READ);
     let fits = |message: &Message| match status {
-        Some('n') => new(message),
+        Some('n') => !message.flags.has(Flags::OLD),
         Some('r' | 'o') => message.flags.has(if status == Some('r') { Flags::READ } else { Flags::OLD }),
         _ => true,
     };
@@ -189,7 +193,7 @@ fn one_mailbox(
             line.push_str(&format!("{:4}:\t", index + 1));
         }
         if has(options, 'l') {
-            let to = all_names(&text("To"));
+            let to = name_or_all(&text("To"));
             line.push_str(&format!("({})\t", if to.is_empty() { "none" } else { &to }));
         }
         match &field {
@@ -281,23 +285,17 @@ fn sender_and_subject(block: &[u8], aligned: bool) -> String {
     if sender.is_none() && subject.is_none() {
         return String::new();
     }
-    let sender = all_names(&sender.unwrap_or_default());
-    let subject = subject.unwrap_or_default();
+    let sender = name_or_all(&sender.unwrap_or_default());
+    let Some(subject) = subject else { return sender };
     let subject = charset::decode_words(&subject);
     if aligned { format!("{sender:<20}{subject}") } else { format!("{sender}\t{subject}") }
 }
 
-/// Of each address its name, or itself.
-fn all_names(value: &[u8]) -> String {
-    match address::parse(&String::from_utf8_lossy(value)) {
-        Ok(all) if all.len() > 1 => {
-            let names = all
-                .into_iter()
-                .map(|one| one.name.map_or(one.mailbox, |name| charset::decode_words(name.as_bytes()).into_owned()));
-            names.collect::<Vec<_>>().join(", ")
-        }
-        _ => address::short_name(value).into_owned(),
-    }
+/// The name of the first address, or where it has none all that was written.
+fn name_or_all(value: &[u8]) -> String {
+    let text = String::from_utf8_lossy(value);
+    let first = address::parse(&text).ok().and_then(|all| all.into_iter().next()).and_then(|one| one.name);
+    charset::decode_words(first.as_deref().unwrap_or(text.trim()).as_bytes()).into_owned()
 }
 
 fn said(session: &mut Session, trouble: Trouble) -> Failure {
