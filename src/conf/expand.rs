@@ -42,6 +42,13 @@ pub enum ExpandError {
     Level(String),
     #[error("macro result too long")]
     TooLong,
+    /// Each of them, in the order in which they were met: a text is gone through to its end all the same, or to the next
+    /// braces behind the first.
+    #[error("{}", .0.iter().map(ExpandError::to_string).collect::<Vec<_>>().join("\n"))]
+    Several(Vec<ExpandError>),
+    /// Those that the walk has noted.
+    #[error("macro processing error")]
+    Noted,
 }
 
 /// What a name means.
@@ -59,6 +66,8 @@ struct Walk<'a> {
     depth: u32,
     /// What was refused as too deep.
     nested: RefCell<Vec<String>>,
+    /// What else was wrong.
+    errors: RefCell<Vec<ExpandError>>,
 }
 
 /// Expands `text`; `lookup` gives the raw text of a name, None for an undefined one (which expands to nothing).
@@ -74,13 +83,34 @@ pub fn scan(text: &str, lookup: Lookup<'_>) -> Result<(), ExpandError> {
 
 impl<'a> Walk<'a> {
     fn new(lookup: Lookup<'a>, scan: bool, depth: u32) -> Walk<'a> {
-        Walk { lookup, scan, level: Cell::new(0), depth, nested: RefCell::default() }
+        Walk { lookup, scan, level: Cell::new(0), depth, nested: RefCell::default(), errors: RefCell::default() }
     }
 
     fn whole(self, text: &str) -> Result<String, ExpandError> {
         let value = self.text(text);
         let nested = self.nested.into_inner();
-        if nested.is_empty() { value } else { Err(ExpandError::Nesting(nested)) }
+        if !nested.is_empty() {
+            return Err(ExpandError::Nesting(nested));
+        }
+        let mut errors = self.errors.into_inner();
+        match errors.pop() {
+            None => value,
+            Some(only) if errors.is_empty() => Err(only),
+            Some(last) => {
+                errors.push(last);
+                Err(ExpandError::Several(errors))
+            }
+        }
+    }
+
+    /// Keeps an error to be told with the others.
+    fn note(&self, error: ExpandError) -> ExpandError {
+        match error {
+            ExpandError::Noted => {}
+            ExpandError::Several(all) => self.errors.borrow_mut().extend(all),
+            other => self.errors.borrow_mut().push(other),
+        }
+        ExpandError::Noted
     }
 
     /// Opens a reference or a literal; false when it is too deep, or another was before.
@@ -107,6 +137,7 @@ impl<'a> Walk<'a> {
     fn text(&self, text: &str) -> Result<String, ExpandError> {
         let mut out = String::with_capacity(text.len());
         let mut literal = String::new();
+        let mut failed = None;
         let mut rest = text;
         while let Some(at) = rest.find('$') {
             literal.push_str(&rest[..at]);
@@ -118,26 +149,37 @@ impl<'a> Walk<'a> {
             }
             let (inner, after, bare) = match rest.chars().next() {
                 Some(open @ ('{' | '(')) => {
-                    let (inner, after) = balanced(rest, open).ok_or_else(|| ExpandError::Truncated(text.to_owned()))?;
+                    let Some((inner, after)) = balanced(rest, open) else {
+                        return Err(self.note(ExpandError::Truncated(text.to_owned())));
+                    };
+                    if failed.is_some() {
+                        break;
+                    }
                     (inner, after, false)
                 }
                 _ => {
                     let (name, after) = rest.split_at(rest.find(|c: char| !is_name_char(c)).unwrap_or(rest.len()));
                     if name.is_empty() {
-                        return Err(ExpandError::EmptyName(text.to_owned()));
+                        return Err(self.note(ExpandError::EmptyName(text.to_owned())));
                     }
                     (name, after, true)
                 }
             };
             self.literal(&mut literal, &mut out);
-            if self.opens(inner) {
-                out.push_str(&if bare { self.value(inner)? } else { self.reference(inner, text)? });
+            if failed.is_none() && self.opens(inner) {
+                match if bare { self.value(inner) } else { self.reference(inner, text) } {
+                    Ok(value) => out.push_str(&value),
+                    Err(error) => failed = Some(self.note(error)),
+                }
                 self.close();
             }
             rest = after;
             if out.len() > MAX_LENGTH {
                 return Err(ExpandError::TooLong);
             }
+        }
+        if let Some(error) = failed {
+            return Err(error);
         }
         if self.nested.borrow().is_empty() {
             literal.push_str(rest);
@@ -183,6 +225,14 @@ impl<'a> Walk<'a> {
             return Err(ExpandError::Expected("\"?\" or \":\"", "}".to_owned(), rest.to_owned()));
         }
         let branches = branches(rest, whole)?.ok_or_else(|| unexpected(before, rest))?;
+        // They are gone through before it is told what should not stand behind them.
+        let visited = match self.scan {
+            true => [branches.when_true, branches.when_false]
+                .into_iter()
+                .flatten()
+                .try_for_each(|text| self.text(text).map(drop)),
+            false => Ok(()),
+        };
         if !branches.left_over.is_empty() && branches.when_true.is_some() && branches.when_false.is_none() {
             let (last, left_over) = (branches.last.to_owned(), branches.left_over.to_owned());
             return Err(ExpandError::Expected("\":\"", last, left_over));
@@ -191,10 +241,7 @@ impl<'a> Walk<'a> {
             return Err(unexpected(branches.last, branches.left_over));
         }
         if self.scan {
-            for text in [branches.when_true, branches.when_false].into_iter().flatten() {
-                self.text(text)?;
-            }
-            return Ok(String::new());
+            return visited.map(|()| String::new());
         }
         match if holds { branches.when_true } else { branches.when_false } {
             Some(text) => self.text(text),
@@ -234,7 +281,15 @@ impl<'a> Walk<'a> {
             return Err(ExpandError::Nesting(vec![text.to_owned()]));
         }
         let side = |text: &str| Walk::new(self.lookup, self.scan, self.depth + 1).whole(text);
-        let (left, right) = (side(left)?, side(right)?);
+        let (left, right) = match (side(left), side(right)) {
+            (Ok(left), Ok(right)) => (left, right),
+            // Either is told.
+            (Err(left), Err(right)) => {
+                self.note(left);
+                return Err(right);
+            }
+            (Err(error), _) | (_, Err(error)) => return Err(error),
+        };
         let holds = !self.scan && compare(&left, sign, levels, &right)?;
         Ok((holds, right_end, rest.trim_start()))
     }
@@ -389,6 +444,23 @@ mod tests {
         ] {
             assert_eq!(with(text).unwrap_err().to_string(), want, "{text}");
         }
+    }
+
+    #[test]
+    fn each_mistake_is_told() {
+        let operator = "\"==\" or \"!=\"\" or \"<\"\" or \"<=\"\" or \">=\"\" or \">\" expected at: \"...";
+        let sides = with("${{${{x}}} == {$-}}").unwrap_err().to_string();
+        assert_eq!(sides, format!("{operator}x}}>>>\"\nempty macro name: \"$-\""));
+        // Behind a mistake nothing is looked up, but names must be there, and braces end it.
+        assert_eq!(with("${{x}}$a$").unwrap_err().to_string().lines().count(), 2);
+        assert_eq!(with("${{x}}${a}$").unwrap_err().to_string().lines().count(), 1);
+        let seen = std::cell::RefCell::new(Vec::new());
+        let lookup = |name: &str| {
+            seen.borrow_mut().push(name.to_owned());
+            None
+        };
+        assert!(scan("${a?{$b}:{$c}} junk ${d?{${{x}}}:{$e}} $f", &lookup).is_err());
+        assert_eq!(seen.into_inner(), ["a", "b", "c", "d"]);
     }
 
     #[test]

@@ -96,3 +96,10 @@ t 'a=$x' "$S"'\n  -o x=y' postconf -P
 e 'a=b\n' 'smtp inet n - y - - smtpd\n' postconf -Me 'smtp/inet=smtp inet n - y - - smtpd -o {=c} -o {} -o { = } -o b -o =c'
 e 'a=b\n' 'smtp inet n - y - - smtpd\n# c\nx unix - - - - - y\nsmtp inet n - n - - smtpd -v\n' postconf -Me 'smtp/inet=z inet n - y - - foo'
 e 'a=b\n' 'smtp inet n - y - - smtpd\n' postconf z=1 z=2 z=3
+# Several mistakes in one text: each of them is told, and what stands behind them may be looked at or not.
+t 'a=1\np=${{}}!={$$}?{$}}' "$S" env NORANDOMIZE=1 postconf -hx p
+t 'a=1\np=${a?{${{x} <= {$} ? {y}}}:{${{z}}}}' "$S" env NORANDOMIZE=1 postconf -x p
+t 'a=1\nb=2\np=${a?{x}:{${{${{q}}} >= {$b} ? {y}}} ? {z}}' "$S" env NORANDOMIZE=1 postconf -x p
+t 'a=1\nb=2\np=${{${{x} = {y}}} <= {${{z} = {$b}}} ? {y}}' "$S" env NORANDOMIZE=1 postconf -x p
+t 'a=1\nb=2\np=${{x}} $b' "$S" env NORANDOMIZE=1 postconf -x p
+t 'a=1\nb=2\nrelayhost=${{x} $b' "$S" env NORANDOMIZE=1 postconf -x relayhost
