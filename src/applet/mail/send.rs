@@ -40,7 +40,10 @@ pub fn send(session: &mut Session, mut letter: Letter, operands: &[String], wish
         Err(trouble @ Trouble::Address(_)) => {
             session.tell(trouble)?;
             // The text is read to its end: whoever writes it into a pipe has done nothing wrong.
-            let text = session.input.rest()?;
+            let mut text = session.input.rest()?;
+            if session.variables.is_set("dot") {
+                compose::cut_at_dot(&mut text);
+            }
             let say = session.setting("nullbodymsg");
             if !session.interactive() && text.is_empty() && !say.is_empty() && !letter.is_standard_input {
                 let say = session.texts.say(&say, &[]);
@@ -75,20 +78,26 @@ fn addressed(session: &mut Session, letter: &mut Letter, operands: &[String]) ->
     {
         return Err(session.trouble("No recipients specified", &[]));
     }
-    // A mistaken address is told before the text is written.
+    // A mistaken address is told before the text is written. The others have done nothing wrong.
+    let mut mistake = None;
     for name in ["To", "Cc", "Bcc"] {
         let Some(value) = letter.header(name).map(str::to_owned) else { continue };
         match recipients::written(session, &value) {
             Ok(_) => {}
-            // Without the copies the letter is still one.
-            Err(trouble @ Trouble::Address(_)) if name != "To" => {
-                session.tell(trouble)?;
+            Err(trouble @ Trouble::Address(_)) => {
                 letter.put(name, "");
+                if let Some(earlier) = mistake.replace(trouble) {
+                    session.tell(earlier)?;
+                }
             }
             Err(other) => return Err(other),
         }
     }
-    Ok(true)
+    match mistake {
+        Some(mistake) if ["To", "Cc", "Bcc"].iter().all(|name| letter.header(name).is_none()) => Err(mistake),
+        Some(mistake) => Ok(session.tell(mistake).map(|()| true)?),
+        None => Ok(true),
+    }
 }
 
 fn finish(session: &mut Session, letter: Letter, manner: Manner, complete: bool) -> Result<Exit, Trouble> {
