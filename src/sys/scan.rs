@@ -65,7 +65,8 @@ pub fn survey(text: &[u8], [first, third]: [u8; 2], ends: &mut Vec<u32>) -> bool
     found
 }
 
-/// The same, 64 bytes at a time, and how many bytes that were. At most a few bytes and a pair's end are left.
+/// The same, 64 bytes at a time, and how many bytes that were: all but the last block, and the two bytes that a pair needs
+/// behind it.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,bmi1,popcnt")]
 fn survey_avx2(text: &[u8], [first, third]: [u8; 2], ends: &mut Vec<u32>) -> (usize, bool) {
@@ -102,8 +103,8 @@ fn survey_avx2(text: &[u8], [first, third]: [u8; 2], ends: &mut Vec<u32>) -> (us
     (done, _mm256_movemask_epi8(pairs) != 0)
 }
 
-/// Whether two texts are the same; for those of up to sixteen bytes that stand behind others, `before` of which are
-/// known to be there.
+/// Whether two texts are the same `from` a place on: at once where up to sixteen bytes are left, and as many stand in each
+/// text in all.
 #[inline(always)]
 pub fn same_end(one: &[u8], other: &[u8], from: usize) -> bool {
     let length = one.len().wrapping_sub(from);

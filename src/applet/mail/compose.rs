@@ -148,23 +148,15 @@ fn write(session: &mut Session, letter: &mut Letter, manner: Manner) -> Result<b
 
 /// Checks the recipients and the text, sends, records.
 fn finish(session: &mut Session, mut letter: Letter, manner: Manner) -> Result<Outcome, Trouble> {
-    if !manner.for_nobody && ["To", "Cc", "Bcc"].iter().all(|name| letter.header(name).is_none()) {
+    if !manner.for_nobody && !recipients::any(&letter) {
         return Err(session.trouble("No recipients specified", &[]));
     }
-    let mut mistaken = false;
-    for header in ["To", "Cc", "Bcc"] {
-        let Some(value) = letter.header(header).map(str::to_owned) else { continue };
-        let written = match recipients::written(session, &value) {
-            Ok(written) => written,
-            // The others have done nothing wrong.
-            Err(trouble @ Trouble::Address(_)) if !manner.for_nobody => {
-                session.tell(trouble)?;
-                mistaken = true;
-                String::new()
-            }
-            Err(other) => return Err(other),
-        };
-        letter.put(header, &written);
+    let mistake = recipients::check(session, &mut letter, true)?;
+    let mistaken = mistake.is_some();
+    match mistake {
+        Some(mistake) if manner.for_nobody => return Err(mistake),
+        Some(mistake) => session.tell(mistake)?,
+        None => {}
     }
     if letter.body.is_empty() {
         if manner.skip_empty && letter.attachments.is_empty() {
@@ -180,7 +172,7 @@ fn finish(session: &mut Session, mut letter: Letter, manner: Manner) -> Result<O
         }
     }
     check_attached(session, &letter)?;
-    let first = ["To", "Cc", "Bcc"].iter().filter_map(|name| letter.header(name));
+    let first = recipients::FIELDS.iter().filter_map(|name| letter.header(name));
     let first = match first.filter_map(|value| address::parse(value).ok()?.into_iter().next()).next() {
         Some(first) => first,
         // To nobody: that was asked for, or the mistake was told.

@@ -117,16 +117,17 @@ fn frm(call: &Invocation) -> Result<Exit, Failure> {
     for option in options.iter().filter(|option| option.letter == 's') {
         let word = option.value.as_deref().map(OsStr::to_string_lossy).unwrap_or_default();
         let is = |name: &str| !word.is_empty() && name.starts_with(&*word);
-        match () {
-            () if is("new") => status = Some('n'),
-            () if is("unread") || is("old") => status = Some('o'),
-            () if is("read") => status = Some('r'),
-            () => {
-                let say = session.texts.say("{}: unknown attribute", &[&word]);
-                session.complain(&say);
-                status = None;
-            }
-        }
+        status = if is("new") {
+            Some('n')
+        } else if is("unread") || is("old") {
+            Some('o')
+        } else if is("read") {
+            Some('r')
+        } else {
+            let say = session.texts.say("{}: unknown attribute", &[&word]);
+            session.complain(&say);
+            None
+        };
     }
     let mut paths = Vec::new();
     for operand in &operands {

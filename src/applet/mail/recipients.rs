@@ -1,6 +1,7 @@
 //! Recipients as people name them: lists of addresses and aliases, as mailutils understands them. What cannot be an
 //! address is an error, never a guess: a mail to the wrong person is worse than none.
 
+use super::letter::Letter;
 use super::session::{Session, Trouble};
 use crate::message::address::{self, Address};
 
@@ -43,6 +44,35 @@ pub fn written(session: &Session, value: &str) -> Result<String, Trouble> {
     };
     Ok(all.into_iter().map(shown).collect::<Vec<_>>().join(","))
 }
+
+/// Checks a letter's recipients. A field with a mistake is left out, for the others have done nothing wrong; the last mistake
+/// is given back, and those before it are told. `write`: the fields become what [`written`] makes of them.
+pub fn check(session: &mut Session, letter: &mut Letter, write: bool) -> Result<Option<Trouble>, Trouble> {
+    let mut mistake = None;
+    for name in FIELDS {
+        let Some(value) = letter.header(name).map(str::to_owned) else { continue };
+        match written(session, &value) {
+            Ok(written) if write => letter.put(name, &written),
+            Ok(_) => {}
+            Err(trouble @ Trouble::Address(_)) => {
+                letter.put(name, "");
+                if let Some(earlier) = mistake.replace(trouble) {
+                    session.tell(earlier)?;
+                }
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    Ok(mistake)
+}
+
+/// Whether a letter has any.
+pub fn any(letter: &Letter) -> bool {
+    FIELDS.iter().any(|name| letter.header(name).is_some())
+}
+
+/// The fields that name them.
+pub const FIELDS: [&str; 3] = ["To", "Cc", "Bcc"];
 
 /// What could be understood, and still is none of the forms that mailutils takes: local names with more than their
 /// letters, two domains, empty atoms, stray separators.

@@ -71,30 +71,12 @@ fn addressed(session: &mut Session, letter: &mut Letter, operands: &[String]) ->
             return Ok(false);
         }
     }
-    if letter.header("To").is_none()
-        && letter.header("Cc").is_none()
-        && letter.header("Bcc").is_none()
-        && !session.interactive()
-    {
+    if !recipients::any(letter) && !session.interactive() {
         return Err(session.trouble("No recipients specified", &[]));
     }
-    // A mistaken address is told before the text is written. The others have done nothing wrong.
-    let mut mistake = None;
-    for name in ["To", "Cc", "Bcc"] {
-        let Some(value) = letter.header(name).map(str::to_owned) else { continue };
-        match recipients::written(session, &value) {
-            Ok(_) => {}
-            Err(trouble @ Trouble::Address(_)) => {
-                letter.put(name, "");
-                if let Some(earlier) = mistake.replace(trouble) {
-                    session.tell(earlier)?;
-                }
-            }
-            Err(other) => return Err(other),
-        }
-    }
-    match mistake {
-        Some(mistake) if ["To", "Cc", "Bcc"].iter().all(|name| letter.header(name).is_none()) => Err(mistake),
+    // A mistaken address is told before the text is written.
+    match recipients::check(session, letter, false)? {
+        Some(mistake) if !recipients::any(letter) => Err(mistake),
         Some(mistake) => Ok(session.tell(mistake).map(|()| true)?),
         None => Ok(true),
     }

@@ -4,7 +4,6 @@ use super::job::{End, Job, MAX_KEY, pair, value};
 use super::message_keys;
 use crate::exit::Exit;
 use crate::table::many::Keys;
-use crate::table::open::questioned;
 use crate::table::{Table, TableError, files_as_values};
 use std::borrow::Cow;
 use std::io::{BufRead, BufReader, BufWriter, IsTerminal, Write};
@@ -113,9 +112,7 @@ fn ask(job: &Job, table: &dyn Table, spec: &str, key: &[u8]) -> Result<Option<Ve
 /// A value as it is printed, with the reference's warning about an empty one; -F values are given as the files were.
 fn shown<'a>(job: &Job, spec: &str, key: &[u8], value: Cow<'a, [u8]>) -> Result<Cow<'a, [u8]>, End> {
     if value.is_empty() {
-        let key = questioned(key);
-        job.options.warn(format_args!("table {spec}: key {key}: empty string result is not allowed"));
-        job.options.warn(format_args!("table {spec} should return NO RESULT in case of NOT FOUND"));
+        job.warn_of_nothing(spec, key);
     }
     if !job.options.values_are_files {
         return Ok(value);

@@ -6,6 +6,7 @@ use crate::conf::{ConfError, MainCf, main_cf};
 use crate::exit::{Exit, Failure};
 use crate::log::Log;
 use crate::table::open::Duplicates;
+use crate::table::open::questioned;
 use crate::table::rebuild::Ownership;
 use crate::table::{self, Options, Table, TableError};
 use std::ffi::OsStr;
@@ -221,6 +222,13 @@ fn work(job: &Job, default_type: &str, cf: &MainCf) -> Result<Exit, End> {
 }
 
 impl Job {
+    /// The reference's words about an empty value.
+    pub fn warn_of_nothing(&self, spec: &str, key: &[u8]) {
+        let key = questioned(key);
+        self.options.warn(format_args!("table {spec}: key {key}: empty string result is not allowed"));
+        self.options.warn(format_args!("table {spec} should return NO RESULT in case of NOT FOUND"));
+    }
+
     pub fn open(&self, kind: &str, name: &str) -> Result<Box<dyn Table + Send + Sync>, End> {
         let spec = format!("{kind}:{name}");
         if kind.is_empty() || name.is_empty() {

@@ -3,7 +3,6 @@
 use super::job::{End, Job, pair};
 use crate::exit::Exit;
 use crate::table::files_as_values;
-use crate::table::open::questioned;
 use std::io::{BufWriter, Write};
 
 /// Lists the first table; the reference, too, stops after it.
@@ -20,9 +19,7 @@ pub fn list(job: &Job, tables: &[(String, String)]) -> Result<Exit, End> {
         if key.is_empty() {
             job.options.warn(format_args!("table {spec}: empty lookup key value is not allowed"));
         } else if value.is_empty() {
-            let key = questioned(key);
-            job.options.warn(format_args!("table {spec}: key {key}: empty string result is not allowed"));
-            job.options.warn(format_args!("table {spec} should return NO RESULT in case of NOT FOUND"));
+            job.warn_of_nothing(&spec, key);
         }
         let value = match job.options.values_are_files.then(|| files_as_values::decoded(value)) {
             Some(Some(content)) => content,
