@@ -219,8 +219,14 @@ fn answer(session: &mut Session, index: usize, block: &[u8], to: (Vec<Address>, 
     let mut references: Vec<Vec<u8>> = before.unwrap_or_default();
     references.extend(threads::ids(id.unwrap_or_default().as_bytes()));
     // A thread of thousands keeps its first and its last ones.
-    while references.iter().map(Vec::len).sum::<usize>() > 900 && references.len() > 2 {
-        references.remove(1);
+    if references.len() > 2 {
+        let mut length = 0;
+        let fits = |id: &&Vec<u8>| {
+            length += id.len() + 1;
+            length <= 900
+        };
+        let last = references.iter().skip(1).rev().take_while(fits).count().max(1);
+        references.drain(1..references.len() - last);
     }
     if !references.is_empty() {
         letter.put("References", &String::from_utf8_lossy(&references.join(&b' ')));
