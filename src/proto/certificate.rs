@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 use x509_cert::Certificate;
-use x509_cert::der::Decode;
-use x509_cert::der::asn1::{PrintableStringRef, Utf8StringRef};
+use x509_cert::der::asn1::{PrintableStringRef, UintRef, Utf8StringRef};
 use x509_cert::der::oid::ObjectIdentifier;
+use x509_cert::der::{Decode, Reader, SliceReader};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
 /// The host names that a certificate is for: the alternative names, or where there are none the common name.
@@ -56,6 +57,20 @@ pub fn is_in_its_days(der: &[u8], now: Duration) -> bool {
         let days = read.tbs_certificate.validity;
         (days.not_before.to_unix_duration()..=days.not_after.to_unix_duration()).contains(&now)
     })
+}
+
+/// The length of a certificate's (DER) key in bits, if it is one of RSA.
+pub fn rsa_bits(der: &[u8]) -> Option<usize> {
+    let read = Certificate::from_der(der).ok()?;
+    let key = &read.tbs_certificate.subject_public_key_info;
+    if key.algorithm.oid != RSA {
+        return None;
+    }
+    // RFC 8017, appendix A.1.1: a sequence of which the modulus is the first number.
+    let mut reader = SliceReader::new(key.subject_public_key.as_bytes()?).ok()?;
+    let (modulus, _) = reader.sequence(|parts| Ok((UintRef::decode(parts)?, UintRef::decode(parts)?))).ok()?;
+    let zeros = modulus.as_bytes().first()?.leading_zeros();
+    Some(modulus.as_bytes().len() * 8 - zeros as usize)
 }
 
 /// The hash that a certificate is signed by.

@@ -12,5 +12,11 @@ pub mod smtp_command;
 pub mod smtp_reply;
 /// What clients ask of TLS.
 pub mod tls;
+/// Cipher suites and curves by OpenSSL's names, and lists of them.
+pub mod tls_ciphers;
+/// A connection in one line.
+pub mod tls_summary;
+/// Lists of versions.
+pub mod tls_versions;
 /// The encoding of DSN parameters.
 pub mod xtext;
