@@ -4,6 +4,8 @@
 pub mod certificate;
 /// The content of DATA: end of data, dots, bare line feeds.
 pub mod dot;
+/// Fingerprints of certificates.
+pub mod fingerprint;
 /// POP3 as Dovecot speaks it.
 pub mod pop3;
 /// Command lines of SMTP.
