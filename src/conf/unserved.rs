@@ -26,9 +26,7 @@ const REASONS: &[(&str, &str)] = &[
     ("smtp_delivery_status_filter", "delivery status is not filtered"),
     ("trace_service_name", "bounce is no process here"),
     ("virtual_delivery_status_filter", "delivery status is not filtered"),
-    ("broken_sasl_", "there is no SASL"),
     ("connection_cache_", "connections are not kept"),
-    ("cyrus_sasl_", "there is no SASL"),
     ("debug", "there is no debug logging by peer"),
     ("dnsblog_", "there is no postscreen"),
     ("fast_flush_", "the queue itself says what waits for a site"),
@@ -39,7 +37,7 @@ const REASONS: &[(&str, &str)] = &[
     ("non_smtpd_milters", "there are no milters"),
     ("postmulti_", "instances are managed by hand"),
     ("multi_instance_", "instances are managed by hand"),
-    ("openssl_path", "there is no TLS"),
+    ("openssl_path", "OpenSSL is not used"),
     ("postscreen_", "there is no postscreen: smtpd itself refuses early talkers"),
     ("proxy_", "tables are opened by the programs that ask them"),
     ("qmqpd_", "there is no QMQP"),
@@ -51,12 +49,14 @@ const REASONS: &[(&str, &str)] = &[
     ("smtp_enforce_tls", "there is no TLS"),
     ("smtpd_milter", "there are no milters"),
     ("smtpd_proxy_", "there are no before-queue filters"),
-    ("smtpd_sasl_", "there is no SASL"),
-    ("smtpd_tls_", "there is no TLS"),
-    ("smtpd_use_tls", "there is no TLS"),
-    ("smtpd_enforce_tls", "there is no TLS"),
-    ("tls_", "there is no TLS"),
-    ("tlsproxy_", "there is no TLS"),
+    ("smtpd_tls_always_issue_session_ids", "the TLS library decides"),
+    ("smtpd_tls_ccert_verifydepth", "the TLS library has a limit of its own"),
+    ("smtpd_tls_dcert_file", "the TLS library has no DSA"),
+    ("smtpd_tls_dh", "the TLS library agrees on keys by elliptic curves only"),
+    ("smtpd_tls_dkey_file", "the TLS library has no DSA"),
+    ("smtpd_tls_session_cache_database", "sessions are kept in memory"),
+    ("tls_", "the TLS library has no such setting"),
+    ("tlsproxy_", "there is no tlsproxy"),
     ("unverified_", "addresses are not verified by probes"),
 ];
 
@@ -77,6 +77,6 @@ mod tests {
             let members = PARAMS.iter().filter(|row| row.name.starts_with(prefix));
             assert!(members.clone().any(|row| !row.honoured), "{prefix}: nothing of it is ignored");
         }
-        assert_eq!(reason("smtpd_tls_cert_file"), "there is no TLS");
+        assert_eq!(reason("smtpd_tls_dh1024_param_file"), "the TLS library agrees on keys by elliptic curves only");
     }
 }

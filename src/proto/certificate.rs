@@ -8,6 +8,7 @@ use x509_cert::der::oid::ObjectIdentifier;
 use x509_cert::der::{Decode, Reader, SliceReader};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::name::Name;
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
@@ -28,7 +29,11 @@ pub fn names(certificate: &Certificate) -> Vec<String> {
     if !hosts.is_empty() {
         return hosts;
     }
-    let parts = certificate.tbs_certificate.subject.0.iter().flat_map(|part| part.0.iter());
+    common_names(&certificate.tbs_certificate.subject)
+}
+
+fn common_names(name: &Name) -> Vec<String> {
+    let parts = name.0.iter().flat_map(|part| part.0.iter());
     parts
         .filter(|part| part.oid == COMMON_NAME)
         .filter_map(|part| {
@@ -36,6 +41,16 @@ pub fn names(certificate: &Certificate) -> Vec<String> {
             text.or_else(|_| part.value.decode_as::<PrintableStringRef<'_>>().map(|text| text.as_str().to_owned())).ok()
         })
         .collect()
+}
+
+/// The (last) common name of whom a certificate (DER) is for.
+pub fn subject(der: &[u8]) -> Option<String> {
+    common_names(&Certificate::from_der(der).ok()?.tbs_certificate.subject).pop()
+}
+
+/// That of who gave it.
+pub fn issuer(der: &[u8]) -> Option<String> {
+    common_names(&Certificate::from_der(der).ok()?.tbs_certificate.issuer).pop()
 }
 
 /// Whether a name of a certificate is for a host: "*.example.org" is for one label more.

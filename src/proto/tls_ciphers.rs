@@ -113,17 +113,22 @@ fn exclusions(list: &str) -> String {
         .collect()
 }
 
-/// The library's parts for a cipher list (the text of tls_high_cipherlist or its kin), less the exclusions, and for a
-/// list of curves by OpenSSL's names (tls_eecdh_auto_curves). A list of curves of which the library has none is as none.
-pub fn provider(list: &str, excluded: &[&str], curves: &str) -> CryptoProvider {
+/// A cipher list (the text of tls_high_cipherlist or its kin) less lists of exclusions.
+pub fn with_exclusions(list: &str, excluded: &[&str]) -> String {
     let mut whole = list.to_owned();
     excluded.iter().for_each(|list| whole.push_str(&exclusions(list)));
+    whole
+}
+
+/// The library's parts for a cipher list, and for a list of curves by OpenSSL's names (tls_eecdh_auto_curves). A list of
+/// curves of which the library has none is as none.
+pub fn provider(list: &str, curves: &str) -> CryptoProvider {
     let mut provider = default_provider();
     let all: Vec<SupportedCipherSuite> = std::mem::take(&mut provider.cipher_suites);
     let (newest, older): (Vec<_>, Vec<_>) = all.into_iter().partition(|suite| suite.tls13().is_some());
     provider.cipher_suites = newest;
     let find = |row: &&Cipher| older.iter().find(|suite| suite.suite() == row.suite).copied();
-    provider.cipher_suites.extend(chosen(&whole).iter().filter_map(find));
+    provider.cipher_suites.extend(chosen(list).iter().filter_map(find));
     let groups: Vec<&'static dyn SupportedKxGroup> = curves
         .split([' ', '\t', '\r', '\n', ',', ':'])
         .filter_map(|word| match word {
@@ -176,7 +181,8 @@ mod tests {
         let provider = default_provider();
         assert_eq!(provider.cipher_suites.len(), CIPHERS.len());
         assert!(provider.cipher_suites.iter().all(|suite| find(suite.suite()).is_some()));
-        let own = super::provider("HIGH", &["aECDSA, AES128", "CHACHA20"], "X448 secp384r1");
+        let list = with_exclusions("HIGH", &["aECDSA, AES128", "CHACHA20"]);
+        let own = super::provider(&list, "X448 secp384r1");
         assert_eq!(own.cipher_suites.len(), 4);
         assert_eq!(own.kx_groups.len(), 1);
     }

@@ -34,6 +34,8 @@ pub struct Settings {
     pub sender_canonical: Maps,
     pub sender_logins: Maps,
     pub sasl_wanted: bool,
+    /// relay_clientcerts: by fingerprint.
+    pub known_certificates: Maps,
     pub show_unknown_table: bool,
     pub reject_unlisted_recipient: bool,
     pub reject_unlisted_sender: bool,
@@ -79,6 +81,8 @@ pub struct Settings {
     /// receive_override_options
     pub overrides: Vec<String>,
     pub port_logging: bool,
+    /// smtpd_sasl_authenticated_header
+    pub login_header: bool,
     /// A proxy speaks first, within this time.
     pub proxy_patience: Option<Duration>,
 }
@@ -119,6 +123,7 @@ pub struct Limits {
     pub message_rate: u64,
     pub recipient_rate: u64,
     pub auth_rate: u64,
+    pub tls_rate: u64,
     pub rate_unit: Duration,
     pub exceptions: MatchList,
 }
@@ -127,6 +132,12 @@ pub struct Limits {
 pub enum LocalRewrite {
     InetInterfaces,
     Mynetworks,
+    /// Who has logged in.
+    Login,
+    /// Who has a certificate of relay_clientcerts; with `all` any that an authority of ours gave.
+    Certificate {
+        all: bool,
+    },
     Table(Maps),
 }
 
@@ -174,6 +185,7 @@ impl Settings {
             ],
             sender_canonical: maps("sender_canonical_maps", cf.sender_canonical_maps()),
             sender_logins: maps("smtpd_sender_login_maps", cf.smtpd_sender_login_maps()),
+            known_certificates: maps("relay_clientcerts", cf.relay_clientcerts()),
             sasl_wanted: cf.smtpd_sasl_auth_enable(),
             show_unknown_table: cf.show_user_unknown_table_name(),
             reject_unlisted_recipient: cf.smtpd_reject_unlisted_recipient()
@@ -227,6 +239,7 @@ impl Settings {
             footer_maps: maps("smtpd_reject_footer_maps", cf.smtpd_reject_footer_maps()),
             content_filter: cf.content_filter(),
             overrides: MainCf::list(&cf.receive_override_options()),
+            login_header: cf.smtpd_sasl_authenticated_header(),
             port_logging: cf.smtpd_client_port_logging(),
             proxy_patience: match cf.smtpd_upstream_proxy_protocol().as_str() {
                 "" => None,
@@ -245,6 +258,9 @@ fn local_rewrite(list: &str) -> Vec<LocalRewrite> {
         match word.as_str() {
             "permit_inet_interfaces" => rules.push(LocalRewrite::InetInterfaces),
             "permit_mynetworks" => rules.push(LocalRewrite::Mynetworks),
+            "permit_sasl_authenticated" => rules.push(LocalRewrite::Login),
+            "permit_tls_clientcerts" => rules.push(LocalRewrite::Certificate { all: false }),
+            "permit_tls_all_clientcerts" => rules.push(LocalRewrite::Certificate { all: true }),
             "check_address_map" => {
                 let spec = words.next().map(String::as_str).unwrap_or_default();
                 rules.push(LocalRewrite::Table(Maps::open("local_header_rewrite_clients", spec, &Options::default())));
@@ -252,7 +268,6 @@ fn local_rewrite(list: &str) -> Vec<LocalRewrite> {
             table if table.contains(':') => {
                 rules.push(LocalRewrite::Table(Maps::open("local_header_rewrite_clients", table, &Options::default())));
             }
-            // No client here has logged in or has a certificate.
             _ => {}
         }
     }
@@ -301,6 +316,7 @@ impl Limits {
             message_rate: rate(cf.smtpd_client_message_rate_limit()),
             recipient_rate: rate(cf.smtpd_client_recipient_rate_limit()),
             auth_rate: rate(cf.smtpd_client_auth_rate_limit()),
+            tls_rate: rate(cf.smtpd_client_new_tls_session_rate_limit()),
             rate_unit: cf.anvil_rate_time_unit().max(Duration::from_secs(1)),
             exceptions: MatchList::parse(
                 "smtpd_client_event_limit_exceptions",

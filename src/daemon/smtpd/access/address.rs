@@ -189,7 +189,7 @@ impl Check<'_> {
         let (address, class) = (&resolution.recipient, resolution.class);
         let found = patiently(|| recipient::find(settings, &settings.sender_logins, address, class)).await;
         let owners = self.asked(found, sender)?;
-        let fault = match (self.login, owners) {
+        let fault = match (self.login.map(|own| &own.name), owners) {
             (None, Some(_)) => "not logged in".to_owned(),
             (Some(login), Some(owners)) => {
                 let owners = String::from_utf8_lossy(&owners.value).to_lowercase();

@@ -6,6 +6,8 @@
 mod action;
 /// Addresses: unlisted, unknown, not complete, not the sender's own.
 mod address;
+/// The client's certificate.
+mod certificate;
 /// One run through lists: what is known, what was found.
 mod check;
 /// The client and what it calls itself.
