@@ -5,7 +5,7 @@ use std::time::Duration;
 use x509_cert::Certificate;
 use x509_cert::der::asn1::{PrintableStringRef, UintRef, Utf8StringRef};
 use x509_cert::der::oid::ObjectIdentifier;
-use x509_cert::der::{Decode, Reader, SliceReader};
+use x509_cert::der::{Decode, Encode, Reader, SliceReader};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::name::Name;
@@ -41,6 +41,12 @@ fn common_names(name: &Name) -> Vec<String> {
             text.or_else(|_| part.value.decode_as::<PrintableStringRef<'_>>().map(|text| text.as_str().to_owned())).ok()
         })
         .collect()
+}
+
+/// Whom a certificate (DER) is from and for, as they stand in it.
+pub fn names_of(der: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let read = Certificate::from_der(der).ok()?.tbs_certificate;
+    Some((read.issuer.to_der().ok()?, read.subject.to_der().ok()?))
 }
 
 /// The (last) common name of whom a certificate (DER) is for.
