@@ -100,6 +100,7 @@ stories! {
     mailboxes
     mx
     pop3_service
+    probes
     refusals
     relay
     reload
