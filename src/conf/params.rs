@@ -125,7 +125,7 @@ params! {
     berkeley_db_create_buffer_size: Int = "16777216" ignored;
     berkeley_db_read_buffer_size: Int = "131072" ignored;
     best_mx_transport: Text = "";
-    biff: Bool = "yes" ignored;
+    biff: Bool = "yes";
     body_checks: Text = "";
     body_checks_size_limit: Int = "51200";
     bounce_notice_recipient: Text = "postmaster";
