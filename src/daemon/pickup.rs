@@ -3,7 +3,7 @@
 
 use super::skeleton::{self, Context, Wait};
 use crate::cleanup::envelope::Named;
-use crate::cleanup::{Cleanup, CleanupError, Envelope, Origin};
+use crate::cleanup::{Cleanup, CleanupError, Envelope, Filtering, Origin};
 use crate::conf::MainCf;
 use crate::ipc::trigger;
 use crate::log::event::{Event, text};
@@ -98,6 +98,9 @@ fn take(context: &Context, cleanup: &Arc<Cleanup>, path: &Path) -> Result<bool, 
     let overrides = MainCf::list(&cf.receive_override_options());
     envelope.no_mappings = overrides.iter().any(|word| word == "no_address_mappings");
     envelope.no_checks = overrides.iter().any(|word| word == "no_header_body_checks");
+    if !overrides.iter().any(|word| word == "no_milters") {
+        envelope.filtering = Filtering::Local;
+    }
     envelope.filter = Some(cf.content_filter()).filter(|filter| !filter.is_empty());
     if envelope.recipients.is_empty() {
         context.log.warning(format!("{}: no recipients: removing", path.display()));

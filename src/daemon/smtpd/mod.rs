@@ -12,6 +12,8 @@ mod commands;
 mod data;
 /// One recipient without a session.
 pub mod dry;
+/// Mail filters.
+mod filters;
 /// Refusals on their way out.
 mod footer;
 /// Which lists are asked when.

@@ -76,6 +76,7 @@ pub struct Settings {
     pub footer: String,
     pub footer_maps: Maps,
     pub content_filter: String,
+    pub filters: super::filters::FilterSettings,
     /// receive_override_options
     pub overrides: Vec<String>,
     pub port_logging: bool,
@@ -226,6 +227,7 @@ impl Settings {
             footer: cf.smtpd_reject_footer(),
             footer_maps: maps("smtpd_reject_footer_maps", cf.smtpd_reject_footer_maps()),
             content_filter: cf.content_filter(),
+            filters: super::filters::FilterSettings::new(cf),
             overrides: MainCf::list(&cf.receive_override_options()),
             port_logging: cf.smtpd_client_port_logging(),
             proxy_patience: match cf.smtpd_upstream_proxy_protocol().as_str() {
