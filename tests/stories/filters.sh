@@ -38,6 +38,15 @@ postsuper -H ALL 2>/dev/null
 postqueue -f
 wait_for "the mail" in_box toto '^Subject: hold this'
 
+# What is requeued has been looked at.
+letter "hold once more" toto
+wait_for "the file" bash -c "[[ -n \$(find $Q/hold -type f) ]]"
+: >/var/mail/toto
+postsuper -r ALL 2>/dev/null
+letter "so that somebody looks" titi
+wait_for "the mail" in_box toto '^Subject: hold once more'
+same "$(grep -c ^X-Filter: /var/mail/toto)" 1
+
 # Put off: what a user handed in waits where it is.
 touch /tmp/later
 expect "$(net toto later)" '^451 4.7.1 Service unavailable - try again later$'
