@@ -485,6 +485,46 @@ mod tests {
         );
     }
 
+    /// A message that takes any edit.
+    struct Blank;
+
+    impl Draft for Blank {
+        fn headers(&self) -> Vec<Vec<u8>> {
+            vec![b"A: b".to_vec()]
+        }
+        fn body(&mut self, take: &mut dyn FnMut(&[u8]) -> bool) -> io::Result<()> {
+            take(b"words\r\n");
+            Ok(())
+        }
+        fn edit(&mut self, _: crate::milter::Edit) -> Option<Verdict> {
+            None
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn hostile_edits_leave_a_filter_that_failed_or_goes_on(
+            answers in proptest::collection::vec((any::<u8>(), proptest::collection::vec(any::<u8>(), 0..30)), 0..6)
+        ) {
+            let mut said = Vec::new();
+            // Header, end of headers, body: then the edits.
+            for _ in 0..3 {
+                packet::write(&mut said, reply::CONTINUE, &[]);
+            }
+            answers.iter().for_each(|(code, data)| packet::write(&mut said, *code, &[data]));
+            let (mut filter, _open) = filter_that_says(&said, 0);
+            let lists = MacroLists::new(&MainCf::parse(std::path::Path::new("/none"), "myhostname = h\n").unwrap()).unwrap();
+            let scene = Scene { lists: &lists, macros: &Macros::default(), warn: &|_| {} };
+            let verdict = filter.message(&mut Blank, &scene);
+            match filter.state() {
+                State::Envelope | State::RefusedSession => {}
+                State::Failed => prop_assert!(verdict.is_some()),
+                other => prop_assert!(false, "{other:?}"),
+            }
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
