@@ -108,6 +108,9 @@ fn values_that_stop_a_program_later() {
     finds("bad-value", "message_size_limit = 10M\n", 1, "message_size_limit");
     finds("bad-value", "maximal_queue_lifetime = 5x\n", 1, "maximal_queue_lifetime");
     finds("bad-value", "line_length_limit = 3\n", 1, "line_length_limit");
+    finds("bad-value", "smtpd_milters = inet:localhost:1,\n   8891-localhost\n", 1, "8891-localhost");
+    finds("bad-value", "non_smtpd_milters = { unix:/run/f, timeout=3 }\n", 1, "timeout");
+    finds("bad-value", "milter_protocol = 5\nsmtpd_milters = unix:/run/f\n", 2, "bad protocol information: 5");
     finds("origin-file", "myorigin = @/nofile\n", 1, "nofile");
 }
 

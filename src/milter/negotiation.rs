@@ -25,6 +25,7 @@ pub struct Offer {
 }
 
 /// Why nothing can be offered, or nobody be reached.
+#[derive(Debug)]
 pub enum Mistake {
     /// Here, in the configuration.
     Configuration(String),
@@ -54,8 +55,8 @@ pub fn offer(spec: &Spec) -> Result<Offer, Mistake> {
     Ok(offer)
 }
 
-/// Connects. "unix:path" (or "local:"), "inet:host:port".
-pub fn connect(spec: &Spec) -> Result<Connection, Mistake> {
+/// Where the filter listens: "unix:path" (or "local:"), "inet:host:port".
+pub fn endpoint(spec: &Spec) -> Result<Endpoint, Mistake> {
     let name = &spec.name;
     let (kind, place) = name.split_once(':').unwrap_or((name, ""));
     if kind.is_empty() || place.is_empty() {
@@ -63,15 +64,19 @@ pub fn connect(spec: &Spec) -> Result<Connection, Mistake> {
         return Err(Mistake::Configuration(text));
     }
     // sendmail's "inet:port@host" is not Postfix's.
-    let endpoint = match kind {
-        "inet" => Endpoint::inet(place).map_err(Mistake::Configuration)?,
-        "unix" | "local" => Endpoint::Unix(place.to_owned()),
+    match kind {
+        "inet" => Endpoint::inet(place).map_err(Mistake::Configuration),
+        "unix" | "local" => Ok(Endpoint::Unix(place.to_owned())),
         _ => {
             let text = format!("invalid transport name: {kind} in Milter service: {name}");
-            return Err(Mistake::Configuration(text));
+            Err(Mistake::Configuration(text))
         }
-    };
-    Connection::open(&endpoint, spec.connect_timeout).map_err(|refused| {
+    }
+}
+
+pub fn connect(spec: &Spec) -> Result<Connection, Mistake> {
+    let name = &spec.name;
+    Connection::open(&endpoint(spec)?, spec.connect_timeout).map_err(|refused| {
         let why = match refused {
             Refused::Unknown(why) => why,
             Refused::Io(error) => reason(&error),

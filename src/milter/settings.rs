@@ -3,6 +3,7 @@
 
 use super::filters::Filters;
 use super::macros::MacroLists;
+use super::negotiation::{self, Mistake};
 use super::verdict::DefaultAction;
 use crate::conf::MainCf;
 use crate::conf::typed::seconds;
@@ -62,6 +63,29 @@ impl Settings {
             (_, Err(reason)) => Err(reason.clone()),
         };
         Some(Filters::new(made, self.soft_bounce, log.clone(), service))
+    }
+
+    /// What is wrong with a list, and with what holds for each of its filters: each of these puts mail off.
+    pub fn faults(&self, list: &str) -> Vec<String> {
+        let specs = match self.parse(list) {
+            Ok(specs) => specs,
+            Err(reason) => return vec![reason],
+        };
+        let mut faults: Vec<String> =
+            self.macros.as_ref().as_ref().err().filter(|_| !specs.is_empty()).cloned().into_iter().collect();
+        for spec in &specs {
+            let place = negotiation::endpoint(spec).map(drop);
+            let offer = negotiation::offer(spec).map(drop);
+            for mistake in [place, offer].into_iter().filter_map(Result::err) {
+                match mistake {
+                    Mistake::Configuration(text) | Mistake::Communication(text) => faults.push(text),
+                }
+            }
+            if let DefaultAction::Other(action) = &spec.default_action {
+                faults.push(format!("milter {}: unrecognized default action: {action}", spec.name));
+            }
+        }
+        faults
     }
 
     fn parse(&self, list: &str) -> Result<Vec<Spec>, String> {
