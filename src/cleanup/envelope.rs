@@ -1,5 +1,7 @@
 //! The envelope of a message that is coming in, as its receiver (smtpd, pickup, a forwarding local, a bounce) knows it.
 
+use crate::proto::tls_server::Established;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// How a message came, which its Received header and its log lines tell.
@@ -13,8 +15,16 @@ pub enum Origin {
     Internal,
 }
 
-/// How clients log in here: as XCLIENT says.
-pub const LOGIN_METHOD: &str = "XCLIENT";
+/// A client that has logged in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// The SASL mechanism, or [`XCLIENT`].
+    pub method: String,
+    pub name: String,
+}
+
+/// The method of a client of which another says that it has logged in.
+pub const XCLIENT: &str = "XCLIENT";
 
 /// The SMTP client.
 #[derive(Clone, Debug, Default)]
@@ -29,8 +39,14 @@ pub struct Client {
     pub protocol: &'static str,
     pub server_address: String,
     pub server_port: u16,
-    /// The name of a client that has logged in.
-    pub login: Option<String>,
+    pub login: Option<Login>,
+    /// MAIL FROM AUTH= (RFC 4954), as it was sent: whose message it was before.
+    pub login_sender: Option<String>,
+    /// The encryption of its session.
+    pub secured: Option<Arc<Established>>,
+    /// smtpd_tls_received_header, smtpd_sasl_authenticated_header: whether the Received header tells of them.
+    pub secured_header: bool,
+    pub login_header: bool,
 }
 
 /// A recipient as it was named.
@@ -78,6 +94,8 @@ pub struct Envelope {
     pub filtering: super::Filtering,
     /// A notice that header_checks and filters look at (internal_mail_filter_classes).
     pub inspected: bool,
+    /// No automatic copies: nothing will be delivered.
+    pub no_copies: bool,
     /// No virtual aliases and automatic copies: the message is a notice or was expanded before.
     pub expanded: bool,
 }
@@ -102,6 +120,7 @@ impl Envelope {
             no_checks: false,
             filtering: super::Filtering::Nobody,
             inspected: false,
+            no_copies: false,
             expanded: false,
         }
     }

@@ -4,7 +4,7 @@
 use super::CleanupError;
 use super::checks::{Asked, Line};
 use super::draft::Sheet;
-use super::envelope::{Envelope, LOGIN_METHOD, Origin};
+use super::envelope::{Envelope, Origin};
 use super::held::Held;
 use super::intake::{Cleanup, Intake};
 use crate::conf::MainCf;
@@ -236,9 +236,10 @@ impl Intake {
         macros.set("{daemon_port}", client.server_port.to_string());
         macros.set("{_}", crate::milter::macros::source(&client.name, &client.reverse_name, address));
         if let Some(login) = &client.login {
-            macros.set("{auth_type}", LOGIN_METHOD);
-            macros.set("{auth_authen}", login.as_str());
+            macros.set("{auth_type}", login.method.as_str());
+            macros.set("{auth_authen}", login.name.as_str());
         }
+        macros.set_known("{auth_author}", client.login_sender.clone());
         macros
     }
 }

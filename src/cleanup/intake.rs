@@ -10,7 +10,7 @@
 
 use super::CleanupError;
 use super::checks::{About, Asked, Checks, Line};
-use super::envelope::{Envelope, LOGIN_METHOD, Origin};
+use super::envelope::{Envelope, Origin};
 use super::expansion::{Everybody, Expanded, Expansion};
 use super::filtering::{Filtering, LocalFilters};
 use super::header::Seen;
@@ -190,17 +190,25 @@ impl Cleanup {
             Origin::Smtp(client) => {
                 let helo = if client.helo.is_empty() { "unknown" } else { &client.helo };
                 let from = format!("Received: from {helo} ({} [{}])", client.name, client.address);
-                // RFC 6531 section 4.3, and RFC 3848: an "A" for whoever has logged in.
+                // RFC 6531 section 4.3, and RFC 3848: an "S" for TLS, an "A" for whoever has logged in.
                 let protocol = match client.protocol {
                     "ESMTP" if envelope.utf8 => "UTF8SMTP",
                     other => other,
                 };
-                let login = if client.login.is_some() && protocol != "SMTP" { "A" } else { "" };
-                let by = format!("\tby {myhostname} ({mail_name}) with {protocol}{login} id {id}");
-                match envelope.recipients.as_slice() {
-                    [one] => vec![from, by, format!("\tfor <{}>; {date}", address::quote(&one.address))],
-                    _ => vec![from, format!("{by};"), format!("\t{date}")],
+                let letter = |condition, letter| if condition && protocol != "SMTP" { letter } else { "" };
+                let tls = letter(client.secured.is_some(), "S");
+                let login = letter(client.login.is_some(), "A");
+                let by = format!("\tby {myhostname} ({mail_name}) with {protocol}{tls}{login} id {id}");
+                let mut lines = vec![from];
+                lines.extend(client.secured.iter().filter(|_| client.secured_header).flat_map(|own| own.received()));
+                if let Some(login) = client.login.as_ref().filter(|_| client.login_header) {
+                    lines.push(format!("\t(Authenticated sender: {})", clean(&login.name)));
                 }
+                match envelope.recipients.as_slice() {
+                    [one] => lines.extend([by, format!("\tfor <{}>; {date}", address::quote(&one.address))]),
+                    _ => lines.extend([format!("{by};"), format!("\t{date}")]),
+                }
+                lines
             }
         }
     }
@@ -459,6 +467,9 @@ impl Intake {
         if !envelope.full_name.is_empty() {
             file.record(Type::FULL_NAME, clean(&envelope.full_name).as_bytes())?;
         }
+        for attribute in login_attributes(&envelope.origin) {
+            file.record(Type::ATTRIBUTE, attribute.as_bytes())?;
+        }
         file.record(Type::SENDER, clean(&self.sender).as_bytes())?;
         for (name, value) in &envelope.attributes {
             file.record(Type::ATTRIBUTE, format!("{name}={}", clean(value)).as_bytes())?;
@@ -530,7 +541,7 @@ fn origin_attributes(origin: &Origin) -> Vec<String> {
         Origin::Smtp(client) => {
             let origin = format!("{}[{}]", client.name, client.address);
             let kind = if client.address.contains(':') { 10 } else { 2 };
-            let mut attributes = vec![
+            vec![
                 format!("log_client_name={}", client.name),
                 format!("log_client_address={}", client.address),
                 format!("log_client_port={}", client.port),
@@ -546,13 +557,24 @@ fn origin_attributes(origin: &Origin) -> Vec<String> {
                 format!("helo_name={}", client.helo),
                 format!("protocol_name={}", client.protocol),
                 format!("client_address_type={kind}"),
-            ];
-            if let Some(login) = &client.login {
-                attributes.extend([format!("sasl_method={LOGIN_METHOD}"), format!("sasl_username={login}")]);
-            }
-            attributes
+            ]
         }
     }
+}
+
+/// Who has logged in, and whose message it was before.
+fn login_attributes(origin: &Origin) -> Vec<String> {
+    let Origin::Smtp(client) = origin else { return Vec::new() };
+    let login = client.login.as_ref();
+    let named = |name: &str, value: Option<&String>| value.map(|value| format!("{name}={}", clean(value)));
+    [
+        named("sasl_method", login.map(|own| &own.method)),
+        named("sasl_username", login.map(|own| &own.name)),
+        named("sasl_sender", client.login_sender.as_ref()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// An envelope text without what could end a record's line somewhere later: controls become "?".

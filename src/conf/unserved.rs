@@ -2,7 +2,7 @@
 //! family of names; the longest prefix decides.
 
 const REASONS: &[(&str, &str)] = &[
-    ("address_verify_", "addresses are not verified by probes"),
+    ("address_verify_sender_ttl", "the sender of probes stays the same"),
     ("anvil_status_", "smtpd counts its clients itself and logs no statistics"),
     ("application_event_", "there is no tlsproxy"),
     ("berkeley_db_", "Berkeley DB files are read without Berkeley DB"),
@@ -26,9 +26,7 @@ const REASONS: &[(&str, &str)] = &[
     ("smtp_delivery_status_filter", "delivery status is not filtered"),
     ("trace_service_name", "bounce is no process here"),
     ("virtual_delivery_status_filter", "delivery status is not filtered"),
-    ("broken_sasl_", "there is no SASL"),
     ("connection_cache_", "connections are not kept"),
-    ("cyrus_sasl_", "there is no SASL"),
     ("debug", "there is no debug logging by peer"),
     ("dnsblog_", "there is no postscreen"),
     ("fast_flush_", "the queue itself says what waits for a site"),
@@ -37,7 +35,7 @@ const REASONS: &[(&str, &str)] = &[
     ("lmtp_tls_", "there is no TLS"),
     ("postmulti_", "instances are managed by hand"),
     ("multi_instance_", "instances are managed by hand"),
-    ("openssl_path", "there is no TLS"),
+    ("openssl_path", "OpenSSL is not used"),
     ("postscreen_", "there is no postscreen: smtpd itself refuses early talkers"),
     ("proxy_", "tables are opened by the programs that ask them"),
     ("qmqpd_", "there is no QMQP"),
@@ -48,13 +46,14 @@ const REASONS: &[(&str, &str)] = &[
     ("smtp_use_tls", "there is no TLS"),
     ("smtp_enforce_tls", "there is no TLS"),
     ("smtpd_proxy_", "there are no before-queue filters"),
-    ("smtpd_sasl_", "there is no SASL"),
-    ("smtpd_tls_", "there is no TLS"),
-    ("smtpd_use_tls", "there is no TLS"),
-    ("smtpd_enforce_tls", "there is no TLS"),
-    ("tls_", "there is no TLS"),
-    ("tlsproxy_", "there is no TLS"),
-    ("unverified_", "addresses are not verified by probes"),
+    ("smtpd_tls_always_issue_session_ids", "the TLS library decides"),
+    ("smtpd_tls_ccert_verifydepth", "the TLS library has a limit of its own"),
+    ("smtpd_tls_dcert_file", "the TLS library has no DSA"),
+    ("smtpd_tls_dh", "the TLS library agrees on keys by elliptic curves only"),
+    ("smtpd_tls_dkey_file", "the TLS library has no DSA"),
+    ("smtpd_tls_session_cache_database", "sessions are kept in memory"),
+    ("tls_", "the TLS library has no such setting"),
+    ("tlsproxy_", "there is no tlsproxy"),
 ];
 
 /// The reason for one name; a general one for names of no family.
@@ -74,6 +73,6 @@ mod tests {
             let members = PARAMS.iter().filter(|row| row.name.starts_with(prefix));
             assert!(members.clone().any(|row| !row.honoured), "{prefix}: nothing of it is ignored");
         }
-        assert_eq!(reason("smtpd_tls_cert_file"), "there is no TLS");
+        assert_eq!(reason("smtpd_tls_dh1024_param_file"), "the TLS library agrees on keys by elliptic curves only");
     }
 }

@@ -24,42 +24,143 @@ pub mod skeleton;
 pub mod smtp;
 /// smtpd(8).
 pub mod smtpd;
+/// verify(8).
+pub mod verify;
 /// virtual(8); "virtual" is a reserved word.
 pub mod virtual_agent;
 
-use skeleton::{Model, Privilege, Role};
+use skeleton::{Model, Privilege, Role, no_files};
 
 /// Every command that a line of master.cf may name, and how it is served. Those of [`Model::Absorbed`] are accepted
 /// and start nothing: what they do for the reference is a library call here, or is not done (the note says which).
 pub const ROLES: &[Role] = &[
-    Role { command: "smtpd", model: Model::Sessions, privilege: Privilege::MailOwner, run: smtpd::run, note: "" },
-    Role { command: "pickup", model: Model::Single, privilege: Privilege::MailOwner, run: pickup::run, note: "" },
-    Role { command: "qmgr", model: Model::Single, privilege: Privilege::MailOwner, run: qmgr::run, note: "" },
-    Role { command: "oqmgr", model: Model::Single, privilege: Privilege::MailOwner, run: qmgr::run, note: "" },
-    Role { command: "nqmgr", model: Model::Single, privilege: Privilege::MailOwner, run: qmgr::run, note: "" },
-    Role { command: "showq", model: Model::Single, privilege: Privilege::MailOwner, run: showq::run, note: "" },
-    Role { command: "local", model: Model::Agent, privilege: Privilege::Root, run: local::run, note: "" },
-    Role { command: "smtp", model: Model::Agent, privilege: Privilege::MailOwner, run: smtp::run, note: "" },
-    Role { command: "lmtp", model: Model::Agent, privilege: Privilege::MailOwner, run: smtp::run_lmtp, note: "" },
-    Role { command: "virtual", model: Model::Agent, privilege: Privilege::Root, run: virtual_agent::run, note: "" },
-    Role { command: "pipe", model: Model::Agent, privilege: Privilege::Root, run: pipe::run, note: "" },
-    Role { command: "error", model: Model::Agent, privilege: Privilege::MailOwner, run: error::run, note: "" },
+    Role {
+        command: "smtpd",
+        model: Model::Sessions,
+        privilege: Privilege::MailOwner,
+        run: smtpd::run,
+        private: smtpd::private_files,
+        note: "",
+    },
+    Role {
+        command: "pickup",
+        model: Model::Single,
+        privilege: Privilege::MailOwner,
+        run: pickup::run,
+        private: no_files,
+        note: "",
+    },
+    Role {
+        command: "qmgr",
+        model: Model::Single,
+        privilege: Privilege::MailOwner,
+        run: qmgr::run,
+        private: no_files,
+        note: "",
+    },
+    Role {
+        command: "oqmgr",
+        model: Model::Single,
+        privilege: Privilege::MailOwner,
+        run: qmgr::run,
+        private: no_files,
+        note: "",
+    },
+    Role {
+        command: "nqmgr",
+        model: Model::Single,
+        privilege: Privilege::MailOwner,
+        run: qmgr::run,
+        private: no_files,
+        note: "",
+    },
+    Role {
+        command: "showq",
+        model: Model::Single,
+        privilege: Privilege::MailOwner,
+        run: showq::run,
+        private: no_files,
+        note: "",
+    },
+    Role {
+        command: "verify",
+        model: Model::Single,
+        privilege: Privilege::MailOwner,
+        run: verify::run,
+        private: no_files,
+        note: "",
+    },
+    Role {
+        command: "local",
+        model: Model::Agent,
+        privilege: Privilege::Root,
+        run: local::run,
+        private: no_files,
+        note: "",
+    },
+    Role {
+        command: "smtp",
+        model: Model::Agent,
+        privilege: Privilege::MailOwner,
+        run: smtp::run,
+        private: no_files,
+        note: "",
+    },
+    Role {
+        command: "lmtp",
+        model: Model::Agent,
+        privilege: Privilege::MailOwner,
+        run: smtp::run_lmtp,
+        private: no_files,
+        note: "",
+    },
+    Role {
+        command: "virtual",
+        model: Model::Agent,
+        privilege: Privilege::Root,
+        run: virtual_agent::run,
+        private: no_files,
+        note: "",
+    },
+    Role {
+        command: "pipe",
+        model: Model::Agent,
+        privilege: Privilege::Root,
+        run: pipe::run,
+        private: no_files,
+        note: "",
+    },
+    Role {
+        command: "error",
+        model: Model::Agent,
+        privilege: Privilege::MailOwner,
+        run: error::run,
+        private: no_files,
+        note: "",
+    },
     Role {
         command: "discard",
         model: Model::Agent,
         privilege: Privilege::MailOwner,
         run: error::run_discard,
+        private: no_files,
         note: "",
     },
-    Role { command: "pop3d", model: Model::Sessions, privilege: Privilege::Root, run: pop3d::run, note: "" },
+    Role {
+        command: "pop3d",
+        model: Model::Sessions,
+        privilege: Privilege::Root,
+        run: pop3d::run,
+        private: no_files,
+        note: "",
+    },
     absorbed("cleanup", "messages are cleaned up by their receiver, as a library call"),
     absorbed("trivial-rewrite", "addresses are resolved by a library call"),
     absorbed("bounce", "the queue manager writes the logs and the notices"),
     absorbed("anvil", "smtpd counts its own clients"),
-    absorbed("tlsmgr", "there is no TLS yet"),
+    absorbed("tlsmgr", "smtpd and smtp keep their TLS sessions themselves"),
     absorbed("scache", "connections are not cached between processes"),
     absorbed("proxymap", "tables are opened by their users"),
-    absorbed("verify", "address verification is not done"),
     absorbed("flush", "fast ETRN is not done; flushing by site scans the queue"),
     absorbed("postlogd", "lines are appended to maillog_file by their writers"),
     absorbed("master", "it runs by itself"),
@@ -71,7 +172,14 @@ pub const ROLES: &[Role] = &[
 ];
 
 const fn absorbed(command: &'static str, note: &'static str) -> Role {
-    Role { command, model: Model::Absorbed, privilege: Privilege::MailOwner, run: skeleton::nothing, note }
+    Role {
+        command,
+        model: Model::Absorbed,
+        privilege: Privilege::MailOwner,
+        run: skeleton::nothing,
+        private: no_files,
+        note,
+    }
 }
 
 /// The role that serves a command of master.cf.

@@ -11,8 +11,9 @@ use crate::log::Log;
 use crate::sys::{accounts, privilege, signal, spawn};
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::Signal;
+use std::collections::HashMap;
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -52,6 +53,9 @@ pub struct Role {
     pub model: Model,
     pub privilege: Privilege,
     pub run: fn(Context) -> Result<(), String>,
+    /// The files that only root may read, and that are read before privileges are dropped. Master replaces the processes
+    /// of a service when one of them changes.
+    pub private: fn(&MainCf) -> Vec<String>,
     /// For absorbed commands: what stands in for it.
     pub note: &'static str,
 }
@@ -65,8 +69,44 @@ pub struct Context {
     pub listeners: Vec<OwnedFd>,
     pub status: Option<std::fs::File>,
     pub lifetime: Option<OwnedFd>,
+    pub private: Private,
     /// Words of the master.cf line after the command that are no -o overrides.
     pub args: Vec<String>,
+}
+
+/// The content of the files of [`Role::private`], or why there is none.
+#[derive(Default)]
+pub struct Private(HashMap<String, Result<Vec<u8>, String>>);
+
+/// Longest of them.
+const MAX_PRIVATE: u64 = 1 << 20;
+
+impl Private {
+    fn read(files: Vec<String>) -> Private {
+        let read = |file: &String| -> io::Result<Vec<u8>> {
+            let mut content = Vec::new();
+            std::fs::File::open(file)?.take(MAX_PRIVATE + 1).read_to_end(&mut content)?;
+            if content.len() as u64 > MAX_PRIVATE {
+                return Err(io::ErrorKind::FileTooLarge.into());
+            }
+            Ok(content)
+        };
+        let reason = |error: io::Error| crate::sys::files::reason(&error);
+        Private(files.into_iter().map(|file| (file.clone(), read(&file).map_err(reason))).collect())
+    }
+
+    pub fn get(&self, file: &str) -> Result<&[u8], &str> {
+        match self.0.get(file) {
+            Some(Ok(content)) => Ok(content),
+            Some(Err(reason)) => Err(reason),
+            None => Err("it was not read"),
+        }
+    }
+}
+
+/// For roles without private files.
+pub fn no_files(_: &MainCf) -> Vec<String> {
+    Vec::new()
 }
 
 /// For absorbed roles; master never starts them.
@@ -122,6 +162,7 @@ fn prepare(role: &'static Role, args: &[OsString]) -> Result<Context, String> {
     std::env::set_current_dir(&queue)
         .map_err(|error| fail(format!("chdir {queue}: {}", crate::sys::files::reason(&error))))?;
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
+    let private = Private::read((role.private)(&cf));
     if role.privilege == Privilege::MailOwner {
         let owner = cf.mail_owner();
         let account = accounts::by_name(&owner).ok_or_else(|| {
@@ -131,7 +172,7 @@ fn prepare(role: &'static Role, args: &[OsString]) -> Result<Context, String> {
             .and_then(|()| privilege::forbid_new_privileges())
             .map_err(|error| fail(format!("cannot become mail_owner {owner}: {error}")))?;
     }
-    Ok(Context { cf, service: parsed.service, log, listeners, status, lifetime, args: parsed.rest })
+    Ok(Context { cf, service: parsed.service, log, listeners, status, lifetime, private, args: parsed.rest })
 }
 
 /// The command line that master gives a role.

@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 use x509_cert::Certificate;
-use x509_cert::der::Decode;
-use x509_cert::der::asn1::{PrintableStringRef, Utf8StringRef};
+use x509_cert::der::asn1::{PrintableStringRef, UintRef, Utf8StringRef};
 use x509_cert::der::oid::ObjectIdentifier;
+use x509_cert::der::{Decode, Encode, Reader, SliceReader};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::name::Name;
 
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
 /// The host names that a certificate is for: the alternative names, or where there are none the common name.
@@ -27,7 +29,11 @@ pub fn names(certificate: &Certificate) -> Vec<String> {
     if !hosts.is_empty() {
         return hosts;
     }
-    let parts = certificate.tbs_certificate.subject.0.iter().flat_map(|part| part.0.iter());
+    common_names(&certificate.tbs_certificate.subject)
+}
+
+fn common_names(name: &Name) -> Vec<String> {
+    let parts = name.0.iter().flat_map(|part| part.0.iter());
     parts
         .filter(|part| part.oid == COMMON_NAME)
         .filter_map(|part| {
@@ -35,6 +41,22 @@ pub fn names(certificate: &Certificate) -> Vec<String> {
             text.or_else(|_| part.value.decode_as::<PrintableStringRef<'_>>().map(|text| text.as_str().to_owned())).ok()
         })
         .collect()
+}
+
+/// Whom a certificate (DER) is from and for, as they stand in it.
+pub fn names_of(der: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let read = Certificate::from_der(der).ok()?.tbs_certificate;
+    Some((read.issuer.to_der().ok()?, read.subject.to_der().ok()?))
+}
+
+/// The (last) common name of whom a certificate (DER) is for.
+pub fn subject(der: &[u8]) -> Option<String> {
+    common_names(&Certificate::from_der(der).ok()?.tbs_certificate.subject).pop()
+}
+
+/// That of who gave it.
+pub fn issuer(der: &[u8]) -> Option<String> {
+    common_names(&Certificate::from_der(der).ok()?.tbs_certificate.issuer).pop()
 }
 
 /// Whether a name of a certificate is for a host: "*.example.org" is for one label more.
@@ -56,6 +78,20 @@ pub fn is_in_its_days(der: &[u8], now: Duration) -> bool {
         let days = read.tbs_certificate.validity;
         (days.not_before.to_unix_duration()..=days.not_after.to_unix_duration()).contains(&now)
     })
+}
+
+/// The length of a certificate's (DER) key in bits, if it is one of RSA.
+pub fn rsa_bits(der: &[u8]) -> Option<usize> {
+    let read = Certificate::from_der(der).ok()?;
+    let key = &read.tbs_certificate.subject_public_key_info;
+    if key.algorithm.oid != RSA {
+        return None;
+    }
+    // RFC 8017, appendix A.1.1: a sequence of which the modulus is the first number.
+    let mut reader = SliceReader::new(key.subject_public_key.as_bytes()?).ok()?;
+    let (modulus, _) = reader.sequence(|parts| Ok((UintRef::decode(parts)?, UintRef::decode(parts)?))).ok()?;
+    let zeros = modulus.as_bytes().first()?.leading_zeros();
+    Some(modulus.as_bytes().len() * 8 - zeros as usize)
 }
 
 /// The hash that a certificate is signed by.

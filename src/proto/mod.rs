@@ -4,6 +4,10 @@
 pub mod certificate;
 /// The content of DATA: end of data, dots, bare line feeds.
 pub mod dot;
+/// Dovecot's authentication service.
+pub mod dovecot_auth;
+/// Fingerprints of certificates.
+pub mod fingerprint;
 /// POP3 as Dovecot speaks it.
 pub mod pop3;
 /// Command lines of SMTP.
@@ -12,5 +16,15 @@ pub mod smtp_command;
 pub mod smtp_reply;
 /// What clients ask of TLS.
 pub mod tls;
+/// Cipher suites and curves by OpenSSL's names, and lists of them.
+pub mod tls_ciphers;
+/// Who a server says it is.
+pub mod tls_identity;
+/// What servers answer of TLS.
+pub mod tls_server;
+/// A connection in one line.
+pub mod tls_summary;
+/// Lists of versions.
+pub mod tls_versions;
 /// The encoding of DSN parameters.
 pub mod xtext;

@@ -141,11 +141,12 @@ impl Master {
         for index in starting {
             // The status just read may say that a process became free meanwhile.
             if self.services[index].wants_process(now) {
-                self.services[index].spawn(&self.directory, &self.status.1, &self.lifetime.0, &self.log);
+                self.services[index].spawn(&self.cf, &self.directory, &self.status.1, &self.lifetime.0, &self.log);
             }
         }
         for service in &mut self.services {
             service.wake_if_due(now);
+            service.look_at_private_files(now, &self.log);
         }
     }
 

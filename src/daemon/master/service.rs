@@ -11,6 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -18,6 +19,8 @@ use std::time::{Duration, Instant};
 
 /// The longest pause before a role that keeps dying is started again (the reference's service_throttle_time).
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How often private files are looked at.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// A role that lived this long did not die of its start.
 const HEALTHY: Duration = Duration::from_secs(10);
 
@@ -49,6 +52,17 @@ pub struct Running {
     failures: u32,
     paused_until: Option<Instant>,
     next_wakeup: Option<Instant>,
+    /// The private files of its processes, as they were when the newest of them began.
+    private: Vec<(String, Stamp)>,
+    looked: Instant,
+}
+
+/// What tells a file from one that was put in its place: inode, size, time of change in seconds and nanoseconds.
+type Stamp = Option<(u64, u64, i64, i64)>;
+
+fn stamp(file: &str) -> Stamp {
+    let data = std::fs::metadata(file).ok()?;
+    Some((data.ino(), data.size(), data.ctime(), data.ctime_nsec()))
 }
 
 impl Running {
@@ -74,6 +88,8 @@ impl Running {
             failures: 0,
             paused_until: None,
             next_wakeup: None,
+            private: Vec::new(),
+            looked: Instant::now(),
         };
         running.adopt(cf, line);
         Ok(Some(running))
@@ -146,8 +162,34 @@ impl Running {
         }
     }
 
+    /// A certificate that was renewed is used without a reload: the reference's processes end after a while, and their
+    /// successors read it; ours go on, and are replaced when there is something new. No session is cut for it.
+    pub fn look_at_private_files(&mut self, now: Instant, log: &Log) {
+        if now.duration_since(self.looked) < LOOK_AGAIN {
+            return;
+        }
+        self.looked = now;
+        let changed = self.private.iter().find(|(file, before)| stamp(file) != *before);
+        if let Some((file, _)) = changed {
+            log.info(format!("{file} has changed -- restarting {}", self.command));
+            self.private.clear();
+            self.retire(Signal::SIGHUP);
+        }
+    }
+
+    fn note_private_files(&mut self, cf: &MainCf) {
+        let mut own = cf.clone();
+        for (name, value) in self.line.overrides() {
+            own.set(&name, &value);
+        }
+        self.private = (self.role.private)(&own).into_iter().map(|file| (file.clone(), stamp(&file))).collect();
+    }
+
     /// Starts a process: ourselves again, under the role's name, with the sockets on fixed descriptors.
-    pub fn spawn(&mut self, directory: &Path, status: &OwnedFd, lifetime: &OwnedFd, log: &Log) {
+    pub fn spawn(&mut self, cf: &MainCf, directory: &Path, status: &OwnedFd, lifetime: &OwnedFd, log: &Log) {
+        if self.role.model == Model::Sessions {
+            self.note_private_files(cf);
+        }
         let started = self.try_spawn(directory, status, lifetime);
         match started {
             Ok(pid) => {

@@ -12,13 +12,14 @@ pub enum Event {
     Message,
     Recipient,
     Auth,
+    Tls,
 }
 
 struct Client {
     sessions: u64,
     /// When the unit began.
     since: Instant,
-    counts: [u64; 4],
+    counts: [u64; 5],
 }
 
 /// All clients of one service.
@@ -39,10 +40,10 @@ impl Anvil {
             self.swept = now;
             self.clients.retain(|_, client| client.sessions > 0 || now.duration_since(client.since) < unit);
         }
-        let client = self.clients.entry(address).or_insert(Client { sessions: 0, since: now, counts: [0; 4] });
+        let client = self.clients.entry(address).or_insert(Client { sessions: 0, since: now, counts: [0; 5] });
         if now.duration_since(client.since) >= unit {
             client.since = now;
-            client.counts = [0; 4];
+            client.counts = [0; 5];
         }
         client
     }
@@ -52,6 +53,11 @@ impl Anvil {
         let count = &mut self.client(address, now).counts[event as usize];
         *count = count.saturating_add(1);
         *count
+    }
+
+    /// How many there were so far.
+    pub fn counted(&mut self, address: IpAddr, event: Event, now: Instant) -> u64 {
+        self.client(address, now).counts[event as usize]
     }
 
     /// A session begins; gives how many there are.

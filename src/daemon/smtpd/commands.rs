@@ -11,6 +11,8 @@ use crate::proto::smtp_command::{self, Path, PathError, Verb};
 
 /// A client may go on only when it has read the answer.
 const LAST: &[Verb] = &[Verb::Helo, Verb::Ehlo, Verb::Data, Verb::Noop, Verb::Vrfy];
+/// What a client may say where mail must come encrypted, before it does.
+const BEFORE_TLS: &[Verb] = &[Verb::Helo, Verb::Ehlo, Verb::StartTls, Verb::Noop, Verb::Quit, Verb::Xclient];
 /// Commands that bring no mail nearer.
 const JUNK: &[Verb] = &[Verb::Helo, Verb::Ehlo, Verb::Rset, Verb::Noop, Verb::Vrfy, Verb::Etrn];
 
@@ -45,6 +47,10 @@ impl<S: Duplex> Session<S> {
         if self.denied && command.verb != Verb::Quit {
             let reply = format!("503 5.7.0 Error: access denied for {}", self.shown());
             self.error(command.verb, &reply).await;
+            return Next::Continue;
+        }
+        if self.must_encrypt() && command.verb != Verb::Unknown && !BEFORE_TLS.contains(&command.verb) && !is_noop {
+            self.error(command.verb, "530 5.7.0 Must issue a STARTTLS command first").await;
             return Next::Continue;
         }
         self.last = command.verb.name();
@@ -88,13 +94,8 @@ impl<S: Duplex> Session<S> {
             }
             Verb::Vrfy => self.vrfy(rest).await,
             Verb::Etrn => self.etrn(rest).await,
-            Verb::StartTls if !rest.is_empty() => self.error(verb, "501 5.5.4 Syntax: STARTTLS").await,
-            Verb::StartTls => self.error(verb, "502 5.5.1 Error: command not implemented").await,
-            Verb::Auth if self.is_over(anvil::Event::Auth, self.settings.limits.auth_rate, "AUTH command") => {
-                let reply = format!("450 4.7.1 Error: too many AUTH commands from {}", self.peer.address_name());
-                self.error(verb, &reply).await;
-            }
-            Verb::Auth => self.error(verb, "503 5.5.1 Error: authentication not enabled").await,
+            Verb::StartTls => return self.starttls(rest).await,
+            Verb::Auth => return self.auth(rest).await,
             Verb::Xclient => self.xclient(rest).await,
             Verb::Xforward => self.xforward(rest).await,
             Verb::Unknown => {
@@ -207,7 +208,7 @@ impl<S: Duplex> Session<S> {
         let mut lines = vec![host];
         // sendmail's way: whom a filter refuses may go on, and gets nothing but the refusal.
         let refused = refusal.is_some_and(|reply| reply.starts_with('5'));
-        lines.extend(self.offers().into_iter().filter(|offer| !refused || offer == "ENHANCEDSTATUSCODES"));
+        lines.extend(self.offers().await.into_iter().filter(|offer| !refused || offer == "ENHANCEDSTATUSCODES"));
         let last = lines.len() - 1;
         let mark = |at: usize| if at == last { ' ' } else { '-' };
         let reply: Vec<String> = lines.iter().enumerate().map(|(at, line)| format!("250{}{line}", mark(at))).collect();
@@ -215,8 +216,9 @@ impl<S: Duplex> Session<S> {
     }
 
     /// What EHLO lists.
-    fn offers(&self) -> Vec<String> {
+    async fn offers(&self) -> Vec<String> {
         let settings = &self.settings;
+        let [auth, old_auth] = self.login_offers().await;
         let offers = [
             ("pipelining", Some("PIPELINING".to_owned())),
             (
@@ -228,6 +230,9 @@ impl<S: Duplex> Session<S> {
             ),
             ("vrfy", (!settings.disable_vrfy).then(|| "VRFY".to_owned())),
             ("etrn", Some("ETRN".to_owned())),
+            ("starttls", self.offers_tls().then(|| "STARTTLS".to_owned())),
+            ("auth", auth),
+            ("auth", old_auth),
             ("xclient", self.peer.is_in(&settings.xclient_hosts).then(|| super::xclient::OFFER.to_owned())),
             ("xforward", self.may_forward().then(|| super::xclient::FORWARD_OFFER.to_owned())),
             ("enhancedstatuscodes", Some("ENHANCEDSTATUSCODES".to_owned())),

@@ -183,7 +183,8 @@ fn envelope_of<S: Duplex>(session: &Session<S>) -> Envelope {
     let mut envelope =
         Envelope::new(Origin::Smtp(Box::new(session.client())), transaction.sender.clone().unwrap_or_default());
     envelope.recipients = transaction.recipients.clone();
-    envelope.rewrite_headers = session.peer.is_local_client(&session.settings);
+    envelope.rewrite_headers =
+        session.peer.is_local_client(&session.settings, session.login.is_some(), session.secured.as_deref());
     let mut add = |name: &str, value: &str| envelope.attributes.push((name.to_owned(), value.to_owned()));
     if let Some(id) = &transaction.envelope_id {
         add("envelope_id", id);

@@ -5,7 +5,6 @@ use super::session::Session;
 use super::stream::Duplex;
 use super::transaction::Transaction;
 use crate::cleanup::Filtering;
-use crate::cleanup::envelope::LOGIN_METHOD;
 use crate::conf::MainCf;
 use crate::log::event::{Event, text};
 use crate::message::envelope;
@@ -50,20 +49,6 @@ pub struct Place {
     sender: Option<Resolved>,
     /// The first recipient.
     recipient: Option<Resolved>,
-    /// How the client proved who it is, where that is known.
-    pub credentials: Credentials,
-}
-
-/// Values of macros that come from encryption and login.
-#[derive(Default)]
-pub struct Credentials {
-    pub tls_version: Option<String>,
-    pub cipher: Option<String>,
-    pub cipher_bits: Option<String>,
-    pub cert_subject: Option<String>,
-    pub cert_issuer: Option<String>,
-    pub auth_type: Option<String>,
-    pub auth_author: Option<String>,
 }
 
 /// Where an address leads.
@@ -96,6 +81,12 @@ impl Place {
     pub fn give_back(&mut self, filters: Option<Box<Filters>>) {
         self.lost = filters.is_none();
         self.filters = filters;
+    }
+
+    /// [`Place::refusal`] of STARTTLS and AUTH, where a refusal for now has one form (RFC 3207, RFC 4954).
+    pub fn refusal_of_security(&self) -> Option<String> {
+        let reply = self.refusal()?;
+        Some(if reply.starts_with('4') { "454 4.3.0 Try again later".to_owned() } else { reply })
     }
 
     /// What stands for commands that filters do not hear of: a refusal.
@@ -329,17 +320,21 @@ impl<S: Duplex> Session<S> {
         known.set("{client_connections}", if counted { peer.anvil.0 } else { 0 }.to_string());
         known.set("{daemon_addr}", peer.server_address.as_str());
         known.set("{daemon_port}", peer.server_port.to_string());
-        let credentials = &self.filters.credentials;
-        known.set_known("{tls_version}", credentials.tls_version.clone());
-        known.set_known("{cipher}", credentials.cipher.clone());
-        known.set_known("{cipher_bits}", credentials.cipher_bits.clone());
-        known.set_known("{cert_subject}", credentials.cert_subject.clone());
-        known.set_known("{cert_issuer}", credentials.cert_issuer.clone());
-        if let Some(login) = &self.login {
-            known.set("{auth_type}", credentials.auth_type.as_deref().unwrap_or(LOGIN_METHOD));
-            known.set("{auth_authen}", login.as_str());
-            known.set_known("{auth_author}", credentials.auth_author.clone());
+        if let Some(secured) = &self.secured {
+            known.set("{tls_version}", secured.summary.protocol);
+            known.set("{cipher}", secured.summary.cipher);
+            known.set("{cipher_bits}", secured.summary.bits.to_string());
+            // Who a certificate names counts where an authority of ours says so.
+            if let Some(own) = secured.certificate.as_ref().filter(|own| own.trusted) {
+                known.set("{cert_subject}", own.subject.as_str());
+                known.set("{cert_issuer}", own.issuer.as_str());
+            }
         }
+        if let Some(login) = &self.login {
+            known.set("{auth_type}", login.method.as_str());
+            known.set("{auth_authen}", login.name.as_str());
+        }
+        known.set_known("{auth_author}", self.transaction.login_sender.clone());
         let id = self.transaction.queue_id();
         known.set_known("{i}", Some(id).filter(|id| id != "NOQUEUE"));
         if let Some(sender) = &self.filters.sender {

@@ -18,7 +18,9 @@ impl<S: Duplex> Session<S> {
         check.size = self.transaction.size;
         check.talks_ahead = !self.stream.pending().is_empty();
         check.sender_checked = self.transaction.sender_checked;
-        check.login = self.login.as_deref();
+        check.login = self.login.as_ref();
+        check.login_sender = self.transaction.login_sender.as_deref();
+        check.secured = self.secured.as_deref();
         let done = &self.transaction.effects;
         check.effects = Effects { discard: done.discard, hold: done.hold, ..Effects::default() };
         check

@@ -4,6 +4,8 @@
 mod access;
 /// How much each client does.
 mod anvil;
+/// The command that logs in.
+mod auth;
 /// BDAT.
 mod bdat;
 /// Which word leads where.
@@ -12,6 +14,10 @@ mod commands;
 mod data;
 /// One recipient without a session.
 pub mod dry;
+/// TLS, as configured.
+mod encryption;
+/// Connections to the services that are asked.
+mod endpoint;
 /// Mail filters.
 mod filters;
 /// Refusals on their way out.
@@ -26,12 +32,16 @@ mod peer;
 mod proxy;
 /// Whether an address exists.
 mod recipient;
+/// Who knows passwords.
+mod sasl;
 /// One session.
 mod session;
 /// The configuration.
 mod settings;
 /// Where received mail goes.
 mod sink;
+/// The command that turns TLS on.
+mod starttls;
 /// Lines in, replies out.
 mod stream;
 /// MAIL and RCPT.
@@ -45,7 +55,9 @@ use crate::conf::MainCf;
 use crate::dns::Dns;
 use crate::log::Log;
 use anvil::Anvil;
+use encryption::Encryption;
 use peer::Peer;
+use sasl::Sasl;
 use session::{Session, Shared};
 use settings::Settings;
 use sink::Sink;
@@ -61,6 +73,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, Semaphore};
 
+pub use encryption::private_files;
 pub use sink::Submit;
 
 /// Sessions at once in one process; beyond it clients wait in the kernel's queue.
@@ -94,8 +107,9 @@ async fn serve(mut context: Context) -> Result<(), String> {
     let cleanup = Cleanup::new(&context.cf, context.log.clone()).map_err(|error| error.to_string())?;
     let qmgr = cleanup.queue.directory().join("public/qmgr");
     let sink = Sink::Queue { cleanup, qmgr };
+    let encryption = Encryption::new(&context.cf, &context.private, &context.log)?;
     let server = Rc::new(Server {
-        shared: Rc::new(shared(&context.cf, sink, context.log.clone(), &context.service)?),
+        shared: Rc::new(shared(&context.cf, sink, context.log.clone(), &context.service, encryption)?),
         open: RefCell::new(0),
         ended: Notify::new(),
     });
@@ -115,11 +129,12 @@ async fn serve(mut context: Context) -> Result<(), String> {
     Ok(())
 }
 
-fn shared(cf: &MainCf, sink: Sink, log: Arc<Log>, service: &str) -> Result<Shared, String> {
+fn shared(cf: &MainCf, sink: Sink, log: Arc<Log>, service: &str, encryption: Encryption) -> Result<Shared, String> {
     let settings = Arc::new(Settings::new(cf)?);
     let anvil = RefCell::new(Anvil::new(settings.limits.rate_unit));
     let dns = Dns::new(cf.disable_dns_lookups());
-    Ok(Shared { settings, sink, log, dns, anvil, service: service.to_owned() })
+    let sasl = Sasl::new(cf, &log)?.map(Rc::new);
+    Ok(Shared { settings, encryption, sasl, sink, log, dns, anvil, service: service.to_owned() })
 }
 
 /// SIGHUP, SIGTERM, or the end of master.
@@ -216,7 +231,7 @@ async fn one_session(place: &mut SessionPlace, socket: TcpStream, mut client: So
 pub fn on_standard_streams(cf: &MainCf, log: Arc<Log>, submit: Submit) -> Result<(), String> {
     let sink = Sink::Maildrop { submit, limit: cf.message_limit() };
     tokio::task::LocalSet::new().block_on(&runtime()?, async {
-        let shared = Rc::new(shared(cf, sink, log, "smtp")?);
+        let shared = Rc::new(shared(cf, sink, log, "smtp", Encryption::off())?);
         let streams = tokio::io::join(tokio::io::stdin(), tokio::io::stdout());
         let stream = Stream::new(streams, shared.settings.timeout);
         Session::new(shared, stream, Peer::user()).run().await;

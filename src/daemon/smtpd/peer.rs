@@ -2,6 +2,7 @@
 
 use super::settings::{LocalRewrite, Settings};
 use super::stream::{Duplex, Stream};
+use crate::proto::tls_server::Established;
 use crate::sys::resolve;
 use crate::table::MatchList;
 use std::net::{IpAddr, SocketAddr};
@@ -126,11 +127,18 @@ impl Peer {
     }
 
     /// local_header_rewrite_clients: its incomplete headers are completed by our rules.
-    pub fn is_local_client(&self, settings: &Settings) -> bool {
+    pub fn is_local_client(&self, settings: &Settings, has_login: bool, secured: Option<&Established>) -> bool {
         self.is_user
             || settings.local_rewrite.iter().any(|rule| match rule {
                 LocalRewrite::InetInterfaces => self.is_own_host(settings),
                 LocalRewrite::Mynetworks => self.is_trusted(settings),
+                LocalRewrite::Login => has_login,
+                LocalRewrite::Certificate { all: true } => secured.is_some_and(Established::is_trusted),
+                LocalRewrite::Certificate { all: false } => {
+                    let certificate = secured.and_then(|own| own.certificate.as_ref());
+                    let known = |print: &str| matches!(settings.known_certificates.find(print.as_bytes()), Ok(Some(_)));
+                    certificate.is_some_and(|own| known(&own.fingerprint) || known(&own.key_fingerprint))
+                }
                 LocalRewrite::Table(maps) => {
                     let address = self.address_name();
                     let named = self

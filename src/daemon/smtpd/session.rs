@@ -2,16 +2,19 @@
 //! one place each, so that no error path leaves half a transaction behind (faults.md A19).
 
 use super::anvil::Anvil;
+use super::encryption::Encryption;
 use super::peer::Peer;
+use super::sasl::Sasl;
 use super::settings::Settings;
 use super::sink::Sink;
 use super::stream::{Duplex, Input, Stream};
 use super::transaction::Transaction;
-use crate::cleanup::envelope::Client;
+use crate::cleanup::envelope::{Client, Login};
 use crate::dns::Dns;
 use crate::log::Log;
 use crate::log::event::{Event, text};
 use crate::proto::smtp_command::{VERBS, Verb};
+use crate::proto::tls_server::Established;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -20,6 +23,9 @@ use std::sync::Arc;
 /// What all sessions of a process share.
 pub struct Shared {
     pub settings: Arc<Settings>,
+    pub encryption: Encryption,
+    /// None: nobody logs in.
+    pub sasl: Option<Rc<Sasl>>,
     pub sink: Sink,
     pub log: Arc<Log>,
     pub dns: Dns,
@@ -47,8 +53,10 @@ pub struct Session<S> {
     pub forwarded: Option<super::xclient::Forwarded>,
     pub helo: Option<String>,
     pub extended: bool,
-    /// Who XCLIENT says has logged in.
-    pub login: Option<String>,
+    /// Who has logged in.
+    pub login: Option<Login>,
+    /// Since STARTTLS.
+    pub secured: Option<Arc<Established>>,
     pub transaction: Transaction,
     pub filters: super::filters::Place,
     /// Whether every line of the session so far ended with a bare LF.
@@ -81,6 +89,7 @@ impl<S: Duplex> Session<S> {
             helo: None,
             extended: false,
             login: None,
+            secured: None,
             transaction: Transaction::default(),
             filters: super::filters::Place::default(),
             only_bare_lf: true,
@@ -121,6 +130,9 @@ impl<S: Duplex> Session<S> {
 
     /// Says hello; false when the session ends here.
     async fn welcome(&mut self) -> bool {
+        if self.shared.encryption.wrapper && self.begin_encrypted().await == Next::Close {
+            return false;
+        }
         if !self.within_limits().await {
             return false;
         }
@@ -294,6 +306,10 @@ impl<S: Duplex> Session<S> {
             server_address: self.peer.server_address.clone(),
             server_port: self.peer.server_port,
             login: self.login.clone(),
+            login_sender: self.transaction.login_sender.clone(),
+            secured: self.secured.clone(),
+            secured_header: self.shared.encryption.received_header,
+            login_header: self.settings.login_header,
         }
     }
 }

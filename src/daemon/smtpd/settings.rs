@@ -1,6 +1,6 @@
 //! What smtpd(8) reads from the configuration.
 
-use super::access::{PolicySettings, Restrictions};
+use super::access::{PolicySettings, Restrictions, VerificationSettings};
 use crate::conf::MainCf;
 use crate::route::resolve::{flush_domains, subdomains};
 use crate::route::{Router, resolve};
@@ -34,6 +34,8 @@ pub struct Settings {
     pub sender_canonical: Maps,
     pub sender_logins: Maps,
     pub sasl_wanted: bool,
+    /// relay_clientcerts: by fingerprint.
+    pub known_certificates: Maps,
     pub show_unknown_table: bool,
     pub reject_unlisted_recipient: bool,
     pub reject_unlisted_sender: bool,
@@ -67,8 +69,7 @@ pub struct Settings {
     pub xforward_hosts: MatchList,
     pub unknown_address_trouble: String,
     pub unknown_helo_trouble: String,
-    pub unverified_sender_trouble: String,
-    pub unverified_recipient_trouble: String,
+    pub verification: VerificationSettings,
     pub backup_networks: MatchList,
     pub rbl_replies: Maps,
     pub maps_rbl: Vec<String>,
@@ -80,6 +81,8 @@ pub struct Settings {
     /// receive_override_options
     pub overrides: Vec<String>,
     pub port_logging: bool,
+    /// smtpd_sasl_authenticated_header
+    pub login_header: bool,
     /// A proxy speaks first, within this time.
     pub proxy_patience: Option<Duration>,
 }
@@ -103,8 +106,6 @@ pub struct Codes {
     pub unknown_virtual_alias: i64,
     pub unknown_virtual_mailbox: i64,
     pub multi_recipient_bounce: i64,
-    pub unverified_sender_defer: i64,
-    pub unverified_recipient_defer: i64,
 }
 
 /// What one client may do. 0: as much as it likes.
@@ -120,6 +121,7 @@ pub struct Limits {
     pub message_rate: u64,
     pub recipient_rate: u64,
     pub auth_rate: u64,
+    pub tls_rate: u64,
     pub rate_unit: Duration,
     pub exceptions: MatchList,
 }
@@ -128,6 +130,12 @@ pub struct Limits {
 pub enum LocalRewrite {
     InetInterfaces,
     Mynetworks,
+    /// Who has logged in.
+    Login,
+    /// Who has a certificate of relay_clientcerts; with `all` any that an authority of ours gave.
+    Certificate {
+        all: bool,
+    },
     Table(Maps),
 }
 
@@ -175,6 +183,7 @@ impl Settings {
             ],
             sender_canonical: maps("sender_canonical_maps", cf.sender_canonical_maps()),
             sender_logins: maps("smtpd_sender_login_maps", cf.smtpd_sender_login_maps()),
+            known_certificates: maps("relay_clientcerts", cf.relay_clientcerts()),
             sasl_wanted: cf.smtpd_sasl_auth_enable(),
             show_unknown_table: cf.show_user_unknown_table_name(),
             reject_unlisted_recipient: cf.smtpd_reject_unlisted_recipient()
@@ -218,8 +227,7 @@ impl Settings {
             xforward_hosts: clients("smtpd_authorized_xforward_hosts", cf.smtpd_authorized_xforward_hosts()),
             unknown_address_trouble: cf.unknown_address_tempfail_action(),
             unknown_helo_trouble: cf.unknown_helo_hostname_tempfail_action(),
-            unverified_sender_trouble: cf.unverified_sender_tempfail_action(),
-            unverified_recipient_trouble: cf.unverified_recipient_tempfail_action(),
+            verification: VerificationSettings::new(cf),
             backup_networks: clients("permit_mx_backup_networks", cf.permit_mx_backup_networks()),
             rbl_replies: maps("rbl_reply_maps", cf.rbl_reply_maps()),
             rbl_reply: cf.default_rbl_reply(),
@@ -229,6 +237,7 @@ impl Settings {
             content_filter: cf.content_filter(),
             filters: super::filters::FilterSettings::new(cf),
             overrides: MainCf::list(&cf.receive_override_options()),
+            login_header: cf.smtpd_sasl_authenticated_header(),
             port_logging: cf.smtpd_client_port_logging(),
             proxy_patience: match cf.smtpd_upstream_proxy_protocol().as_str() {
                 "" => None,
@@ -247,6 +256,9 @@ fn local_rewrite(list: &str) -> Vec<LocalRewrite> {
         match word.as_str() {
             "permit_inet_interfaces" => rules.push(LocalRewrite::InetInterfaces),
             "permit_mynetworks" => rules.push(LocalRewrite::Mynetworks),
+            "permit_sasl_authenticated" => rules.push(LocalRewrite::Login),
+            "permit_tls_clientcerts" => rules.push(LocalRewrite::Certificate { all: false }),
+            "permit_tls_all_clientcerts" => rules.push(LocalRewrite::Certificate { all: true }),
             "check_address_map" => {
                 let spec = words.next().map(String::as_str).unwrap_or_default();
                 rules.push(LocalRewrite::Table(Maps::open("local_header_rewrite_clients", spec, &Options::default())));
@@ -254,7 +266,6 @@ fn local_rewrite(list: &str) -> Vec<LocalRewrite> {
             table if table.contains(':') => {
                 rules.push(LocalRewrite::Table(Maps::open("local_header_rewrite_clients", table, &Options::default())));
             }
-            // No client here has logged in or has a certificate.
             _ => {}
         }
     }
@@ -281,8 +292,6 @@ impl Codes {
             unknown_virtual_alias: cf.unknown_virtual_alias_reject_code(),
             unknown_virtual_mailbox: cf.unknown_virtual_mailbox_reject_code(),
             multi_recipient_bounce: cf.multi_recipient_bounce_reject_code(),
-            unverified_sender_defer: cf.unverified_sender_defer_code(),
-            unverified_recipient_defer: cf.unverified_recipient_defer_code(),
         }
     }
 }
@@ -303,6 +312,7 @@ impl Limits {
             message_rate: rate(cf.smtpd_client_message_rate_limit()),
             recipient_rate: rate(cf.smtpd_client_recipient_rate_limit()),
             auth_rate: rate(cf.smtpd_client_auth_rate_limit()),
+            tls_rate: rate(cf.smtpd_client_new_tls_session_rate_limit()),
             rate_unit: cf.anvil_rate_time_unit().max(Duration::from_secs(1)),
             exceptions: MatchList::parse(
                 "smtpd_client_event_limit_exceptions",

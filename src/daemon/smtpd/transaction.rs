@@ -5,7 +5,7 @@ use super::anvil;
 use super::patience::patiently;
 use super::session::{Next, Session};
 use super::stream::Duplex;
-use crate::cleanup::envelope::{LOGIN_METHOD, Named};
+use crate::cleanup::envelope::Named;
 use crate::log::event::{Event, text};
 use crate::proto::smtp_command::{self, Path, PathError, Verb};
 use crate::proto::xtext;
@@ -23,6 +23,8 @@ pub struct Transaction {
     pub file: Option<NewFile>,
     /// That id.
     id: String,
+    /// AUTH=, as it was sent.
+    pub login_sender: Option<String>,
     /// "7bit" or "8bit", as BODY= said.
     pub encoding: Option<&'static str>,
     pub utf8: bool,
@@ -136,8 +138,12 @@ impl<S: Duplex> Session<S> {
                 "BODY" if value.eq_ignore_ascii_case("8BITMIME") => made.encoding = Some("8bit"),
                 "BODY" if value.eq_ignore_ascii_case("7BIT") => made.encoding = Some("7bit"),
                 "SMTPUTF8" if !has_value && self.settings.utf8 => made.utf8 = true,
-                // Nobody logs in here, so who first sent it says nothing.
-                "AUTH" if has_value => {}
+                "AUTH" if has_value && made.login_sender.is_some() => {
+                    return Err("503 5.5.4 Error: multiple AUTH= options".into());
+                }
+                "AUTH" if has_value => {
+                    made.login_sender = Some(value.to_owned()).filter(|_| self.has_logins() && value != "<>");
+                }
                 "RET" | "ENVID" if has_value && self.discards("dsn") => {
                     return Err("501 5.7.1 DSN support is disabled".into());
                 }
@@ -237,9 +243,13 @@ impl<S: Duplex> Session<S> {
                 Ok(file) => {
                     if let Some(file) = &file {
                         self.transaction.id = file.id().to_string();
-                        let login = self.login.as_ref();
-                        let login = login.map(|name| format!(", sasl_method={LOGIN_METHOD}, sasl_username={name}"));
-                        let client = self.shown() + &login.unwrap_or_default();
+                        let mut client = self.shown();
+                        if let Some(own) = &self.login {
+                            client.push_str(&format!(", sasl_method={}, sasl_username={}", own.method, own.name));
+                        }
+                        if let Some(sender) = &self.transaction.login_sender {
+                            client.push_str(&format!(", sasl_sender={sender}"));
+                        }
                         self.log.event(&Event::Client { queue_id: text(file.id().as_str()), client: text(&client) });
                     }
                     self.transaction.file = file;

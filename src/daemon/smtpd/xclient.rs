@@ -2,6 +2,7 @@
 
 use super::session::Session;
 use super::stream::Duplex;
+use crate::cleanup::envelope::{Login, XCLIENT};
 use crate::message::host;
 use crate::proto::smtp_command::Verb;
 use crate::proto::xtext;
@@ -79,7 +80,8 @@ impl<S: Duplex> Session<S> {
                     (!extended && !value.eq_ignore_ascii_case("SMTP")).then(bad)
                 }
                 "LOGIN" => {
-                    login = Some(value.clone()).filter(|_| !absent);
+                    let named = || Login { method: XCLIENT.into(), name: value.clone() };
+                    login = (!absent).then(named);
                     None
                 }
                 "DESTADDR" if absent => None,

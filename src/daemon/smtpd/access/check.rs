@@ -3,6 +3,7 @@
 
 use super::restriction::{Plain, Restriction, Subject};
 use super::{List, Restrictions};
+use crate::cleanup::envelope::Login;
 use crate::daemon::smtpd::patience::patiently;
 use crate::daemon::smtpd::peer::Peer;
 use crate::daemon::smtpd::settings::Settings;
@@ -10,6 +11,7 @@ use crate::dns::Dns;
 use crate::log::Log;
 use crate::log::event::{Event, text};
 use crate::message::envelope;
+use crate::proto::tls_server::Established;
 use crate::route::Resolution;
 use crate::status::Code;
 use crate::table::TableError;
@@ -73,8 +75,11 @@ pub struct Check<'a> {
     pub sender: Option<&'a str>,
     pub recipient: Option<&'a str>,
     pub etrn: Option<&'a str>,
-    /// The name that the client logged in with. No session has one here: it is for who asks what would be.
-    pub login: Option<&'a str>,
+    pub login: Option<&'a Login>,
+    /// MAIL FROM AUTH=.
+    pub login_sender: Option<&'a str>,
+    /// The encryption of the session.
+    pub secured: Option<&'a Established>,
     /// Recipients accepted so far.
     pub recipients: usize,
     pub size: u64,
@@ -115,6 +120,8 @@ impl<'a> Check<'a> {
             recipient: None,
             etrn: None,
             login: None,
+            login_sender: None,
+            secured: None,
             recipients: 0,
             size: 0,
             talks_ahead: false,
@@ -215,6 +222,7 @@ impl<'a> Check<'a> {
         match restriction {
             Restriction::Plain(plain) => self.plain_logged(*plain, restriction, name, class).await,
             Restriction::Access(subject, word, maps) => self.access(*subject, word, maps).await,
+            Restriction::CertificateAccess(order, maps) => self.certificate_access(order, maps).await,
             Restriction::ServerAccess(subject, servers, word, maps) => {
                 self.server_access(*subject, *servers, word, maps).await
             }
@@ -304,6 +312,7 @@ impl<'a> Check<'a> {
                 let text = format!("<{name}>: {class} rejected: Improper use of SMTP command pipelining");
                 if out_of_turn { self.reject(503, "5.5.0", &text) } else { Status::Dunno }
             }
+            Plain::PlaintextSession if self.secured.is_some() => Status::Dunno,
             Plain::PlaintextSession => self.reject(settings.codes.plaintext, "4.7.1", "Session encryption is required"),
             Plain::PermitMynetworks => {
                 let trusted = settings.mynetworks.contains_client(self.peer.known_name(), self.peer.address);
@@ -328,7 +337,8 @@ impl<'a> Check<'a> {
             Plain::PermitNakedIp => self.naked_address(),
             Plain::InvalidHelo | Plain::NonFqdnHelo | Plain::UnknownHelo => self.helo_name(plain).await,
             Plain::PermitSaslAuthenticated => self.permit_if(settings.sasl_wanted && self.login.is_some()),
-            Plain::WarnIfReject | Plain::Never => Status::Dunno,
+            Plain::PermitClientCertificate { all } => self.client_certificate(all).await?,
+            Plain::WarnIfReject => Status::Dunno,
             _ => self.address_check(plain).await?,
         })
     }
@@ -342,10 +352,16 @@ impl<'a> Check<'a> {
             Subject::Sender => (self.sender.unwrap_or_default().to_owned(), "Sender address"),
             Subject::Recipient => (self.recipient.unwrap_or_default().to_owned(), "Recipient address"),
             Subject::Etrn => (self.etrn.unwrap_or_default().to_owned(), "Etrn command"),
-            Subject::Login => (self.login.unwrap_or_default().to_owned(), "SASL login name"),
+            Subject::Login => (self.login_name().to_owned(), "SASL login name"),
+            Subject::Certificate => (self.peer.shown(), "Client certificate"),
             Subject::Data => (self.stage.to_owned(), "Data command"),
             Subject::EndOfData => (self.stage.to_owned(), "End-of-data"),
         }
+    }
+
+    /// Empty: nobody has logged in.
+    pub fn login_name(&self) -> &str {
+        self.login.map_or("", |own| &own.name)
     }
 
     pub fn permit_if(&self, condition: bool) -> Status {

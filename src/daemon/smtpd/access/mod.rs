@@ -6,6 +6,8 @@
 mod action;
 /// Addresses: unlisted, unknown, not complete, not the sender's own.
 mod address;
+/// The client's certificate.
+mod certificate;
 /// One run through lists: what is known, what was found.
 mod check;
 /// The client and what it calls itself.
@@ -20,10 +22,13 @@ mod policy;
 mod restriction;
 /// Tables about the mail and name servers of a domain.
 mod server;
+/// Whether mail for an address could be delivered.
+mod verification;
 
 pub use check::{Check, Deferral, Effects, Outcome, Status};
 pub use policy::PolicySettings;
 pub use restriction::{Restriction, Subject, takes_word, words};
+pub use verification::VerificationSettings;
 
 use crate::conf::MainCf;
 use crate::table::memory::split_items;

@@ -3,16 +3,16 @@
 //! and then smtpd_policy_service_default_action stands in.
 
 use super::check::{Check, Step};
-use crate::cleanup::envelope::LOGIN_METHOD;
 use crate::conf::MainCf;
 use crate::conf::typed::seconds;
+use crate::daemon::smtpd::endpoint::{self, Both};
 use crate::log::Log;
+use crate::proto::xtext;
 use crate::table::memory::{split_items, unbraced};
 use std::cell::RefCell;
 use std::io;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Longest answer.
 const MAX_ANSWER: usize = 16 * 1024;
@@ -55,9 +55,6 @@ struct Connection {
     used: Instant,
     requests: i64,
 }
-
-trait Both: AsyncRead + AsyncWrite + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Unpin> Both for T {}
 
 /// One service, with its connection that is free.
 pub struct PolicyService {
@@ -107,19 +104,7 @@ impl PolicyService {
     }
 
     async fn connect(&self) -> io::Result<Connection> {
-        let (kind, place) = self.server.split_once(':').unwrap_or(("unix", &self.server));
-        let stream: Box<dyn Both> = match kind {
-            "inet" => match place.rsplit_once(':') {
-                Some((host, port)) => {
-                    let host = host.trim_start_matches('[').trim_end_matches(']');
-                    let port = port.parse().map_err(|_| io::Error::other("unknown port"))?;
-                    Box::new(TcpStream::connect((if host.is_empty() { "localhost" } else { host }, port)).await?)
-                }
-                None => Box::new(TcpStream::connect(("localhost", place.parse().map_err(io::Error::other)?)).await?),
-            },
-            // Below the queue directory, where we are.
-            _ => Box::new(UnixStream::connect(place).await?),
-        };
+        let stream = endpoint::connect(&self.server).await?;
         let now = Instant::now();
         Ok(Connection { stream, since: now, used: now, requests: 0 })
     }
@@ -214,6 +199,9 @@ impl Check<'_> {
 
     fn policy_request(&self, settings: &PolicySettings) -> Vec<u8> {
         let peer = self.peer;
+        let summary = self.secured.map(|own| &own.summary);
+        let certificate = self.secured.and_then(|own| own.certificate.as_ref());
+        let trusted = certificate.filter(|own| own.trusted);
         let number = |value: u64| value.to_string();
         // The first BDAT stands where DATA would.
         let stage = if self.stage == "BDAT" { "DATA" } else { self.stage };
@@ -239,16 +227,17 @@ impl Check<'_> {
             ("size", number(self.size)),
             ("etrn_domain", self.etrn.unwrap_or_default().into()),
             ("stress", String::new()),
-            ("sasl_method", self.login.map_or_else(String::new, |_| LOGIN_METHOD.into())),
-            ("sasl_username", self.login.unwrap_or_default().into()),
-            ("sasl_sender", String::new()),
-            ("ccert_subject", String::new()),
-            ("ccert_issuer", String::new()),
-            ("ccert_fingerprint", String::new()),
-            ("ccert_pubkey_fingerprint", String::new()),
-            ("encryption_protocol", String::new()),
-            ("encryption_cipher", String::new()),
-            ("encryption_keysize", "0".into()),
+            ("sasl_method", self.login.map_or_else(String::new, |own| own.method.clone())),
+            ("sasl_username", self.login_name().into()),
+            ("sasl_sender", self.login_sender.unwrap_or_default().into()),
+            // What is not proved is told of nobody.
+            ("ccert_subject", trusted.map_or_else(String::new, |own| xtext::encode(&own.subject))),
+            ("ccert_issuer", trusted.map_or_else(String::new, |own| xtext::encode(&own.issuer))),
+            ("ccert_fingerprint", certificate.map_or_else(String::new, |own| own.fingerprint.clone())),
+            ("ccert_pubkey_fingerprint", certificate.map_or_else(String::new, |own| own.key_fingerprint.clone())),
+            ("encryption_protocol", summary.map_or("", |own| own.protocol).into()),
+            ("encryption_cipher", summary.map_or("", |own| own.cipher).into()),
+            ("encryption_keysize", summary.map_or(0, |own| own.bits).to_string()),
             ("policy_context", settings.context.clone()),
         ];
         let mut request = Vec::with_capacity(1024);

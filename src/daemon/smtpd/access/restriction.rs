@@ -1,7 +1,8 @@
 //! The words of a restriction list, and what each takes after it.
 
+use super::certificate::{self, Field};
 use super::policy::{PolicyService, PolicySettings};
-use crate::table::memory::split_items;
+use crate::table::memory::{split_items, unbraced};
 use crate::table::{Maps, Options};
 use std::sync::Arc;
 
@@ -16,6 +17,8 @@ pub enum Subject {
     Etrn,
     /// The name that the client logged in with.
     Login,
+    /// The certificate that the client showed.
+    Certificate,
     Data,
     EndOfData,
 }
@@ -68,8 +71,10 @@ pub enum Plain {
     UnverifiedSender,
     UnverifiedRecipient,
     PermitSaslAuthenticated,
-    /// What it permits cannot be true here: no TLS.
-    Never,
+    /// By fingerprint (relay_clientcerts); `all`: any that an authority of ours gave.
+    PermitClientCertificate {
+        all: bool,
+    },
 }
 
 /// One step of a list.
@@ -78,6 +83,8 @@ pub enum Restriction {
     /// check_*_access: the maps' title is the table as it was written.
     Access(Subject, String, Maps),
     ServerAccess(Subject, Servers, String, Maps),
+    /// check_ccert_access, with what it looks for.
+    CertificateAccess(Vec<Field>, Maps),
     /// A DNS list; `permit` for a list of the good.
     DnsList {
         subject: Subject,
@@ -144,8 +151,8 @@ const PLAIN: &[(&str, Plain)] = &[
     ("reject_unverified_sender", UnverifiedSender),
     ("reject_unverified_recipient", UnverifiedRecipient),
     ("permit_sasl_authenticated", PermitSaslAuthenticated),
-    ("permit_tls_clientcerts", Never),
-    ("permit_tls_all_clientcerts", Never),
+    ("permit_tls_clientcerts", PermitClientCertificate { all: false }),
+    ("permit_tls_all_clientcerts", PermitClientCertificate { all: true }),
 ];
 
 /// As it is written in a list.
@@ -153,11 +160,11 @@ impl std::fmt::Display for Restriction {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let word = |plain: &Plain| PLAIN.iter().find(|(_, known)| known == plain).map_or("permit", |(name, _)| name);
         match self {
-            Restriction::Plain(Never) => f.write_str("permit_tls_clientcerts or its like"),
             Restriction::Plain(plain) | Restriction::Final(plain, _) => f.write_str(word(plain)),
             Restriction::Access(_, word, maps) | Restriction::ServerAccess(_, _, word, maps) => {
                 write!(f, "{word} {}", maps.title())
             }
+            Restriction::CertificateAccess(_, maps) => write!(f, "check_ccert_access {}", maps.title()),
             Restriction::DnsList { subject, by_address, permit, domain } => {
                 let row = DNS_LISTS.iter().find(|row| (row.1, row.2, row.3) == (*subject, *by_address, *permit));
                 write!(f, "{} {domain}", row.map_or("", |row| row.0))
@@ -228,6 +235,31 @@ pub fn takes_word(word: &str) -> bool {
 /// Words with an argument that are of no family.
 const OTHERS: &[&str] = &["check_policy_service", "sleep", "check_ccert_access"];
 
+/// "type:table", or "{ type:table, { search_order = subject, ... } }".
+fn certificate_table(spec: &str, open: &dyn Fn(&str) -> Maps) -> Result<Restriction, String> {
+    if !spec.starts_with('{') {
+        return Ok(Restriction::CertificateAccess(certificate::USUAL.to_vec(), open(spec)));
+    }
+    let items = split_items(unbraced(spec)?);
+    let Some((table, settings)) = items.split_first() else {
+        return Err(format!("check_ccert_access: no table in \"{spec}\""));
+    };
+    let mut order = certificate::USUAL.to_vec();
+    for setting in settings {
+        let text = unbraced(setting)?;
+        let (name, value) =
+            text.split_once('=').ok_or_else(|| format!("missing '=' after attribute name in \"{text}\""))?;
+        if name.trim() != "search_order" {
+            return Err(format!("check_ccert_access: unknown attribute \"{}\"", name.trim()));
+        }
+        let key = |word: &String| {
+            Field::named(word).ok_or_else(|| format!("check_ccert_access: unknown search_order element \"{word}\""))
+        };
+        order = split_items(value).iter().map(key).collect::<Result<_, _>>()?;
+    }
+    Ok(Restriction::CertificateAccess(order, open(table)))
+}
+
 /// Reads a list. An error is one that keeps the server from starting.
 pub fn parse(text: &str, is_class: &dyn Fn(&str) -> bool, policy: &PolicySettings) -> Result<Vec<Restriction>, String> {
     let words = split_items(text);
@@ -270,6 +302,14 @@ pub fn parse(text: &str, is_class: &dyn Fn(&str) -> bool, policy: &PolicySetting
                 Some(spec) => Restriction::Policy(Arc::new(PolicyService::parse(spec, policy)?)),
                 None => Restriction::Bad(format!("restriction {word} must be followed by transport:server")),
             }
+        } else if lower == "check_ccert_access" {
+            match words.next_if(|next| next.contains(':')) {
+                Some(spec) => certificate_table(spec, &open)?,
+                None => {
+                    let next = words.next().unwrap_or(word);
+                    Restriction::Bad(format!("restriction {word}: bad argument \"{next}\": need maptype:mapname"))
+                }
+            }
         } else if lower == "sleep" {
             match words.next().and_then(|next| next.parse().ok()) {
                 Some(seconds) => Restriction::Sleep(seconds),
@@ -277,10 +317,6 @@ pub fn parse(text: &str, is_class: &dyn Fn(&str) -> bool, policy: &PolicySetting
             }
         } else if is_class(word) {
             Restriction::Class(word.clone())
-        } else if lower == "check_ccert_access" {
-            // No client here has a certificate.
-            words.next();
-            Restriction::Plain(Never)
         } else if word.contains(':') {
             Restriction::Table(open(word))
         } else {

@@ -250,7 +250,7 @@ fn escaped(data: &[u8]) -> String {
 /// An answer as packets.
 fn reply(answer: &str) -> Vec<u8> {
     let (word, rest) = answer.split_once(' ').unwrap_or((answer, ""));
-    let text = super::unescape(rest);
+    let text = crate::unescape(rest);
     let with_zero = |text: &[u8]| [text, b"\0"].concat();
     // "NAME: VALUE", where the blank is the protocol's.
     let header = |text: &[u8]| {
