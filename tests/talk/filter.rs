@@ -44,7 +44,8 @@ pub struct Filter {
     pub name: String,
     /// "inet:127.0.0.1:PORT" for those that do not listen at a path.
     pub inet: Option<String>,
-    heard: Arc<Mutex<Vec<String>>>,
+    /// Of each connection: which of two ends first is chance.
+    heard: Arc<Mutex<Vec<Vec<String>>>>,
     open: Arc<AtomicUsize>,
 }
 
@@ -58,8 +59,12 @@ impl Filter {
         let serve = move |stream: Box<dyn Both>| {
             let (script, heard, open) = (script.clone(), heard.clone(), open.clone());
             open.fetch_add(1, Ordering::SeqCst);
+            let place = heard.lock().unwrap().len();
+            heard.lock().unwrap().push(Vec::new());
             std::thread::spawn(move || {
-                talk(stream, &script, &heard);
+                talk(stream, &script, &|line| {
+                    heard.lock().unwrap().get_mut(place).into_iter().for_each(|lines| lines.push(line.clone()))
+                });
                 open.fetch_sub(1, Ordering::SeqCst);
             });
         };
@@ -83,7 +88,7 @@ impl Filter {
         while self.open.load(Ordering::SeqCst) > 0 && begin.elapsed() < Duration::from_secs(10) {
             std::thread::sleep(Duration::from_millis(5));
         }
-        self.heard.lock().unwrap().drain(..).map(|line| format!("@ {}: {line}", self.name)).collect()
+        self.heard.lock().unwrap().drain(..).flatten().map(|line| format!("@ {}: {line}", self.name)).collect()
     }
 }
 
@@ -142,7 +147,7 @@ fn packet(kind: u8, data: &[u8]) -> Vec<u8> {
     [&length.to_be_bytes()[..], &[kind], data].concat()
 }
 
-fn talk(mut stream: Box<dyn Both>, script: &Script, heard: &Mutex<Vec<String>>) {
+fn talk(mut stream: Box<dyn Both>, script: &Script, note: &dyn Fn(String)) {
     let (mut helo, mut mail, mut silent) = (String::new(), String::new(), false);
     loop {
         let mut head = [0u8; 5];
@@ -152,10 +157,10 @@ fn talk(mut stream: Box<dyn Both>, script: &Script, heard: &Mutex<Vec<String>>) 
         let length = u32::from_be_bytes(head[..4].try_into().unwrap()) as usize;
         let mut data = vec![0; length - 1];
         if stream.read_exact(&mut data).is_err() {
-            return heard.lock().unwrap().push("(cut off)".to_owned());
+            return note("(cut off)".to_owned());
         }
         let shown = show(head[4], &data);
-        heard.lock().unwrap().push(shown.clone());
+        note(shown.clone());
         match head[4] {
             b'H' => helo.clone_from(&shown),
             b'M' => mail.clone_from(&shown),
