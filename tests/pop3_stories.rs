@@ -4,7 +4,10 @@
 // Helpers of tests end a test as tests do.
 #![allow(clippy::expect_used, clippy::panic)]
 
-use std::io::{BufRead, BufReader, Read, Write};
+#[path = "talk/wire.rs"]
+mod wire;
+
+use std::io::{BufRead, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -83,7 +86,7 @@ impl Server {
     fn connect(&self) -> Client {
         let stream = TcpStream::connect(("127.0.0.1", self.port)).expect("connected");
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a limit");
-        let mut client = Client { lines: BufReader::new(stream) };
+        let mut client = Client { lines: wire::wire(stream) };
         assert_eq!(client.line(), "+OK Dovecot (Debian) ready.");
         client
     }
@@ -104,7 +107,7 @@ impl Drop for Server {
 }
 
 struct Client {
-    lines: BufReader<TcpStream>,
+    lines: wire::Wire,
 }
 
 impl Client {
@@ -329,4 +332,51 @@ fn the_configuration_is_checked() {
         assert_eq!(bad.status.code(), Some(78));
         assert!(String::from_utf8_lossy(&bad.stderr).contains(what), "{bad:?}");
     }
+}
+
+#[test]
+fn encrypted_sessions() {
+    let keys = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/smtp/keys");
+    let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its number").port();
+    let file = keys.join("server.pem").display().to_string();
+    let more = format!(
+        "ssl = yes\nssl_cert = <{file}\nssl_key = <{file}\n\
+         service pop3-login {{\n  inet_listener pop3s {{\n    port = {port}\n  }}\n}}\n"
+    );
+    let server = Server::start(&more);
+    server.deliver(&message("un"));
+    let mut client = server.connect();
+    let offered = client.list("CAPA");
+    assert!(offered.contains(&"STLS".to_owned()), "{offered:?}");
+    // What comes behind STLS in the clear is not heard (CVE-2011-0411).
+    client.send("STLS\r\nUSER toto\r\nPASS injected\r\n");
+    assert_eq!(client.line(), "+OK Begin TLS negotiation now.");
+    assert!(client.lines.get_mut().encrypt("", &keys).starts_with("TLSv1_3"));
+    assert_eq!(client.ask("PASS x"), "-ERR No username given.");
+    assert_eq!(client.ask("STLS"), "-ERR TLS is already active.");
+    assert_eq!(client.ask("USER toto"), "+OK");
+    assert_eq!(client.ask("PASS wrong"), "-ERR [AUTH] Authentication failed.");
+    client.send("USER toto\r\nPASS secret word\r\nSTAT\r\n");
+    assert_eq!([client.line(), client.line(), client.line()], ["+OK", "+OK Logged in.", "+OK 1 25"]);
+    assert_eq!(client.list("RETR 1"), ["+OK 25 octets", "Subject: un", "", "un", "..dot", "."]);
+    assert_eq!(client.ask("DELE 1"), "+OK Marked to be deleted.");
+    assert_eq!(client.ask("QUIT"), "+OK Logging out, messages deleted.");
+    server.wait_until(|| std::fs::metadata(server.mailbox()).is_ok_and(|data| data.len() == 0));
+    server.wait_until(|| server.log().contains(", TLS, session=<"));
+    // The port of its own.
+    let mut client = Client { lines: wire::wire(TcpStream::connect(("127.0.0.1", port)).expect("connected")) };
+    client.lines.get_mut().encrypt("1.2", &keys);
+    assert_eq!(client.line(), "+OK Dovecot (Debian) ready.");
+    assert_eq!(client.ask("USER toto"), "+OK");
+    assert_eq!(client.ask("PASS secret word"), "+OK Logged in.");
+    // A client that goes away takes nothing with it.
+    client.lines.get_mut().close();
+    server.wait_until(|| server.log().matches("Disconnected").count() >= 2);
+    // A stranger who cannot shake hands is sent away.
+    let mut stranger = TcpStream::connect(("127.0.0.1", port)).expect("connected");
+    stranger.write_all(b"CAPA\r\n").expect("sent");
+    let mut said = Vec::new();
+    let _ = stranger.read_to_end(&mut said);
+    assert!(!said.starts_with(b"+OK"));
+    server.wait_until(|| server.log().contains("SSL_accept() failed"));
 }

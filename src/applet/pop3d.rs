@@ -76,6 +76,12 @@ fn run(call: &Invocation) -> Result<Exit, Failure> {
             Err(error) if address.is_ipv6() && wanted.len() > 1 => {
                 let _ = writeln!(std::io::stderr(), "{}: warning: listen on [{address}]:{port}: {error}", call.program);
             }
+            // Without root a port that nobody named is none to insist on.
+            Err(error) if port < 1024 && wanted.len() > 1 && !settings.names_port(port) => {
+                let error = crate::sys::files::reason(&error);
+                let _ =
+                    writeln!(std::io::stderr(), "{}: warning: listen on {address} port {port}: {error}", call.program);
+            }
             Err(error) => {
                 let error = crate::sys::files::reason(&error);
                 return Err(Failure::fatal(format!("listen on {address} port {port}: {error}")));

@@ -24,6 +24,8 @@ pub mod skeleton;
 pub mod smtp;
 /// smtpd(8).
 pub mod smtpd;
+/// A connection that may become encrypted.
+mod transport;
 /// verify(8).
 pub mod verify;
 /// virtual(8); "virtual" is a reserved word.

@@ -135,8 +135,12 @@ impl Dovecot {
             }
             self.remarks.push(format!("{path}: not honoured by this server"));
         }
-        if matches!(self.value("ssl", "yes"), "yes" | "required") {
-            self.remarks.push(format!("ssl = {}: no TLS here, STLS is not offered", self.value("ssl", "yes")));
+        let unset = matches!(self.value("ssl", "yes"), "yes" | "required") && self.value("ssl_cert", "").is_empty();
+        if unset {
+            self.remarks.push(format!("ssl = {}: no ssl_cert, TLS is not offered", self.value("ssl", "yes")));
+        }
+        if self.yes("ssl_verify_client_cert", false) {
+            self.remarks.push("ssl_verify_client_cert: clients are not asked for certificates".to_owned());
         }
         for database in &self.passdbs {
             if !matches!(database.driver.as_str(), "pam" | "shadow" | "passwd-file") {
@@ -175,6 +179,12 @@ const HONOURED: &[&str] = &[
     "process_limit",
     "protocols",
     "ssl",
+    "ssl_cert",
+    "ssl_cipher_list",
+    "ssl_curve_list",
+    "ssl_key",
+    "ssl_min_protocol",
+    "ssl_prefer_server_ciphers",
     "syslog_facility",
 ];
 

@@ -145,7 +145,7 @@ impl Reader {
     /// A value without its quotes, with `<file` and `$name` replaced.
     fn value_of(&self, file: &Path, value: &str) -> Result<String, String> {
         if let Some(name) = value.strip_prefix('<') {
-            // Keys and certificates are for TLS, which is not here: they are not even opened.
+            // Keys and certificates are read by whoever needs them, who may.
             let path = file.parent().unwrap_or(Path::new("/")).join(name.trim());
             let secret = name.contains(".pem") || name.contains(".key");
             return if secret {

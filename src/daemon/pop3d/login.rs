@@ -2,15 +2,18 @@
 //! hands them with the client's socket to the keeper; what comes back is one word. Wrong passwords are answered late,
 //! later each time for one address.
 
+use super::encryption;
 use super::settings::Settings;
 use super::wire::{FINISH, Request, Verdict};
 use super::words::{Words, session_name};
-use crate::proto::pop3::{Credentials, Ending, Login, Step, reply};
+use crate::daemon::transport::Transport;
+use crate::proto::pop3::{Credentials, Ending, Login, Step, Tls, reply};
+use crate::proto::tls_server::Server;
 use crate::sys::{accounts, descriptor, privilege, spawn};
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime};
@@ -36,6 +39,8 @@ struct Shared {
     settings: Settings,
     log: Words,
     control: UnixStream,
+    /// None: TLS is not offered.
+    tls: Option<Server>,
     state: Mutex<State>,
 }
 
@@ -87,6 +92,10 @@ pub fn run(config: Option<&Path>, listeners: usize) -> io::Result<()> {
         .collect::<io::Result<_>>()?;
     let settings = Settings::read(config).map_err(io::Error::other)?;
     let log = Words::open(&settings.conf);
+    let tls = encryption::server(&settings.conf).unwrap_or_else(|fault| {
+        log.error("pop3-login", &format!("TLS is not offered: {fault}"));
+        None
+    });
     many_descriptors(settings.client_limit);
     give_up_privileges(&settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -95,7 +104,7 @@ pub fn run(config: Option<&Path>, listeners: usize) -> io::Result<()> {
         let control = std::os::unix::net::UnixStream::from(control);
         control.set_nonblocking(true)?;
         let control = UnixStream::from_std(control)?;
-        let shared = Arc::new(Shared { settings, log, control, state: Mutex::default() });
+        let shared = Arc::new(Shared { settings, log, control, tls, state: Mutex::default() });
         let mut doors = Vec::new();
         for socket in sockets {
             socket.set_nonblocking(true)?;
@@ -206,7 +215,13 @@ impl Drop for Place<'_> {
 }
 
 struct Connection<'s> {
-    stream: TcpStream,
+    stream: Transport<TcpStream>,
+    socket: RawFd,
+    /// It is encrypted from its first byte.
+    begins_encrypted: bool,
+    encrypted: bool,
+    /// Why the handshake failed.
+    handshake: Option<String>,
     remote: IpAddr,
     local: IpAddr,
     session: String,
@@ -232,22 +247,37 @@ impl<'s> Connection<'s> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_micros() as u64);
         let plain = shared.settings.plain_allowed(remote, local);
         let _ = stream.set_nodelay(true);
+        let port_here = stream.local_addr().map_or(0, |local| local.port());
+        let begins_encrypted = shared.settings.encrypted_port() == Some(port_here);
+        let tls = if shared.tls.is_some() { Tls::Offered } else { Tls::Unknown };
         Connection {
-            stream,
+            socket: stream.as_raw_fd(),
+            stream: Transport::Plain(stream),
+            begins_encrypted,
+            encrypted: false,
+            handshake: None,
             remote,
             local,
             session: session_name(port, remote, now),
             shared,
-            login: Login::new(&shared.settings.greeting, plain),
+            login: Login::new(&shared.settings.greeting, plain, tls),
             since: Instant::now(),
             attempts: 0,
             user: String::new(),
         }
     }
 
-    async fn serve(mut self) -> io::Result<()> {
+    /// Everything up to the greeting.
+    async fn begin(&mut self) -> io::Result<()> {
+        if self.begins_encrypted {
+            self.encrypt().await?;
+        }
         let greeting = self.login.greeting();
-        let gone = match self.stream.write_all(&greeting).await {
+        self.say(&greeting).await
+    }
+
+    async fn serve(mut self) -> io::Result<()> {
+        let gone = match self.begin().await {
             Ok(()) => self.talk().await.unwrap_or(Gone::Closed),
             Err(_) => Gone::Closed,
         };
@@ -256,7 +286,10 @@ impl<'s> Connection<'s> {
             Gone::Said(Ending::LoggedOut) => "Aborted login by logging out",
             Gone::Said(Ending::TooManyMistakes) => "Disconnected: Too many bad commands",
             Gone::Said(Ending::LineTooLong) => "Input buffer full",
-            Gone::Closed => "Connection closed",
+            Gone::Closed => match &self.handshake {
+                Some(fault) => &format!("Connection closed: SSL_accept() failed: {fault}"),
+                None => "Connection closed",
+            },
             Gone::Idle => "Inactivity",
         };
         let seconds = self.since.elapsed().as_secs();
@@ -271,7 +304,12 @@ impl<'s> Connection<'s> {
     fn info(&self, text: &str, process: Option<u32>) {
         let method = if self.attempts > 0 || process.is_some() { ", method=PLAIN" } else { "" };
         let process = process.map(|process| format!(", mpid={process}")).unwrap_or_default();
-        let secured = if self.remote == self.local { ", secured" } else { "" };
+        let secured = match &self.handshake {
+            Some(fault) => &format!(", TLS handshaking: SSL_accept() failed: {fault}"),
+            None if self.encrypted => ", TLS",
+            None if self.remote == self.local => ", secured",
+            None => "",
+        };
         self.shared.log.info(
             "pop3-login",
             &format!(
@@ -289,6 +327,10 @@ impl<'s> Connection<'s> {
                 Step::Close(said, ending) => {
                     self.say(&said).await?;
                     return Ok(Gone::Said(ending));
+                }
+                Step::StartTls(said) => {
+                    self.say(&said).await?;
+                    self.encrypt().await?;
                 }
                 Step::Verify(credentials) => {
                     if let Some(gone) = self.verify(credentials).await? {
@@ -311,9 +353,36 @@ impl<'s> Connection<'s> {
     }
 
     async fn say(&mut self, said: &[u8]) -> io::Result<()> {
-        match tokio::time::timeout(Duration::from_secs(60), self.stream.write_all(said)).await {
+        let write = async {
+            self.stream.write_all(said).await?;
+            self.stream.flush().await
+        };
+        match tokio::time::timeout(Duration::from_secs(60), write).await {
             Ok(done) => done,
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+
+    /// STLS (RFC 2595), or the beginning of a connection to the pop3s port.
+    async fn encrypt(&mut self) -> io::Result<()> {
+        let Some(server) = &self.shared.tls else { return Err(io::ErrorKind::Unsupported.into()) };
+        let (config, _) = server.session().map_err(io::Error::other)?;
+        let left = LOGIN_TIME.saturating_sub(self.since.elapsed()).max(Duration::from_secs(1));
+        if let Err(error) = self.stream.encrypt(config, left).await {
+            self.handshake = Some(crate::sys::files::reason(&error));
+            return Err(error);
+        }
+        self.encrypted = true;
+        self.login.encrypted();
+        Ok(())
+    }
+
+    /// Carries bytes between an encrypted client and its session, which knows of no TLS, until either ends.
+    async fn carry(&mut self, session: std::os::unix::net::UnixStream) {
+        if session.set_nonblocking(true).is_ok()
+            && let Ok(mut session) = UnixStream::from_std(session)
+        {
+            let _ = tokio::io::copy_bidirectional(&mut self.stream, &mut session).await;
         }
     }
 
@@ -321,11 +390,18 @@ impl<'s> Connection<'s> {
     async fn verify(&mut self, credentials: Credentials) -> io::Result<Option<Gone>> {
         self.user = String::from_utf8_lossy(&credentials.user).into_owned();
         tokio::time::sleep(Duration::from_secs(self.shared.penalty(self.remote))).await;
-        let verdict = self.ask(credentials).await;
+        // An encrypted client stays here; its session gets a socket that leads here.
+        let pair = if self.encrypted { Some(std::os::unix::net::UnixStream::pair()?) } else { None };
+        let theirs = pair.as_ref().map_or(self.socket, |(_, theirs)| theirs.as_raw_fd());
+        let verdict = self.ask(credentials, theirs).await;
         match verdict {
             Verdict::Yes(process) => {
                 self.shared.guessed(self.remote, true);
                 self.info("Login", Some(process));
+                if let Some((ours, theirs)) = pair {
+                    drop(theirs);
+                    self.carry(ours).await;
+                }
                 Ok(Some(Gone::Done))
             }
             Verdict::Crowded => {
@@ -356,8 +432,8 @@ impl<'s> Connection<'s> {
         }
     }
 
-    /// Sends the credentials and our socket to the keeper and waits for its word.
-    async fn ask(&mut self, credentials: Credentials) -> Verdict {
+    /// Sends the credentials and a socket to the keeper and waits for its word.
+    async fn ask(&mut self, credentials: Credentials, client: RawFd) -> Verdict {
         let (sender, receiver) = oneshot::channel();
         let id = {
             let mut state = self.shared.state();
@@ -377,7 +453,6 @@ impl<'s> Connection<'s> {
             rest: rest.clone(),
         };
         let mut message = request.encode();
-        let client = self.stream.as_raw_fd();
         let sent = self
             .shared
             .control

@@ -10,6 +10,8 @@
 //! Each is this program executed anew as `pop3d --role NAME` with its sockets on fixed descriptors; none trusts
 //! another. Without root, all run as the caller and only the caller can log in.
 
+/// TLS, as configured.
+mod encryption;
 /// The privileged parent.
 mod keeper;
 /// Connections before their login.

@@ -57,11 +57,32 @@ impl Settings {
         })
     }
 
-    /// Addresses and ports to listen on.
+    /// Addresses and ports to listen on: for pop3, and for pop3s where there is TLS.
     pub fn listeners(&self) -> Result<Vec<(IpAddr, u16)>, DovecotError> {
-        let section = "service pop3-login/inet_listener pop3/";
-        let port = self.conf.value(&format!("{section}port"), "110");
-        let port: u16 = port.parse().map_err(|_| DovecotError::Value("inet_listener pop3", format!("port {port}")))?;
+        let mut found = self.of_listener("inet_listener pop3", "110")?;
+        if super::encryption::is_wanted(&self.conf) {
+            found.extend(self.of_listener("inet_listener pop3s", "995")?);
+        }
+        Ok(found)
+    }
+
+    /// The port on which connections are encrypted from the beginning; None: there is none.
+    pub fn encrypted_port(&self) -> Option<u16> {
+        let port = self.conf.value("service pop3-login/inet_listener pop3s/port", "995").parse().ok();
+        port.filter(|&port| port != 0 && super::encryption::is_wanted(&self.conf))
+    }
+
+    /// Whether a port was named in the configuration.
+    pub fn names_port(&self, port: u16) -> bool {
+        ["pop3", "pop3s"].iter().any(|name| {
+            self.conf.value(&format!("service pop3-login/inet_listener {name}/port"), "") == port.to_string()
+        })
+    }
+
+    fn of_listener(&self, name: &'static str, port: &str) -> Result<Vec<(IpAddr, u16)>, DovecotError> {
+        let section = format!("service pop3-login/{name}/");
+        let port = self.conf.value(&format!("{section}port"), port);
+        let port: u16 = port.parse().map_err(|_| DovecotError::Value(name, format!("port {port}")))?;
         if port == 0 {
             return Ok(Vec::new());
         }

@@ -1,19 +1,13 @@
 //! The connection: lines in, with a limit and a time-out, replies out, held back while more commands wait
 //! (RFC 2920). One buffer each way, and TLS between them and the socket once it is asked for.
 
+pub use crate::daemon::transport::Duplex;
+use crate::daemon::transport::Transport;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio_rustls::TlsAcceptor;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::rustls::{CommonState, ServerConfig};
-use tokio_rustls::server::TlsStream;
-
-/// A stream of either kind: a socket, or standard input and output.
-pub trait Duplex: AsyncRead + AsyncWrite + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Unpin> Duplex for T {}
 
 /// What a read came to.
 #[derive(Debug)]
@@ -26,50 +20,6 @@ pub enum Input {
     },
     Closed,
     TimedOut,
-}
-
-/// What carries the bytes.
-enum Transport<S> {
-    Plain(S),
-    Encrypted(Box<TlsStream<S>>),
-    /// A handshake failed, and took the socket with it.
-    Gone,
-}
-
-impl<S: Duplex> AsyncRead for Transport<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Transport::Plain(socket) => Pin::new(socket).poll_read(cx, buffer),
-            Transport::Encrypted(stream) => Pin::new(stream.as_mut()).poll_read(cx, buffer),
-            Transport::Gone => Poll::Ready(Ok(())),
-        }
-    }
-}
-
-impl<S: Duplex> AsyncWrite for Transport<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Transport::Plain(socket) => Pin::new(socket).poll_write(cx, bytes),
-            Transport::Encrypted(stream) => Pin::new(stream.as_mut()).poll_write(cx, bytes),
-            Transport::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
-        }
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Transport::Plain(socket) => Pin::new(socket).poll_flush(cx),
-            Transport::Encrypted(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
-            Transport::Gone => Poll::Ready(Ok(())),
-        }
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Transport::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
-            Transport::Encrypted(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
-            Transport::Gone => Poll::Ready(Ok(())),
-        }
-    }
 }
 
 pub struct Stream<S> {
@@ -91,15 +41,7 @@ impl<S: Duplex> Stream<S> {
         self.flush().await?;
         self.input = Vec::new();
         self.start = 0;
-        let Transport::Plain(socket) = std::mem::replace(&mut self.socket, Transport::Gone) else {
-            return Err(io::Error::other("TLS is active already"));
-        };
-        let stream = tokio::time::timeout(patience, TlsAcceptor::from(config).accept(socket)).await??;
-        self.socket = Transport::Encrypted(Box::new(stream));
-        match &self.socket {
-            Transport::Encrypted(stream) => Ok(stream.get_ref().1),
-            _ => Err(io::ErrorKind::NotConnected.into()),
-        }
+        self.socket.encrypt(config, patience).await
     }
 
     /// Bytes that were read and not used yet.

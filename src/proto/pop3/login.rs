@@ -31,6 +31,8 @@ pub enum Step {
     Reply(Vec<u8>),
     /// Verify these, then go on with [`Login::refused`] or hand the connection over with [`Login::rest`].
     Verify(Credentials),
+    /// Say this, shake hands, and go on with [`Login::encrypted`].
+    StartTls(Vec<u8>),
     /// Say this and close.
     Close(Vec<u8>, Ending),
 }
@@ -43,6 +45,14 @@ pub enum Ending {
     LineTooLong,
 }
 
+/// Whether a connection is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tls {
+    Unknown,
+    Offered,
+    Active,
+}
+
 /// A connection before the login.
 #[derive(Debug)]
 pub struct Login {
@@ -50,6 +60,7 @@ pub struct Login {
     greeting: String,
     /// Whether passwords may come in the clear.
     plain: bool,
+    tls: Tls,
     user: Option<Vec<u8>>,
     /// The next line is the response to AUTH PLAIN.
     response_due: bool,
@@ -57,15 +68,25 @@ pub struct Login {
 }
 
 impl Login {
-    pub fn new(greeting: &str, plain: bool) -> Login {
+    pub fn new(greeting: &str, plain: bool, tls: Tls) -> Login {
         Login {
             lines: Lines::default(),
             greeting: greeting.to_owned(),
             plain,
+            tls,
             user: None,
             response_due: false,
             mistakes: 0,
         }
+    }
+
+    /// The handshake is over. What came before it in the clear is forgotten (CVE-2011-0411), and passwords may come.
+    pub fn encrypted(&mut self) {
+        self.lines = Lines::default();
+        self.user = None;
+        self.response_due = false;
+        self.plain = true;
+        self.tls = Tls::Active;
     }
 
     pub fn greeting(&self) -> Vec<u8> {
@@ -115,7 +136,11 @@ impl Login {
             },
             b"AUTH" => self.auth(argument),
             b"APOP" => Step::Reply(reply("-ERR APOP not enabled.")),
-            b"STLS" => Step::Reply(reply("-ERR TLS support isn't enabled.")),
+            b"STLS" => match self.tls {
+                Tls::Unknown => Step::Reply(reply("-ERR TLS support isn't enabled.")),
+                Tls::Offered => Step::StartTls(reply("+OK Begin TLS negotiation now.")),
+                Tls::Active => Step::Reply(reply("-ERR TLS is already active.")),
+            },
             b"QUIT" => Step::Close(reply("+OK Logging out"), Ending::LoggedOut),
             _ => {
                 self.mistakes += 1;
@@ -131,6 +156,9 @@ impl Login {
 
     fn capabilities(&self) -> Vec<u8> {
         let mut said = SESSION_CAPABILITIES.to_owned();
+        if self.tls == Tls::Offered {
+            said.push_str("STLS\r\n");
+        }
         if self.plain {
             said.push_str("USER\r\nSASL PLAIN\r\n");
         } else {
@@ -202,6 +230,10 @@ mod tests {
                     said.push_str(&String::from_utf8_lossy(&reply));
                     return (said + "<EOF>", None);
                 }
+                Step::StartTls(reply) => {
+                    said.push_str(&String::from_utf8_lossy(&reply));
+                    login.encrypted();
+                }
                 Step::Verify(credentials) => return (said, Some(credentials)),
             }
         }
@@ -213,7 +245,7 @@ mod tests {
 
     #[test]
     fn names_and_passwords() {
-        let login = || Login::new("Dovecot (Debian) ready.", true);
+        let login = || Login::new("Dovecot (Debian) ready.", true, Tls::Unknown);
         let mut one = login();
         assert_eq!(
             talk(&mut one, b"user toto\r\npass a b \r\nSTAT\r\n"),
@@ -227,23 +259,37 @@ mod tests {
             talk(&mut login(), b"AUTH PLAIN\r\nAHRvdG8AdG90bw==\r\n"),
             ("+ \r\n".into(), credentials("toto", "toto"))
         );
-        assert!(talk(&mut Login::new("x", false), b"USER a\r\n").0.starts_with("-ERR [AUTH] Plaintext"));
+        assert!(talk(&mut Login::new("x", false, Tls::Unknown), b"USER a\r\n").0.starts_with("-ERR [AUTH] Plaintext"));
     }
 
     #[test]
     fn mistakes_end_the_connection() {
-        let mut login = Login::new("x", true);
+        let mut login = Login::new("x", true, Tls::Unknown);
         let (said, _) = talk(&mut login, b"NOOP\r\nSTAT\r\nFOO\r\n");
         assert_eq!(said, "-ERR Unknown command.\r\n".repeat(3) + "-ERR Too many invalid bad commands.\r\n<EOF>");
-        let mut login = Login::new("x", true);
+        let mut login = Login::new("x", true, Tls::Unknown);
         assert_eq!(talk(&mut login, &[b'x'; 100_000]).0, "-ERR Input buffer full, aborting\r\n<EOF>");
     }
 
     #[test]
     fn base64_is_strict() {
         for wrong in ["A", "A===", "A=AA", "AA A", "===="] {
-            let said = talk(&mut Login::new("x", true), format!("AUTH PLAIN\r\n{wrong}\r\n").as_bytes()).0;
+            let said =
+                talk(&mut Login::new("x", true, Tls::Unknown), format!("AUTH PLAIN\r\n{wrong}\r\n").as_bytes()).0;
             assert_eq!(said, "+ \r\n-ERR [AUTH] Invalid base64 in response\r\n", "{wrong}");
         }
+    }
+
+    #[test]
+    fn encryption_forgets_what_came_before_it() {
+        let mut login = Login::new("x", false, Tls::Offered);
+        assert!(talk(&mut login, b"CAPA\r\n").0.contains("\r\nSTLS\r\nSASL\r\n"));
+        let (said, _) = talk(&mut login, b"STLS\r\nUSER toto\r\nPASS injected\r\n");
+        assert_eq!(said, "+OK Begin TLS negotiation now.\r\n");
+        assert_eq!(
+            talk(&mut login, b"PASS x\r\nSTLS\r\n").0,
+            "-ERR No username given.\r\n-ERR TLS is already active.\r\n"
+        );
+        assert!(!talk(&mut login, b"CAPA\r\n").0.contains("STLS"));
     }
 }

@@ -13,7 +13,7 @@ mod login;
 pub use command::{Command, Number};
 pub use encoder::Encoder;
 pub use lines::Lines;
-pub use login::{Credentials, Ending, LOGIN_LINE, Login, Step};
+pub use login::{Credentials, Ending, LOGIN_LINE, Login, Step, Tls};
 
 /// Bytes of one command after the login.
 pub const SESSION_LINE: usize = 8192;
