@@ -60,7 +60,7 @@ impl Intake {
         }
         let Some(mut held) = self.held.take() else { return Ok(()) };
         let macros = self.macros(&held);
-        let mut sheet = Sheet { intake: self, held: &mut held, failure: None };
+        let mut sheet = Sheet::new(self, &mut held);
         let verdict = filters.message_of_session(&mut sheet, &macros, SERVICE);
         let failure = sheet.failure.take();
         self.held = Some(held);
@@ -127,7 +127,7 @@ impl Intake {
             return Ok(());
         }
         let Some(mut held) = self.held.take() else { return Ok(()) };
-        let mut sheet = Sheet { intake: self, held: &mut held, failure: None };
+        let mut sheet = Sheet::new(self, &mut held);
         let verdict = filters.message(&mut sheet, &macros);
         let failure = sheet.failure.take();
         self.held = Some(held);
