@@ -222,8 +222,13 @@ impl Intake {
             for name in ["{client_name}", "{client_ptr}"] {
                 macros.set(name, "localhost");
             }
-            macros.set("{client_addr}", "127.0.0.1");
-            macros.set("{client_port}", "0");
+            // As if this machine had called itself.
+            for name in ["{client_addr}", "{daemon_addr}"] {
+                macros.set(name, "127.0.0.1");
+            }
+            for name in ["{client_port}", "{daemon_port}"] {
+                macros.set(name, "0");
+            }
             macros.set("{_}", "localhost [127.0.0.1]");
             return macros;
         };
