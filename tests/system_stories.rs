@@ -83,6 +83,7 @@ macro_rules! stories {
 stories! {
     addresses
     aliases
+    before_queue
     bounce
     broken
     commands

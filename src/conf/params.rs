@@ -719,10 +719,10 @@ params! {
     smtpd_policy_service_retry_delay: Time = "1s";
     smtpd_policy_service_timeout: Time = "100s";
     smtpd_policy_service_try_limit: Int = "2";
-    smtpd_proxy_ehlo: Text = "$myhostname" ignored;
-    smtpd_proxy_filter: Text = "" ignored;
+    smtpd_proxy_ehlo: Text = "$myhostname";
+    smtpd_proxy_filter: Text = "";
     smtpd_proxy_options: Text = "" ignored;
-    smtpd_proxy_timeout: Time = "100s" ignored;
+    smtpd_proxy_timeout: Time = "100s";
     smtpd_recipient_limit: Int = "1000";
     smtpd_recipient_overshoot_limit: Int = "1000";
     smtpd_recipient_restrictions: Text = "";

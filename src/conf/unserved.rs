@@ -44,7 +44,7 @@ const REASONS: &[(&str, &str)] = &[
     ("smtp_tls_", "there is no TLS"),
     ("smtp_use_tls", "there is no TLS"),
     ("smtp_enforce_tls", "there is no TLS"),
-    ("smtpd_proxy_", "there are no before-queue filters"),
+    ("smtpd_proxy_options", "a filter is spoken to as fast as the client speaks"),
     ("smtpd_tls_always_issue_session_ids", "the TLS library decides"),
     ("smtpd_tls_ccert_verifydepth", "the TLS library has a limit of its own"),
     ("smtpd_tls_dcert_file", "the TLS library has no DSA"),

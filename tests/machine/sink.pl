@@ -23,7 +23,9 @@ while (1) {
     elsif ($c =~ /^RCPT/i) { $m .= $c; $tell->('rcpt') }
     elsif ($c =~ /^DATA/i) {
       next if $tell->('data') !~ /^354/;
-      while (defined(my $d = <$s>)) { last if $d eq ".\r\n"; $m .= $d }
+      my $ended;
+      while (defined(my $d = <$s>)) { last if $ended = $d eq ".\r\n"; $m .= $d }
+      exit 0 unless $ended;
       if ($tell->('end') =~ /^2/) { open my $o, '>>', $file or die; print $o $m; close $o }
       $m = '';
     }

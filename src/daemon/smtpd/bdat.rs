@@ -93,7 +93,10 @@ async fn refusal<S: Duplex>(session: &mut Session<S>, size: u64) -> Option<Strin
         return Some("552 5.3.4 Chunk exceeds message size limit".to_owned());
     }
     if session.transaction.chunks.is_none() {
-        let opened = data::open(session);
+        let opened = match data::open_any(session).await {
+            Ok(opened) => opened,
+            Err(reply) => return Some(reply),
+        };
         let chunks = Chunks { opened, rest: Vec::new(), failed: false, bytes: 0, first: true };
         session.transaction.chunks = Some(chunks);
     }
@@ -145,6 +148,7 @@ async fn read_chunk<S: Duplex>(session: &mut Session<S>, chunks: &mut Chunks, si
                 whole.pop_if(|last| *last == b'\r');
             }
             take_line(session, chunks, &whole, newline);
+            chunks.opened.push(session).await;
         }
     }
     true

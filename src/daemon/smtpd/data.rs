@@ -1,5 +1,6 @@
 //! The content of a message, from the wire into the queue file: DATA, and what BDAT has in common with it.
 
+use super::before_queue::Talk;
 use super::session::{Next, Session};
 use super::sink::Message;
 use super::stream::Duplex;
@@ -14,6 +15,9 @@ use std::io;
 /// A content that is coming in.
 pub struct Opened {
     message: Option<Message>,
+    /// Where it goes instead (smtpd_proxy_filter); and whether that is lost.
+    talk: Option<Talk>,
+    lost: bool,
     /// Why it will be refused; the rest is read all the same, so that it is never taken for commands.
     pub refused: Option<String>,
     queue_id: String,
@@ -23,7 +27,20 @@ pub struct Opened {
 
 impl Opened {
     pub fn refused(reply: &str) -> Opened {
-        Opened { message: None, refused: Some(reply.to_owned()), queue_id: String::new(), size: 0 }
+        Opened { refused: Some(reply.to_owned()), ..Opened::of(None, String::new()) }
+    }
+
+    fn of(message: Option<Message>, queue_id: String) -> Opened {
+        Opened { message, talk: None, lost: false, refused: None, queue_id, size: 0 }
+    }
+
+    /// Sends to the filter what it should have by now.
+    pub async fn push<S: Duplex>(&mut self, session: &Session<S>) {
+        let Some(talk) = self.talk.as_mut().filter(|talk| talk.is_full()) else { return };
+        if !session.forward_content(talk).await {
+            self.talk = None;
+            self.lost = true;
+        }
     }
 
     pub fn line(&mut self, log: &Log, line: &[u8], newline: bool, first: bool) {
@@ -31,6 +48,9 @@ impl Opened {
         let mut line = std::borrow::Cow::Borrowed(line);
         if first && line.iter().skip_while(|&&byte| byte == b'>').take(5).eq(b"From ") {
             line.to_mut().splice(0..0, *b"X-Mailbox-Line: ");
+        }
+        if let Some(talk) = &mut self.talk {
+            talk.line(&line, newline);
         }
         if let Some(message) = &mut self.message
             && let Err(error) = message.line(&line, newline)
@@ -83,7 +103,13 @@ pub async fn receive<S: Duplex>(session: &mut Session<S>, rest: &str) -> Next {
         session.error(verb, &reply).await;
         return Next::Continue;
     }
-    let mut opened = open(session);
+    let mut opened = match open_any(session).await {
+        Ok(opened) => opened,
+        Err(reply) => {
+            session.error(verb, &reply).await;
+            return Next::Continue;
+        }
+    };
     session.say("354 End data with <CR><LF>.<CR><LF>").await;
     if let Some((bytes, timeout)) = content(session, &mut opened).await {
         session.last = format!("DATA ({bytes} bytes)");
@@ -99,15 +125,24 @@ pub async fn receive<S: Duplex>(session: &mut Session<S>, rest: &str) -> Next {
     Next::Continue
 }
 
+/// Opens the content where it goes. The error is the reply; the transaction goes on.
+pub async fn open_any<S: Duplex>(session: &mut Session<S>) -> Result<Opened, String> {
+    if !session.asks_before_queue() || session.transaction.effects.discard {
+        return Ok(open(session));
+    }
+    let talk = session.forward_data().await?;
+    Ok(Opened { lost: talk.is_none(), talk, ..Opened::of(None, session.transaction.queue_id()) })
+}
+
 /// Opens the content in the transaction's file.
-pub fn open<S: Duplex>(session: &mut Session<S>) -> Opened {
+fn open<S: Duplex>(session: &mut Session<S>) -> Opened {
     let queue_id = session.transaction.queue_id();
     if session.transaction.effects.discard {
-        return Opened { message: None, refused: None, queue_id, size: 0 };
+        return Opened::of(None, queue_id);
     }
     let envelope = envelope_of(session);
     match session.shared.sink.begin(session.transaction.file.take(), &envelope) {
-        Ok(message) => Opened { message: Some(message), refused: None, queue_id, size: 0 },
+        Ok(message) => Opened::of(Some(message), queue_id),
         Err(error) => {
             match &error {
                 CleanupError::Write(cause) => session.log.warning(format!("{queue_id}: {cause}")),
@@ -121,7 +156,7 @@ pub fn open<S: Duplex>(session: &mut Session<S>) -> Opened {
                 // Said already, or the client's own.
                 _ => {}
             }
-            Opened { message: None, refused: Some(error.reply()), queue_id, size: 0 }
+            Opened { refused: Some(error.reply()), ..Opened::of(None, queue_id) }
         }
     }
 }
@@ -138,13 +173,32 @@ pub async fn finish<S: Duplex>(
 }
 
 async fn end<S: Duplex>(session: &mut Session<S>, verb: Verb, opened: Opened, accepted: impl Fn(&str) -> String) {
-    let Opened { message, refused, queue_id, size } = opened;
+    let Opened { message, talk, lost, refused, queue_id, size } = opened;
     session.transaction.size = size;
     let mut reply = refused;
+    let limit = session.settings.message_size_limit;
+    if (talk.is_some() || lost) && limit > 0 && size > limit {
+        session.log.warning(format!("{queue_id}: queue file size limit exceeded"));
+        reply.get_or_insert_with(|| CleanupError::TooBig.reply());
+    }
     if reply.is_none()
         && let Err(refused) = session.check_end_of_data().await
     {
         reply = Some(refused);
+    }
+    if reply.is_none() && (talk.is_some() || lost) {
+        let recipient = session.transaction.recipients.first().map(|first| first.address.clone()).unwrap_or_default();
+        let answer = session.forward_end(talk, &recipient).await;
+        session.transaction = Transaction::default();
+        session.filter_abort().await;
+        match answer {
+            Ok(reply) => {
+                session.junk = 0;
+                session.good(verb, &reply).await;
+            }
+            Err(reply) => session.error(verb, &reply).await,
+        }
+        return;
     }
     let discard = session.transaction.effects.discard;
     session.transaction = Transaction::default();
@@ -247,10 +301,12 @@ async fn content<S: Duplex>(session: &mut Session<S>, opened: &mut Opened) -> Op
                 None => {}
                 Some(Event::Line { data, newline }) => {
                     opened.line(&session.log, &data, newline, std::mem::take(&mut first));
+                    opened.push(session).await;
                 }
                 Some(Event::BareLf) => {
                     opened.refused.get_or_insert_with(|| bare_lf.clone());
                     opened.message = None;
+                    opened.talk = None;
                 }
                 Some(Event::End) => return None,
             }

@@ -8,6 +8,8 @@ mod anvil;
 mod auth;
 /// BDAT.
 mod bdat;
+/// A filter that is asked before mail is accepted.
+mod before_queue;
 /// Which word leads where.
 mod commands;
 /// DATA, and what content has in common.

@@ -1,6 +1,7 @@
 //! What smtpd(8) reads from the configuration.
 
 use super::access::{PolicySettings, Restrictions, VerificationSettings};
+use super::before_queue::FilterSettings;
 use super::transcript::NoticeSettings;
 use crate::conf::MainCf;
 use crate::route::resolve::{flush_domains, subdomains};
@@ -63,6 +64,8 @@ pub struct Settings {
     pub delay_reject: bool,
     pub relay_first: bool,
     pub soft_bounce: bool,
+    pub before_queue: FilterSettings,
+    pub mail_name: String,
     pub notices: NoticeSettings,
     pub strict_envelopes: bool,
     pub utf8: bool,
@@ -222,6 +225,8 @@ impl Settings {
             delay_reject: cf.smtpd_delay_reject(),
             relay_first: cf.smtpd_relay_before_recipient_restrictions(),
             soft_bounce: cf.soft_bounce(),
+            before_queue: FilterSettings::new(cf),
+            mail_name: cf.mail_name(),
             notices: NoticeSettings::new(cf),
             strict_envelopes: cf.strict_rfc821_envelopes(),
             utf8: cf.smtputf8_enable(),

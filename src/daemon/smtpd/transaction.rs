@@ -23,6 +23,9 @@ pub struct Transaction {
     pub file: Option<NewFile>,
     /// That id.
     id: String,
+    /// What followed MAIL, as it was sent, and the filter that is told of it (smtpd_proxy_filter).
+    pub mail_command: String,
+    pub talk: Option<super::before_queue::Talk>,
     /// AUTH=, as it was sent.
     pub login_sender: Option<String>,
     /// "7bit" or "8bit", as BODY= said.
@@ -84,7 +87,7 @@ impl<S: Duplex> Session<S> {
             Ok(None) => return self.error(verb, "501 5.1.7 Bad sender address syntax").await,
             Err(reply) => return self.error(verb, &reply).await,
         };
-        let mut transaction = match self.sender_parameters(&path) {
+        let mut transaction = match self.sender_parameters(&path, rest) {
             Ok(transaction) => transaction,
             Err(reply) => return self.error(verb, &reply).await,
         };
@@ -117,8 +120,11 @@ impl<S: Duplex> Session<S> {
         }
     }
 
-    fn sender_parameters(&self, path: &Path<'_>) -> Result<Transaction, String> {
+    fn sender_parameters(&self, path: &Path<'_>, rest: &str) -> Result<Transaction, String> {
         let mut made = Transaction { sender: Some(path.address.clone()), ..Transaction::default() };
+        if self.asks_before_queue() {
+            made.mail_command = rest.to_owned();
+        }
         let unsupported = |parameter: &str| Err(format!("555 5.5.4 Unsupported option: {parameter}"));
         for parameter in &path.parameters {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
@@ -238,18 +244,14 @@ impl<S: Duplex> Session<S> {
             checked = Err(refused);
         }
         checked.map_err(|reply| (reply, true))?;
-        if self.transaction.file.is_none() {
+        if self.asks_before_queue() && !self.transaction.effects.discard {
+            self.forward_recipient(&path.address, rest).await.map_err(|reply| (reply, true))?;
+        } else if self.transaction.file.is_none() {
             match self.shared.sink.reserve() {
                 Ok(file) => {
                     if let Some(file) = &file {
                         self.transaction.id = file.id().to_string();
-                        let mut client = self.shown();
-                        if let Some(own) = &self.login {
-                            client.push_str(&format!(", sasl_method={}, sasl_username={}", own.method, own.name));
-                        }
-                        if let Some(sender) = &self.transaction.login_sender {
-                            client.push_str(&format!(", sasl_sender={sender}"));
-                        }
+                        let client = self.shown_with_login();
                         self.log.event(&Event::Client { queue_id: text(file.id().as_str()), client: text(&client) });
                     }
                     self.transaction.file = file;
@@ -262,6 +264,29 @@ impl<S: Duplex> Session<S> {
         }
         self.transaction.recipients.push(named);
         Ok(())
+    }
+
+    /// The client with who has logged in and whom it speaks for, as the log line of a new message has it.
+    pub fn shown_with_login(&self) -> String {
+        let mut client = self.shown();
+        if let Some(own) = &self.login {
+            client.push_str(&format!(", sasl_method={}, sasl_username={}", own.method, own.name));
+        }
+        if let Some(sender) = &self.transaction.login_sender {
+            client.push_str(&format!(", sasl_sender={sender}"));
+        }
+        if let Some(forwarded) = &self.forwarded {
+            let unknown = || "unknown".to_owned();
+            if let Some(id) = &forwarded.identity {
+                client.push_str(&format!(", orig_queue_id={id}"));
+            }
+            if forwarded.names_client {
+                let name = forwarded.name.clone().unwrap_or_else(unknown);
+                let address = forwarded.address.clone().unwrap_or_else(unknown);
+                client.push_str(&format!(", orig_client={name}[{address}]"));
+            }
+        }
+        client
     }
 
     /// RCPT parameters (RFC 3461 section 4).

@@ -24,6 +24,8 @@ pub struct Forwarded {
     pub protocol: Option<String>,
     pub identity: Option<String>,
     pub source: Option<String>,
+    /// Whether anything was said of the client itself.
+    pub names_client: bool,
 }
 
 impl<S: Duplex> Session<S> {
@@ -154,6 +156,7 @@ impl<S: Duplex> Session<S> {
                 return self.error(verb, &format!("501 5.5.4 Bad {name} syntax: {value}")).await;
             }
             *place = value;
+            forwarded.names_client |= !matches!(name.as_str(), "IDENT" | "SOURCE");
         }
         self.forwarded = Some(forwarded);
         self.good(verb, "250 2.0.0 Ok").await;
