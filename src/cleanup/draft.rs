@@ -3,7 +3,7 @@
 use super::CleanupError;
 use super::checks::{Asked, Line};
 use super::envelope::Named;
-use super::held::{Held, Recipient};
+use super::held::{Held, Recipient, Spool};
 use super::intake::Intake;
 use crate::message::tokens;
 use crate::milter::{Draft, Edit, Verdict};
@@ -18,6 +18,8 @@ pub struct Sheet<'a> {
     pub held: &'a mut Held,
     /// Why the message cannot be kept; no filter has a say in that.
     pub failure: Option<CleanupError>,
+    /// The body, and whether there was one, while a filter sends another.
+    old_body: Option<(Spool, bool)>,
 }
 
 impl Draft for Sheet<'_> {
@@ -48,8 +50,19 @@ impl Draft for Sheet<'_> {
                 Ok(None)
             }
             Edit::BodyStart => {
-                self.held.body = self.held.body.another();
+                let new = self.held.body.another();
+                self.old_body = Some((std::mem::replace(&mut self.held.body, new), self.held.separated));
                 self.held.separated = true;
+                Ok(None)
+            }
+            Edit::BodyEnd => {
+                self.old_body = None;
+                Ok(None)
+            }
+            Edit::BodyAbandoned => {
+                if let Some((body, separated)) = self.old_body.take() {
+                    (self.held.body, self.held.separated) = (body, separated);
+                }
                 Ok(None)
             }
             Edit::BodyLine { data, newline } => self.body_line(&data, newline).map(|()| None),
@@ -62,6 +75,12 @@ impl Draft for Sheet<'_> {
                 Some(verdict)
             }
         }
+    }
+}
+
+impl<'a> Sheet<'a> {
+    pub fn new(intake: &'a mut Intake, held: &'a mut Held) -> Sheet<'a> {
+        Sheet { intake, held, failure: None, old_body: None }
     }
 }
 

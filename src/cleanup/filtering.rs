@@ -60,7 +60,7 @@ impl Intake {
         }
         let Some(mut held) = self.held.take() else { return Ok(()) };
         let macros = self.macros(&held);
-        let mut sheet = Sheet { intake: self, held: &mut held, failure: None };
+        let mut sheet = Sheet::new(self, &mut held);
         let verdict = filters.message_of_session(&mut sheet, &macros, SERVICE);
         let failure = sheet.failure.take();
         self.held = Some(held);
@@ -127,7 +127,7 @@ impl Intake {
             return Ok(());
         }
         let Some(mut held) = self.held.take() else { return Ok(()) };
-        let mut sheet = Sheet { intake: self, held: &mut held, failure: None };
+        let mut sheet = Sheet::new(self, &mut held);
         let verdict = filters.message(&mut sheet, &macros);
         let failure = sheet.failure.take();
         self.held = Some(held);
@@ -222,8 +222,13 @@ impl Intake {
             for name in ["{client_name}", "{client_ptr}"] {
                 macros.set(name, "localhost");
             }
-            macros.set("{client_addr}", "127.0.0.1");
-            macros.set("{client_port}", "0");
+            // As if this machine had called itself.
+            for name in ["{client_addr}", "{daemon_addr}"] {
+                macros.set(name, "127.0.0.1");
+            }
+            for name in ["{client_port}", "{daemon_port}"] {
+                macros.set(name, "0");
+            }
             macros.set("{_}", "localhost [127.0.0.1]");
             return macros;
         };

@@ -45,6 +45,10 @@ pub enum Edit {
         data: Vec<u8>,
         newline: bool,
     },
+    /// It is whole.
+    BodyEnd,
+    /// It never will be: the old one stays.
+    BodyAbandoned,
 }
 
 /// A message that filters look at.

@@ -55,16 +55,20 @@ impl Editing {
 
     /// Whatever is no body comes after it.
     pub fn end_body(&mut self, draft: &mut dyn Draft) {
-        if self.body_begun
-            && !std::mem::replace(&mut self.body_ended, true)
-            && (self.within_line || !self.line.is_empty())
-        {
+        if !self.body_begun || std::mem::replace(&mut self.body_ended, true) {
+            return;
+        }
+        if self.within_line || !self.line.is_empty() {
             self.hand_on(true, draft);
         }
+        self.apply(Edit::BodyEnd, draft);
     }
 
-    /// What becomes of the message, by the filter's word and by what happened to its edits.
-    pub fn ending(self, verdict: Option<Verdict>) -> Option<Verdict> {
+    /// What becomes of the message, by the filter's word and by what happened to its edits. Half of a new body is none.
+    pub fn ending(self, verdict: Option<Verdict>, draft: Option<&mut dyn Draft>) -> Option<Verdict> {
+        if let Some(draft) = draft.filter(|_| self.body_begun && !self.body_ended) {
+            draft.edit(Edit::BodyAbandoned);
+        }
         let stands = match &verdict {
             Some(Verdict::Discard | Verdict::Shutdown) => true,
             Some(Verdict::Reply(text)) => text.starts_with('4'),
@@ -181,7 +185,20 @@ mod tests {
         editing.body(b"a\r\nb\r\n", &mut paper);
         editing.apply(Edit::DeleteRecipient { address: "x".into() }, &mut paper);
         assert_eq!(paper.done, [Edit::BodyStart]);
-        assert_eq!(editing.ending(Verdict::reply("550 5.7.1 spam")), Verdict::reply("552 5.3.4 no"));
+        assert_eq!(editing.ending(Verdict::reply("550 5.7.1 spam"), Some(&mut paper)), Verdict::reply("552 5.3.4 no"));
+    }
+
+    #[test]
+    fn half_of_a_body_is_none() {
+        let (mut editing, mut paper) = (Editing::default(), Paper::default());
+        editing.body(b"one\r\n", &mut paper);
+        assert_eq!(editing.ending(None, Some(&mut paper)), None);
+        assert_eq!(paper.done.last(), Some(&Edit::BodyAbandoned));
+        let mut editing = Editing::default();
+        editing.body(b"one\r\n", &mut paper);
+        editing.end_body(&mut paper);
+        assert_eq!(editing.ending(None, Some(&mut paper)), None);
+        assert_eq!(paper.done.last(), Some(&Edit::BodyEnd));
     }
 
     #[test]

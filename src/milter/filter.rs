@@ -141,14 +141,8 @@ impl Filter {
                 self.connection = Some(connection);
                 offer
             }
-            Err(Mistake::Configuration(text)) => {
-                warn(text);
-                self.misconfigured();
-                return false;
-            }
-            Err(Mistake::Communication(text)) => {
-                warn(text);
-                self.unavailable(warn);
+            Err(mistake) => {
+                self.give_up(mistake, warn);
                 return false;
             }
         };
@@ -250,38 +244,49 @@ impl Filter {
     ) -> Option<Verdict> {
         let mut editing = Editing::default();
         for _ in 0..MAX_ANSWERS {
-            let (code, data) = match self.answer(event, timeout) {
-                Ok(answer) => answer,
-                Err(text) => {
-                    (scene.warn)(text);
-                    return editing.ending(self.unavailable(scene.warn));
-                }
-            };
-            if code != reply::REPLACE_BODY
-                && let Some(draft) = draft.as_deref_mut()
-            {
-                editing.end_body(draft);
-            }
-            let step = match (reply::is_decision(code), draft.as_deref_mut()) {
-                (true, _) => self.decide(event, code, &data, scene),
-                (false, Some(draft)) => self.change(code, &data, draft, &mut editing),
-                (false, None) => Err(self.unexpected(event, code)),
-            };
-            match step {
+            match self.next_answer(event, scene, &mut draft, &mut editing, timeout) {
                 Ok(Step::More) => {}
-                Ok(Step::Done(verdict)) => return editing.ending(verdict),
-                Err(Mistake::Communication(text)) => {
-                    (scene.warn)(text);
-                    return editing.ending(self.unavailable(scene.warn));
-                }
-                Err(Mistake::Configuration(text)) => {
-                    (scene.warn)(text);
-                    return editing.ending(self.misconfigured());
-                }
+                Ok(Step::Done(verdict)) => return editing.ending(verdict, draft),
+                Err(mistake) => return editing.ending(self.give_up(mistake, scene.warn), draft),
             }
         }
-        (scene.warn)(format!("milter {}: too many replies to {}", self.spec.name, event.row().name));
-        editing.ending(self.unavailable(scene.warn))
+        let text = format!("milter {}: too many replies to {}", self.spec.name, event.row().name);
+        editing.ending(self.give_up(Mistake::Communication(text), scene.warn), draft)
+    }
+
+    fn next_answer(
+        &mut self,
+        event: Event,
+        scene: &Scene<'_>,
+        draft: &mut Option<&mut dyn Draft>,
+        editing: &mut Editing,
+        timeout: Duration,
+    ) -> Result<Step, Mistake> {
+        let (code, data) = self.answer(event, timeout).map_err(Mistake::Communication)?;
+        if code != reply::REPLACE_BODY
+            && let Some(draft) = draft.as_deref_mut()
+        {
+            editing.end_body(draft);
+        }
+        match (reply::is_decision(code), draft.as_deref_mut()) {
+            (true, _) => self.decide(event, code, &data, scene),
+            (false, Some(draft)) => self.change(code, &data, draft, editing),
+            (false, None) => Err(self.unexpected(event, code)),
+        }
+    }
+
+    /// There is no talking to it; what stands in for it.
+    fn give_up(&mut self, mistake: Mistake, warn: &dyn Fn(String)) -> Option<Verdict> {
+        match mistake {
+            Mistake::Communication(text) => {
+                warn(text);
+                self.unavailable(warn)
+            }
+            Mistake::Configuration(text) => {
+                warn(text);
+                self.misconfigured()
+            }
+        }
     }
 
     fn unexpected(&self, event: Event, code: u8) -> Mistake {

@@ -209,7 +209,7 @@ fn show(kind: u8, data: &[u8]) -> String {
             let pairs: Vec<String> = words
                 .chunks(2)
                 .map(|pair| {
-                    let value = if pair[0].contains("port") { "..." } else { pair[1].as_str() };
+                    let value = if pair[0].contains("port") && pair[1] != "0" { "..." } else { pair[1].as_str() };
                     format!("{}={value}", pair[0])
                 })
                 .collect();

@@ -1,11 +1,12 @@
 //! What was said in a session, kept until it is clear whether the postmaster wants to see it (notify_classes,
 //! error_notice_recipient; postconf(5)). What a client sends to log in is never in it.
 
+use super::filters::apart;
 use super::session::Session;
 use super::sink::Sink;
 use super::stream::Duplex;
 use crate::cleanup::envelope::Named;
-use crate::cleanup::{CleanupError, Envelope, Origin};
+use crate::cleanup::{CleanupError, Envelope, Filtering, Origin};
 use crate::conf::MainCf;
 use crate::ipc::trigger;
 use crate::message::stamp;
@@ -52,6 +53,8 @@ pub struct NoticeSettings {
     sender: String,
     error_recipient: String,
     bounce_recipient: String,
+    /// internal_mail_filter_classes has "notify": checks and filters look at notices.
+    inspected: bool,
     mail_name: String,
     myhostname: String,
     /// So many lines are kept from one message to the next.
@@ -66,6 +69,7 @@ impl NoticeSettings {
             sender: cf.double_bounce_sender(),
             error_recipient: cf.error_notice_recipient(),
             bounce_recipient: cf.bounce_notice_recipient(),
+            inspected: MainCf::list(&cf.internal_mail_filter_classes()).iter().any(|class| class == "notify"),
             mail_name: cf.mail_name(),
             myhostname: cf.myhostname(),
             kept: usize::try_from(cf.smtpd_history_flush_threshold()).unwrap_or(100),
@@ -166,8 +170,10 @@ impl<S: Duplex> Session<S> {
         if self.peer.is_user || !concerns {
             return;
         }
-        if let Err(error) = self.send_notice(&transcript).await {
-            self.log.warning(format!("postmaster notify: {error}"));
+        match self.send_notice(&transcript).await {
+            // What refused it has logged that.
+            Ok(()) | Err(CleanupError::Rejected(..) | CleanupError::Filtered(_)) => {}
+            Err(error) => self.log.warning(format!("postmaster notify: {error}")),
         }
     }
 
@@ -180,6 +186,10 @@ impl<S: Duplex> Session<S> {
         envelope.recipients =
             vec![Named { address: recipient.clone(), original: Some(recipient.clone()), ..Named::default() }];
         envelope.no_copies = true;
+        if notices.inspected {
+            envelope.inspected = true;
+            envelope.filtering = Filtering::Local;
+        }
         let NoticeSettings { mail_name, myhostname, .. } = notices;
         let mut text = vec![
             format!("Date: {}", stamp::rfc5322(envelope.arrival)),
@@ -190,12 +200,20 @@ impl<S: Duplex> Session<S> {
             String::new(),
         ];
         text.extend(transcript.text());
-        let mut intake = cleanup.begin(cleanup.reserve()?, &envelope)?;
-        for line in &text {
-            intake.line(line.as_bytes(), true)?;
-        }
-        let finished = tokio::task::spawn_blocking(move || intake.finish()).await;
-        finished.map_err(|error| CleanupError::Write(std::io::Error::other(error)))??;
+        let cleanup = cleanup.clone();
+        let compose = move || {
+            let mut intake = cleanup.begin(cleanup.reserve()?, &envelope)?;
+            for line in &text {
+                intake.line(line.as_bytes(), true)?;
+            }
+            intake.finish()
+        };
+        // Filters may take their time.
+        let finished = match notices.inspected {
+            true => apart(compose).await.ok_or_else(|| std::io::Error::other("no thread for it")),
+            false => tokio::task::spawn_blocking(compose).await.map_err(std::io::Error::other),
+        };
+        finished.map_err(CleanupError::Write)??;
         let _ = trigger::send(qmgr, trigger::INCOMING);
         Ok(())
     }
