@@ -103,10 +103,13 @@ stories! {
     refusals
     relay
     reload
+    sasl_client
     services
     smuggling
     submission
     talkers
+    tls_client
+    tls_trouble
     verify
     unfit
 }

@@ -10,6 +10,8 @@ pub mod error;
 pub mod local;
 /// master(8).
 pub mod master;
+/// Tables that only root may read.
+pub mod passwords;
 /// pickup(8).
 pub mod pickup;
 /// pipe(8).
@@ -93,7 +95,7 @@ pub const ROLES: &[Role] = &[
         model: Model::Agent,
         privilege: Privilege::MailOwner,
         run: smtp::run,
-        private: no_files,
+        private: smtp::private_files,
         note: "",
     },
     Role {
@@ -101,7 +103,7 @@ pub const ROLES: &[Role] = &[
         model: Model::Agent,
         privilege: Privilege::MailOwner,
         run: smtp::run_lmtp,
-        private: no_files,
+        private: smtp::private_files_lmtp,
         note: "",
     },
     Role {

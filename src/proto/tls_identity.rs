@@ -1,6 +1,7 @@
-//! Who a server says it is: private keys with the certificates that lead to their authorities, from PEM text.
+//! Who a server, or a client, says it is: private keys with the certificates that lead to their authorities, from PEM text.
 
 use std::sync::Arc;
+use tokio_rustls::rustls::client::ResolvesClientCert;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{PemObject, SectionKind};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, SubjectPublicKeyInfoDer};
@@ -9,6 +10,21 @@ use tokio_rustls::rustls::{Error, SignatureAlgorithm, SignatureScheme};
 
 /// Keys with their certificates, in the order in which they were named.
 pub type Identities = Vec<Arc<CertifiedKey>>;
+
+/// For a client: the first that the server's wishes for signatures allow. Which authorities it names is not asked: it may
+/// take others, and a certificate that it does not want harms no one.
+#[derive(Debug)]
+pub struct Own(pub Identities);
+
+impl ResolvesClientCert for Own {
+    fn resolve(&self, _: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.0.iter().find(|own| own.key.choose_scheme(schemes).is_some()).cloned()
+    }
+
+    fn has_certs(&self) -> bool {
+        !self.0.is_empty()
+    }
+}
 
 /// The sections of a text that matter here.
 fn sections(text: &[u8], place: &str) -> Result<Vec<(SectionKind, Vec<u8>)>, String> {

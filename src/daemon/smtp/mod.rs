@@ -1,12 +1,19 @@
 //! smtp(8): delivers by SMTP, to a relay host or by MX. One delivery at a time in each process; every recipient has
 //! its own answer.
 
+mod conversation;
 mod destination;
 mod dialogue;
 pub mod dns;
 mod dsn;
+mod encryption;
 mod hosts;
+mod keys;
+mod login;
+mod offers;
+mod opening;
 mod outgoing;
+mod policy;
 mod stream;
 mod xforward;
 
@@ -17,10 +24,14 @@ use crate::delivery::pass::Passer;
 use crate::delivery::{Finisher, Relay};
 use crate::ipc::delivery::{Answer, Outcome as OneOutcome, Request, Target};
 use crate::log::Log;
+use crate::proto::smtp_reply::Reply;
 use crate::status::{Code, Report, Verdict};
+use crate::table::{Maps, Options};
 use destination::{Destination, Peer, Unreachable};
-use dialogue::{Dialogue, Outcome};
+use dialogue::Outcome;
 use hosts::Resolver;
+use opening::Opening;
+use policy::{Level, Policy, of};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -55,16 +66,35 @@ pub struct Settings {
     outgoing: outgoing::Outgoing,
     send_xforward: bool,
     always_ehlo: bool,
+    never_ehlo: bool,
+    discards: offers::Discards,
+    skip_quit_response: bool,
+    quit_timeout: Duration,
+    rset_timeout: Duration,
+    /// smtp_tls_wrappermode: TLS from the first byte.
+    wrapper: bool,
+    rules: policy::Rules,
+    /// None: TLS is not wanted, or there is something wrong with what it needs.
+    engine: Option<encryption::Engine>,
+    starttls_timeout: Duration,
+    note_starttls_offer: bool,
+    block_early_mail_reply: bool,
+    sasl: Option<login::Sasl>,
+    /// How long mail must have waited before it goes in clear where TLS fails.
+    minimal_backoff: Duration,
     port: u16,
     /// LHLO, sockets as next hops, no MX, a reply for each recipient after the data.
     lmtp: bool,
 }
 
 impl Settings {
-    fn new(context: &Context) -> Settings {
+    fn new(context: &Context, lmtp: bool, passwords: Option<Maps>) -> Result<Settings, String> {
         let cf: &MainCf = &context.cf;
+        let log = &*context.log;
         let helo = cf.smtp_helo_name();
-        Settings {
+        let rules = policy::Rules::new(cf, lmtp, log)?;
+        let engine = rules.may_encrypt().then(|| encryption::Engine::new(cf, lmtp, &context.private, log)).flatten();
+        Ok(Settings {
             log: context.log.clone(),
             helo_name: if helo.is_empty() { cf.myhostname() } else { helo },
             myhostname: cf.myhostname(),
@@ -94,15 +124,39 @@ impl Settings {
             outgoing: outgoing::Outgoing::smtp(cf),
             send_xforward: cf.smtp_send_xforward_command(),
             always_ehlo: cf.smtp_always_send_ehlo(),
+            never_ehlo: cf.smtp_never_send_ehlo(),
+            discards: offers::Discards {
+                all: of!(cf, lmtp, smtp_discard_ehlo_keywords lmtp_discard_lhlo_keywords),
+                by_address: Maps::open(
+                    if lmtp {
+                        "lmtp_discard_lhlo_keyword_address_maps"
+                    } else {
+                        "smtp_discard_ehlo_keyword_address_maps"
+                    },
+                    &of!(cf, lmtp, smtp_discard_ehlo_keyword_address_maps lmtp_discard_lhlo_keyword_address_maps),
+                    &Options::default(),
+                ),
+            },
+            skip_quit_response: of!(cf, lmtp, smtp_skip_quit_response lmtp_skip_quit_response),
+            quit_timeout: of!(cf, lmtp, smtp_quit_timeout lmtp_quit_timeout),
+            rset_timeout: of!(cf, lmtp, smtp_rset_timeout lmtp_rset_timeout),
+            wrapper: of!(cf, lmtp, smtp_tls_wrappermode lmtp_tls_wrappermode),
+            rules,
+            engine,
+            starttls_timeout: of!(cf, lmtp, smtp_starttls_timeout lmtp_starttls_timeout),
+            note_starttls_offer: of!(cf, lmtp, smtp_tls_note_starttls_offer lmtp_tls_note_starttls_offer),
+            block_early_mail_reply: of!(cf, lmtp, smtp_tls_block_early_mail_reply lmtp_tls_block_early_mail_reply),
+            sasl: login::Sasl::new(cf, lmtp, passwords, log)?,
+            minimal_backoff: cf.minimal_backoff_time(),
             port: 25,
             lmtp: false,
-        }
+        })
     }
 
     /// The same by the parameters of lmtp(8).
-    fn for_lmtp(context: &Context) -> Settings {
+    fn for_lmtp(context: &Context, passwords: Option<Maps>) -> Result<Settings, String> {
         let cf: &MainCf = &context.cf;
-        Settings {
+        Ok(Settings {
             helo_name: cf.lmtp_lhlo_name(),
             connect_timeout: cf.lmtp_connect_timeout(),
             greeting_timeout: cf.lmtp_lhlo_timeout(),
@@ -124,9 +178,19 @@ impl Settings {
             send_xforward: cf.lmtp_send_xforward_command(),
             port: cf.lmtp_tcp_port().parse().unwrap_or(24),
             lmtp: true,
-            ..Settings::new(context)
-        }
+            ..Settings::new(context, true, passwords)?
+        })
     }
+}
+
+/// The files that are read before privileges are dropped, and that running processes are replaced for when they change.
+pub fn private_files(cf: &MainCf) -> Vec<String> {
+    keys::private_files(cf, false)
+}
+
+/// The same for lmtp(8).
+pub fn private_files_lmtp(cf: &MainCf) -> Vec<String> {
+    keys::private_files(cf, true)
 }
 
 /// 0 is no limit.
@@ -134,14 +198,16 @@ fn limit(number: i64) -> usize {
     usize::try_from(number).ok().filter(|&number| number > 0).unwrap_or(usize::MAX)
 }
 
-pub fn run(context: Context) -> Result<(), String> {
-    let settings = Settings::new(&context);
+pub fn run(mut context: Context) -> Result<(), String> {
+    let passwords = context.passwords.take();
+    let settings = Settings::new(&context, false, passwords)?;
     serve(context, settings)
 }
 
 /// lmtp(8): the same agent, another greeting.
-pub fn run_lmtp(context: Context) -> Result<(), String> {
-    let settings = Settings::for_lmtp(&context);
+pub fn run_lmtp(mut context: Context) -> Result<(), String> {
+    let passwords = context.passwords.take();
+    let settings = Settings::for_lmtp(&context, passwords)?;
     serve(context, settings)
 }
 
@@ -160,6 +226,8 @@ struct Delivery<'a> {
     waiting: Vec<Target>,
     answer: Answer,
     begun: SystemTime,
+    /// When a host was last ready for mail.
+    connected: Option<SystemTime>,
 }
 
 impl<'a> Delivery<'a> {
@@ -178,6 +246,7 @@ impl<'a> Delivery<'a> {
             waiting: request.recipients.clone(),
             answer: Vec::new(),
             begun,
+            connected: None,
         }
     }
 
@@ -187,13 +256,13 @@ impl<'a> Delivery<'a> {
         let mut places: Vec<&String> = own.iter().chain(&settings.fallback).collect();
         let mut last = Unreachable::temporary(Code::new(4, 3, 0), "server unavailable or unable to receive mail");
         let mut at = 0;
-        while let Some(place) = places.get(at) {
+        while let Some(place) = places.get(at).copied() {
             let found = self.peers(place);
             if found.as_ref().is_ok_and(|(_, found_self)| *found_self) {
                 places.truncate(own.len());
             }
             let is_last = at + 1 == places.len();
-            match found.and_then(|(peers, _)| self.try_peers(&peers, is_last)) {
+            match found.and_then(|(peers, _)| self.try_peers(place, &peers, is_last)) {
                 Ok(()) => return self.answer,
                 Err(failure) => last = failure,
             }
@@ -219,6 +288,7 @@ impl<'a> Delivery<'a> {
         }
         let relay = Relay {
             begun: Some(self.begun),
+            connected: Some(self.connected.unwrap_or_else(SystemTime::now)),
             down: last.down,
             ..Relay::named(last.relay.clone().unwrap_or_else(|| "none".into()))
         };
@@ -275,17 +345,36 @@ impl<'a> Delivery<'a> {
 
     /// Tries the hosts of a next hop in order. Ok: every recipient has its answer. A temporary failure at a host sends
     /// its recipients to the next one; `is_last`: there are no others after these.
-    fn try_peers(&mut self, peers: &[Peer], is_last: bool) -> Result<(), Unreachable> {
+    fn try_peers(&mut self, place: &str, peers: &[Peer], is_last: bool) -> Result<(), Unreachable> {
         let settings = self.settings;
         let mut last = Unreachable::temporary(Code::new(4, 3, 0), "server unavailable or unable to receive mail");
         let mut sessions = 0;
         let tried = peers.len().min(settings.address_limit);
-        for (at, peer) in peers.iter().take(tried).enumerate() {
-            if sessions == settings.session_limit {
-                break;
-            }
+        let mut at = 0;
+        // The same host once more, without TLS.
+        let mut plain = false;
+        while let Some(peer) = peers.get(at).filter(|_| at < tried && sessions < settings.session_limit) {
             let no_more = is_last && at + 1 == tried;
-            let mut dialogue = match Dialogue::connect(settings, peer) {
+            let in_clear = std::mem::take(&mut plain);
+            at += 1;
+            let (nexthop, domain) = place_names(place, peer);
+            let policy = match self.policy(nexthop, peer) {
+                Ok(policy) if in_clear => Policy { level: Level::None, ..policy },
+                Ok(policy) => policy,
+                Err(failure) => {
+                    last = failure;
+                    continue;
+                }
+            };
+            if settings.wrapper && policy.level < Level::Encrypt {
+                let family = if settings.lmtp { "lmtp" } else { "smtp" };
+                settings.log.warning(format!(
+                    "{family}_tls_wrappermode requires \"{family}_tls_security_level = encrypt\" (or stronger)"
+                ));
+                continue;
+            }
+            let opening = Opening { settings, request: self.request, peer, nexthop, domain: &domain, policy: &policy };
+            let mut dialogue = match opening.dialogue() {
                 Ok(dialogue) => dialogue,
                 Err(failure) => {
                     if failure.relay.is_none() {
@@ -293,9 +382,11 @@ impl<'a> Delivery<'a> {
                     } else if failure.report.verdict() == Verdict::Bounced {
                         self.refuse(&failure);
                         return Ok(());
-                    } else if !no_more {
+                    } else if !no_more || failure.plain {
                         settings.log.info(format!("{}: {}", self.request.queue_id, failure.report.reason));
                     }
+                    plain = failure.plain && !in_clear;
+                    at -= usize::from(plain);
                     last = failure;
                     continue;
                 }
@@ -303,6 +394,7 @@ impl<'a> Delivery<'a> {
             sessions += 1;
             let no_more = no_more || (is_last && sessions == settings.session_limit);
             let connected = SystemTime::now();
+            self.connected = Some(connected);
             let relay = Relay { begun: Some(self.begun), connected: Some(connected), ..Relay::named(peer.shown()) };
             let waiting = std::mem::take(&mut self.waiting);
             match dialogue.deliver(self.request, self.finisher, waiting, &relay, no_more) {
@@ -313,6 +405,9 @@ impl<'a> Delivery<'a> {
                 Outcome::TryNext { answer, waiting, failure } => {
                     self.answer.extend(answer);
                     self.waiting = waiting;
+                    plain = failure.plain && !in_clear;
+                    at -= usize::from(plain);
+                    sessions -= usize::from(plain);
                     last = failure;
                 }
             }
@@ -320,31 +415,84 @@ impl<'a> Delivery<'a> {
         Err(last)
     }
 
+    /// How safe the connection to a host must be.
+    fn policy(&self, nexthop: &str, peer: &Peer) -> Result<Policy, Unreachable> {
+        let settings = self.settings;
+        if !settings.rules.may_encrypt() {
+            return Ok(Policy::bare(Level::None));
+        }
+        let name = match peer {
+            Peer::Host(host) => &host.name,
+            Peer::Socket { name, .. } => name,
+        };
+        let policy = settings.rules.find(nexthop, name, &settings.log)?;
+        if policy.level == Level::May && matches!(peer, Peer::Socket { .. }) {
+            settings.log.warning(
+                "smtp_connect_local: opportunistic TLS encryption is not appropriate for unix-domain destinations.",
+            );
+            return Ok(Policy::bare(Level::None));
+        }
+        Ok(policy)
+    }
+
     /// A host that wants none of it, whoever the recipient.
     fn refuse(&mut self, failure: &Unreachable) {
         let name = failure.relay.clone().unwrap_or_else(|| "none".into());
-        let relay = Relay { begun: Some(self.begun), ..Relay::named(name) };
+        let connected = Some(self.connected.unwrap_or_else(SystemTime::now));
+        let relay = Relay { begun: Some(self.begun), connected, ..Relay::named(name) };
         for target in std::mem::take(&mut self.waiting) {
             self.answer.push(self.finisher.finish(self.request, &target, &failure.report, &relay));
         }
     }
 }
 
-/// A report of what a host said.
-fn said(report_code: Code, host: &str, reply: &crate::proto::smtp_reply::Reply, command: &str) -> Report {
+/// A place of the request as tables know it, and the name in it that certificates know.
+fn place_names<'a>(place: &'a str, peer: &Peer) -> (&'a str, String) {
+    if let Peer::Socket { name, .. } = peer {
+        return (place.strip_prefix("unix:").unwrap_or(place), name.clone());
+    }
+    let place = place.strip_prefix("inet:").unwrap_or(place);
+    let domain = Destination::parse(place, 0).map_or_else(|_| place.to_owned(), |parsed| parsed.name);
+    (place, domain)
+}
+
+/// A report of what a host said, which was not yes. A yes at the wrong place is a mistake of the protocol, and never
+/// taken for a yes to the mail.
+fn said(report_code: Code, host: &str, reply: &Reply, command: &str) -> Report {
     let text = reply.text();
     let code = reply.lines.first().and_then(|line| Code::split(line)).map_or(report_code, |(code, _)| code);
     // The class is what the three digits say: a server that writes "450 5.1.1" is believed in its first digit.
-    let code = match report_code.class() {
-        4 => code.softened(),
-        5 => code.hardened(),
-        _ => code,
+    let (prefix, code) = match reply.code / 100 {
+        4 => ("", code.temporary()),
+        5 if report_code.class() == 4 => ("", code.temporary()),
+        5 => ("", code.temporary().hardened()),
+        _ => ("Protocol error: ", Code::new(5, 5, 0)),
     };
     let name = host.split(['[', ':']).next().unwrap_or(host);
     Report {
         code,
-        reason: format!("host {host} said: {text} (in reply to {command})"),
+        reason: format!("{prefix}host {host} said: {text} (in reply to {command})"),
         mta: Some(name.to_owned()),
         diagnostic: Some(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_yes_to_the_wrong_question_is_no_yes_to_the_mail() {
+        let said = |own: u8, code: u16, line: &str| {
+            let reply = Reply { code, lines: vec![line.to_owned()] };
+            said(Code::new(own, 0, 0), "mx[192.0.2.1]", &reply, "DATA command").code.to_string()
+        };
+        assert_eq!(said(4, 250, "2.1.5 Ok"), "5.5.0");
+        assert_eq!(said(4, 354, "go on"), "5.5.0");
+        assert_eq!(said(4, 450, "5.1.1 no"), "4.1.1");
+        assert_eq!(said(4, 550, "5.1.1 no"), "4.1.1", "smtp_skip_5xx_greeting");
+        assert_eq!(said(5, 550, "4.1.1 no"), "5.1.1");
+        assert_eq!(said(5, 550, "2.1.1 no"), "5.1.1");
+        assert_eq!(said(5, 550, "no"), "5.0.0");
     }
 }
