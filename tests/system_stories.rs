@@ -91,6 +91,7 @@ stories! {
     domain
     double_bounce
     etrn
+    filters
     full_disk
     down
     hold

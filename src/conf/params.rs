@@ -163,7 +163,7 @@ params! {
     default_delivery_slot_cost: Int = "5" ignored;
     default_delivery_slot_discount: Int = "50" ignored;
     default_delivery_slot_loan: Int = "3" ignored;
-    default_delivery_status_filter: Text = "" ignored;
+    default_delivery_status_filter: Text = "";
     default_destination_concurrency_failed_cohort_limit: Int = "1" ignored;
     default_destination_concurrency_limit: Int = "20" indirect;
     default_destination_concurrency_negative_feedback: Text = "1" ignored;
@@ -259,8 +259,8 @@ params! {
     lmtp_assume_final: Bool = "no" ignored;
     lmtp_balance_inet_protocols: Bool = "yes";
     lmtp_bind_address: Text = "";
-    lmtp_bind_address6: Text = "" ignored;
-    lmtp_bind_address_enforce: Bool = "no" ignored;
+    lmtp_bind_address6: Text = "";
+    lmtp_bind_address_enforce: Bool = "no";
     lmtp_body_checks: Text = "";
     lmtp_cname_overrides_servername: Bool = "no" ignored;
     lmtp_connect_timeout: Time = "0s";
@@ -273,7 +273,7 @@ params! {
     lmtp_data_init_timeout: Time = "120s";
     lmtp_data_xfer_timeout: Time = "180s";
     lmtp_defer_if_no_mx_address_found: Bool = "no";
-    lmtp_delivery_status_filter: Text = "$default_delivery_status_filter" ignored;
+    lmtp_delivery_status_filter: Text = "$default_delivery_status_filter";
     lmtp_discard_lhlo_keyword_address_maps: Text = "";
     lmtp_discard_lhlo_keywords: Text = "";
     lmtp_dns_reply_filter: Text = "" ignored;
@@ -302,7 +302,7 @@ params! {
     lmtp_quote_rfc821_envelope: Bool = "yes" ignored;
     lmtp_randomize_addresses: Bool = "yes";
     lmtp_rcpt_timeout: Time = "300s";
-    lmtp_reply_filter: Text = "" ignored;
+    lmtp_reply_filter: Text = "";
     lmtp_rset_timeout: Time = "20s";
     lmtp_sasl_auth_cache_name: Text = "" ignored;
     lmtp_sasl_auth_cache_time: Time = "90d" ignored;
@@ -359,7 +359,7 @@ params! {
     lmtp_use_tls: Bool = "no";
     lmtp_xforward_timeout: Time = "300s" ignored;
     local_command_shell: Text = "" ignored;
-    local_delivery_status_filter: Text = "$default_delivery_status_filter" ignored;
+    local_delivery_status_filter: Text = "$default_delivery_status_filter";
     local_destination_concurrency_limit: Int = "2" indirect;
     local_destination_recipient_limit: Int = "1" indirect;
     local_header_rewrite_clients: Text = "permit_inet_interfaces";
@@ -443,7 +443,7 @@ params! {
     parent_domain_matches_subdomains: Text = "debug_peer_list,fast_flush_domains,mynetworks,permit_mx_backup_networks,qmqpd_authorized_clients,relay_domains,smtpd_access_maps";
     permit_mx_backup_networks: Text = "";
     pickup_service_name: Text = "pickup" ignored;
-    pipe_delivery_status_filter: Text = "$default_delivery_status_filter" ignored;
+    pipe_delivery_status_filter: Text = "$default_delivery_status_filter";
     plaintext_reject_code: Int = "450";
     postlog_service_name: Text = "postlog" ignored;
     postlogd_watchdog_timeout: Time = "10s" ignored;
@@ -567,8 +567,8 @@ params! {
     smtp_always_send_ehlo: Bool = "yes";
     smtp_balance_inet_protocols: Bool = "yes";
     smtp_bind_address: Text = "";
-    smtp_bind_address6: Text = "" ignored;
-    smtp_bind_address_enforce: Bool = "no" ignored;
+    smtp_bind_address6: Text = "";
+    smtp_bind_address_enforce: Bool = "no";
     smtp_body_checks: Text = "";
     smtp_cname_overrides_servername: Bool = "no" ignored;
     smtp_connect_timeout: Time = "30s";
@@ -581,7 +581,7 @@ params! {
     smtp_data_init_timeout: Time = "120s";
     smtp_data_xfer_timeout: Time = "180s";
     smtp_defer_if_no_mx_address_found: Bool = "no";
-    smtp_delivery_status_filter: Text = "$default_delivery_status_filter" ignored;
+    smtp_delivery_status_filter: Text = "$default_delivery_status_filter";
     smtp_discard_ehlo_keyword_address_maps: Text = "";
     smtp_discard_ehlo_keywords: Text = "";
     smtp_dns_reply_filter: Text = "" ignored;
@@ -611,7 +611,7 @@ params! {
     smtp_quote_rfc821_envelope: Bool = "yes" ignored;
     smtp_randomize_addresses: Bool = "yes";
     smtp_rcpt_timeout: Time = "300s";
-    smtp_reply_filter: Text = "" ignored;
+    smtp_reply_filter: Text = "";
     smtp_rset_timeout: Time = "20s";
     smtp_sasl_auth_cache_name: Text = "" ignored;
     smtp_sasl_auth_cache_time: Time = "90d" ignored;
@@ -902,7 +902,7 @@ params! {
     virtual_alias_expansion_limit: Int = "1000";
     virtual_alias_maps: Text = "$virtual_maps";
     virtual_alias_recursion_limit: Int = "1000";
-    virtual_delivery_status_filter: Text = "$default_delivery_status_filter" ignored;
+    virtual_delivery_status_filter: Text = "$default_delivery_status_filter";
     virtual_gid_maps: Text = "";
     virtual_mailbox_base: Text = "";
     virtual_mailbox_domains: Text = "$virtual_mailbox_maps";

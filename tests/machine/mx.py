@@ -178,7 +178,7 @@ class Client:
 def client(stream):
     stream.settimeout(60)
     one = Client(stream)
-    note("S: open")
+    note("S: open from %s" % stream.getpeername()[0])
     try:
         one.serve()
     except EOFError:

@@ -2,9 +2,12 @@
 
 use super::destination::Unreachable;
 use super::stream::Stream;
+use crate::log::Log;
 use crate::proto::smtp_reply::{Collector, Reply, Step};
 use crate::status::Code;
+use crate::table::Maps;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Longest reply line that is read; a longer one is no SMTP.
@@ -14,12 +17,45 @@ pub struct Conversation {
     stream: BufReader<Stream>,
     /// For each command that is sent.
     write_patience: Duration,
+    filter: Filter,
+}
+
+/// smtp_reply_filter: another line for a line.
+pub struct Filter {
+    pub maps: Arc<Maps>,
+    pub log: Arc<Log>,
+    /// "mx.example.org[192.0.2.1]:25"
+    pub host: String,
+    pub queue_id: String,
+}
+
+impl Filter {
+    fn apply(&self, line: Vec<u8>) -> Result<Vec<u8>, Broken> {
+        if self.maps.is_empty() {
+            return Ok(line);
+        }
+        let shown = String::from_utf8_lossy(&line);
+        match self.maps.find(&line) {
+            Ok(None) => Ok(line),
+            Ok(Some(other)) => {
+                let (host, new) = (&self.host, String::from_utf8_lossy(&other));
+                self.log.info(format!("{host}: replacing server reply \"{shown}\" with \"{new}\""));
+                Ok(other)
+            }
+            Err(error) => {
+                self.log.warning(format!("{}: lookup error for {shown}: {error}", self.queue_id));
+                Err(Broken::Table)
+            }
+        }
+    }
 }
 
 /// How the conversation broke.
 pub enum Broken {
     Io(io::Error),
     Malformed(String),
+    /// Our own tables do not answer.
+    Table,
 }
 
 impl From<io::Error> for Broken {
@@ -29,8 +65,8 @@ impl From<io::Error> for Broken {
 }
 
 impl Conversation {
-    pub fn new(stream: Stream, write_patience: Duration) -> Conversation {
-        Conversation { stream: BufReader::new(stream), write_patience }
+    pub fn new(stream: Stream, write_patience: Duration, filter: Filter) -> Conversation {
+        Conversation { stream: BufReader::new(stream), write_patience, filter }
     }
 
     /// The connection itself, for a handshake.
@@ -73,7 +109,7 @@ impl Conversation {
                 return Err(Broken::Io(io::ErrorKind::UnexpectedEof.into()));
             }
             while line.pop_if(|last| matches!(*last, b'\n' | b'\r')).is_some() {}
-            match collector.line(&line) {
+            match collector.line(&self.filter.apply(line)?) {
                 Step::More => {}
                 Step::Done(reply) => return Ok(reply),
                 Step::Malformed(text) => return Err(Broken::Malformed(text)),
@@ -91,6 +127,10 @@ impl Broken {
             }
             Broken::Io(_) => format!("lost connection with {name} while {doing}"),
             Broken::Malformed(line) => format!("unexpected reply from {name} while {doing}: {line}"),
+            Broken::Table => {
+                let text = format!("local data error while talking to {name}");
+                return Unreachable { broken: true, ..Unreachable::temporary(Code::new(4, 3, 0), text) };
+            }
         };
         Unreachable { broken: true, ..Unreachable::temporary(Code::new(4, 4, 2), text) }
     }

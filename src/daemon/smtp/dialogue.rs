@@ -295,7 +295,7 @@ impl<'a> Dialogue<'a> {
 
 /// The report of a host's reply that says yes.
 fn agreed(reply: &Reply, host: &str) -> Report {
-    let code = reply.lines.first().and_then(|line| Code::split(line)).map_or(Code::SENT, |(code, _)| code);
+    let code = reply.lines.last().and_then(|line| Code::split(line)).map_or(Code::SENT, |(code, _)| code);
     let code = if code.class() == 2 { code } else { Code::SENT };
     let mta = host.split('[').next().unwrap_or(host).to_owned();
     Report { mta: Some(mta), diagnostic: Some(reply.text()), ..Report::new(code, reply.text()) }

@@ -14,174 +14,26 @@ mod offers;
 mod opening;
 mod outgoing;
 mod policy;
+mod policy_entry;
+mod settings;
 mod stream;
 mod xforward;
 
 use super::agent;
 use super::skeleton::Context;
 use crate::conf::MainCf;
-use crate::delivery::pass::Passer;
+use crate::delivery::filter::Filter;
 use crate::delivery::{Finisher, Relay};
 use crate::ipc::delivery::{Answer, Outcome as OneOutcome, Request, Target};
-use crate::log::Log;
 use crate::proto::smtp_reply::Reply;
 use crate::status::{Code, Report, Verdict};
-use crate::table::{Maps, Options};
 use destination::{Destination, Peer, Unreachable};
 use dialogue::Outcome;
 use hosts::Resolver;
 use opening::Opening;
-use policy::{Level, Policy, of};
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
-
-/// What smtp(8) reads from the configuration.
-pub struct Settings {
-    log: Arc<Log>,
-    helo_name: String,
-    myhostname: String,
-    own_addresses: Vec<std::net::IpAddr>,
-    connect_timeout: Duration,
-    greeting_timeout: Duration,
-    command_timeout: Duration,
-    data_timeout: Duration,
-    done_timeout: Duration,
-    line_limit: usize,
-    address_limit: usize,
-    session_limit: usize,
-    host_lookup: String,
-    disable_dns: bool,
-    protocols: String,
-    ignore_mx_error: bool,
-    defer_if_no_mx_address: bool,
-    randomize: bool,
-    address_preference: String,
-    balance: bool,
-    best_mx_transport: String,
-    passer: Passer,
-    relayhost: String,
-    skip_5xx_greeting: bool,
-    fallback: Vec<String>,
-    bind_address: String,
-    outgoing: outgoing::Outgoing,
-    send_xforward: bool,
-    always_ehlo: bool,
-    never_ehlo: bool,
-    discards: offers::Discards,
-    skip_quit_response: bool,
-    quit_timeout: Duration,
-    rset_timeout: Duration,
-    /// smtp_tls_wrappermode: TLS from the first byte.
-    wrapper: bool,
-    rules: policy::Rules,
-    /// None: TLS is not wanted, or there is something wrong with what it needs.
-    engine: Option<encryption::Engine>,
-    starttls_timeout: Duration,
-    note_starttls_offer: bool,
-    block_early_mail_reply: bool,
-    sasl: Option<login::Sasl>,
-    /// How long mail must have waited before it goes in clear where TLS fails.
-    minimal_backoff: Duration,
-    port: u16,
-    /// LHLO, sockets as next hops, no MX, a reply for each recipient after the data.
-    lmtp: bool,
-}
-
-impl Settings {
-    fn new(context: &Context, lmtp: bool, passwords: Option<Maps>) -> Result<Settings, String> {
-        let cf: &MainCf = &context.cf;
-        let log = &*context.log;
-        let helo = cf.smtp_helo_name();
-        let rules = policy::Rules::new(cf, lmtp, log)?;
-        let engine = rules.may_encrypt().then(|| encryption::Engine::new(cf, lmtp, &context.private, log)).flatten();
-        Ok(Settings {
-            log: context.log.clone(),
-            helo_name: if helo.is_empty() { cf.myhostname() } else { helo },
-            myhostname: cf.myhostname(),
-            own_addresses: crate::route::resolve::own_addresses(cf),
-            connect_timeout: cf.smtp_connect_timeout(),
-            greeting_timeout: cf.smtp_helo_timeout(),
-            command_timeout: cf.smtp_rcpt_timeout().max(cf.smtp_mail_timeout()),
-            data_timeout: cf.smtp_data_xfer_timeout().max(cf.smtp_data_init_timeout()),
-            done_timeout: cf.smtp_data_done_timeout(),
-            line_limit: usize::try_from(cf.smtp_line_length_limit()).unwrap_or(998),
-            address_limit: limit(cf.smtp_mx_address_limit()),
-            session_limit: limit(cf.smtp_mx_session_limit()),
-            host_lookup: cf.smtp_host_lookup(),
-            disable_dns: cf.disable_dns_lookups() || cf.smtp_dns_support_level() == "disabled",
-            protocols: cf.inet_protocols(),
-            ignore_mx_error: cf.ignore_mx_lookup_error(),
-            defer_if_no_mx_address: cf.smtp_defer_if_no_mx_address_found(),
-            randomize: cf.smtp_randomize_addresses(),
-            address_preference: cf.smtp_address_preference(),
-            balance: cf.smtp_balance_inet_protocols(),
-            best_mx_transport: cf.best_mx_transport(),
-            passer: Passer::new(cf),
-            relayhost: cf.relayhost(),
-            skip_5xx_greeting: cf.smtp_skip_5xx_greeting(),
-            fallback: MainCf::list(&cf.smtp_fallback_relay()),
-            bind_address: cf.smtp_bind_address(),
-            outgoing: outgoing::Outgoing::smtp(cf),
-            send_xforward: cf.smtp_send_xforward_command(),
-            always_ehlo: cf.smtp_always_send_ehlo(),
-            never_ehlo: cf.smtp_never_send_ehlo(),
-            discards: offers::Discards {
-                all: of!(cf, lmtp, smtp_discard_ehlo_keywords lmtp_discard_lhlo_keywords),
-                by_address: Maps::open(
-                    if lmtp {
-                        "lmtp_discard_lhlo_keyword_address_maps"
-                    } else {
-                        "smtp_discard_ehlo_keyword_address_maps"
-                    },
-                    &of!(cf, lmtp, smtp_discard_ehlo_keyword_address_maps lmtp_discard_lhlo_keyword_address_maps),
-                    &Options::default(),
-                ),
-            },
-            skip_quit_response: of!(cf, lmtp, smtp_skip_quit_response lmtp_skip_quit_response),
-            quit_timeout: of!(cf, lmtp, smtp_quit_timeout lmtp_quit_timeout),
-            rset_timeout: of!(cf, lmtp, smtp_rset_timeout lmtp_rset_timeout),
-            wrapper: of!(cf, lmtp, smtp_tls_wrappermode lmtp_tls_wrappermode),
-            rules,
-            engine,
-            starttls_timeout: of!(cf, lmtp, smtp_starttls_timeout lmtp_starttls_timeout),
-            note_starttls_offer: of!(cf, lmtp, smtp_tls_note_starttls_offer lmtp_tls_note_starttls_offer),
-            block_early_mail_reply: of!(cf, lmtp, smtp_tls_block_early_mail_reply lmtp_tls_block_early_mail_reply),
-            sasl: login::Sasl::new(cf, lmtp, passwords, log)?,
-            minimal_backoff: cf.minimal_backoff_time(),
-            port: 25,
-            lmtp: false,
-        })
-    }
-
-    /// The same by the parameters of lmtp(8).
-    fn for_lmtp(context: &Context, passwords: Option<Maps>) -> Result<Settings, String> {
-        let cf: &MainCf = &context.cf;
-        Ok(Settings {
-            helo_name: cf.lmtp_lhlo_name(),
-            connect_timeout: cf.lmtp_connect_timeout(),
-            greeting_timeout: cf.lmtp_lhlo_timeout(),
-            command_timeout: cf.lmtp_rcpt_timeout().max(cf.lmtp_mail_timeout()),
-            data_timeout: cf.lmtp_data_xfer_timeout().max(cf.lmtp_data_init_timeout()),
-            done_timeout: cf.lmtp_data_done_timeout(),
-            line_limit: usize::try_from(cf.lmtp_line_length_limit()).unwrap_or(998),
-            address_limit: limit(cf.lmtp_mx_address_limit()),
-            session_limit: limit(cf.lmtp_mx_session_limit()),
-            host_lookup: cf.lmtp_host_lookup(),
-            skip_5xx_greeting: cf.lmtp_skip_5xx_greeting(),
-            defer_if_no_mx_address: cf.lmtp_defer_if_no_mx_address_found(),
-            randomize: cf.lmtp_randomize_addresses(),
-            address_preference: cf.lmtp_address_preference(),
-            balance: cf.lmtp_balance_inet_protocols(),
-            fallback: MainCf::list(&cf.lmtp_fallback_relay()),
-            bind_address: cf.lmtp_bind_address(),
-            outgoing: outgoing::Outgoing::lmtp(cf),
-            send_xforward: cf.lmtp_send_xforward_command(),
-            port: cf.lmtp_tcp_port().parse().unwrap_or(24),
-            lmtp: true,
-            ..Settings::new(context, true, passwords)?
-        })
-    }
-}
+use policy::{Level, Policy};
+pub use settings::Settings;
+use std::time::SystemTime;
 
 /// The files that are read before privileges are dropped, and that running processes are replaced for when they change.
 pub fn private_files(cf: &MainCf) -> Vec<String> {
@@ -191,11 +43,6 @@ pub fn private_files(cf: &MainCf) -> Vec<String> {
 /// The same for lmtp(8).
 pub fn private_files_lmtp(cf: &MainCf) -> Vec<String> {
     keys::private_files(cf, true)
-}
-
-/// 0 is no limit.
-fn limit(number: i64) -> usize {
-    usize::try_from(number).ok().filter(|&number| number > 0).unwrap_or(usize::MAX)
 }
 
 pub fn run(mut context: Context) -> Result<(), String> {
@@ -213,7 +60,12 @@ pub fn run_lmtp(mut context: Context) -> Result<(), String> {
 
 fn serve(context: Context, settings: Settings) -> Result<(), String> {
     let resolver = Resolver::new(&settings)?;
-    let finisher = Finisher::from_parts(&context.cf, context.log.clone());
+    let filter = if settings.lmtp {
+        Filter::new("lmtp_delivery_status_filter", &context.cf.lmtp_delivery_status_filter())
+    } else {
+        Filter::new("smtp_delivery_status_filter", &context.cf.smtp_delivery_status_filter())
+    };
+    let finisher = Finisher::from_parts(&context.cf, context.log.clone(), filter);
     agent::serve(context, |request| Delivery::new(&settings, &resolver, &finisher, request).run())
 }
 
@@ -457,17 +309,17 @@ fn place_names<'a>(place: &'a str, peer: &Peer) -> (&'a str, String) {
 }
 
 /// A report of what a host said, which was not yes. A yes at the wrong place is a mistake of the protocol, and never
-/// taken for a yes to the mail.
-fn said(report_code: Code, host: &str, reply: &Reply, command: &str) -> Report {
+/// taken for a yes to the mail. `wanted` of class 4 makes the host's no a temporary one.
+fn said(wanted: Code, host: &str, reply: &Reply, command: &str) -> Report {
     let text = reply.text();
-    let code = reply.lines.first().and_then(|line| Code::split(line)).map_or(report_code, |(code, _)| code);
-    // The class is what the three digits say: a server that writes "450 5.1.1" is believed in its first digit.
-    let (prefix, code) = match reply.code / 100 {
-        4 => ("", code.temporary()),
-        5 if report_code.class() == 4 => ("", code.temporary()),
-        5 => ("", code.temporary().hardened()),
+    // The last line speaks for all, and its three digits before what comes behind them: "450 5.1.1" is a plain 4.0.0.
+    let class = u8::try_from(reply.code / 100).unwrap_or(4);
+    let own = reply.lines.last().and_then(|line| Code::split(line)).map(|(code, _)| code);
+    let (prefix, code) = match class {
+        4 | 5 => ("", own.filter(|code| code.class() == class).unwrap_or(Code::new(class, 0, 0))),
         _ => ("Protocol error: ", Code::new(5, 5, 0)),
     };
+    let code = if class == 5 && wanted.class() == 4 { code.temporary() } else { code };
     let name = host.split(['[', ':']).next().unwrap_or(host);
     Report {
         code,
@@ -489,10 +341,11 @@ mod tests {
         };
         assert_eq!(said(4, 250, "2.1.5 Ok"), "5.5.0");
         assert_eq!(said(4, 354, "go on"), "5.5.0");
-        assert_eq!(said(4, 450, "5.1.1 no"), "4.1.1");
+        assert_eq!(said(4, 450, "5.1.1 no"), "4.0.0");
+        assert_eq!(said(4, 450, "4.1.1 no"), "4.1.1");
         assert_eq!(said(4, 550, "5.1.1 no"), "4.1.1", "smtp_skip_5xx_greeting");
-        assert_eq!(said(5, 550, "4.1.1 no"), "5.1.1");
-        assert_eq!(said(5, 550, "2.1.1 no"), "5.1.1");
+        assert_eq!(said(5, 550, "4.1.1 no"), "5.0.0");
+        assert_eq!(said(5, 550, "2.1.1 no"), "5.0.0");
         assert_eq!(said(5, 550, "no"), "5.0.0");
     }
 }

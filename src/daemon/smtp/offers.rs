@@ -15,10 +15,11 @@ pub struct Discards {
 /// In the order in which the log names them.
 const KEYWORDS: &[&str] = &[
     "8BITMIME",
-    "AUTH",
-    "ETRN",
     "PIPELINING",
     "SIZE",
+    "VRFY",
+    "ETRN",
+    "AUTH",
     "VERP",
     "STARTTLS",
     "XCLIENT",
@@ -31,7 +32,7 @@ const KEYWORDS: &[&str] = &[
 const SILENT: &str = "silent-discard";
 
 impl Discards {
-    /// The keywords that are not to be believed of a host; told in the log.
+    /// The keywords that are not to be believed of a host; told in the log. Other words mean nothing, as there.
     pub fn of(&self, address: Option<IpAddr>, log: &Log) -> Result<Vec<&'static str>, TableError> {
         let own = match address {
             Some(address) => self.by_address.find_text(&address.to_string())?,
@@ -41,19 +42,11 @@ impl Discards {
         let words: Vec<&str> = list.split([' ', '\t', '\r', '\n', ',']).filter(|word| !word.is_empty()).collect();
         let has = |name: &str| words.iter().any(|word| word.eq_ignore_ascii_case(name));
         let discarded: Vec<&str> = KEYWORDS.iter().copied().filter(|keyword| has(keyword)).collect();
-        let unknown = |word: &&&str| !has_name(KEYWORDS, word) && !word.eq_ignore_ascii_case(SILENT);
-        for word in words.iter().filter(unknown) {
-            log.warning(format!("ehlo string to mask conversion: unknown value: \"{word}\""));
-        }
         if !discarded.is_empty() && !has(SILENT) {
             log.info(format!("discarding EHLO keywords: {}", discarded.join(" ")));
         }
         Ok(discarded)
     }
-}
-
-fn has_name(names: &[&str], word: &str) -> bool {
-    names.iter().any(|name| name.eq_ignore_ascii_case(word))
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -1,19 +1,20 @@
 //! How a conversation begins: greeting, EHLO, STARTTLS and EHLO again, AUTH. What is refused here is refused to every
 //! recipient.
 
-use super::conversation::{Broken, Conversation};
+use super::conversation::{Broken, Conversation, Filter};
 use super::destination::{Peer, Unreachable};
 use super::dialogue::Dialogue;
 use super::encryption::Host;
 use super::login::Safety;
 use super::offers::Offers;
 use super::policy::{Level, Policy};
-use super::stream::Stream;
+use super::stream::{Stream, Unconnected};
 use super::{Settings, said};
 use crate::ipc::delivery::Request;
 use crate::proto::smtp_reply::Reply;
 use crate::status::{Code, Report};
 use std::io;
+use std::net::IpAddr;
 
 /// Whom to talk to, why, and how safely.
 pub struct Opening<'a> {
@@ -39,13 +40,26 @@ struct Open {
 impl<'a> Opening<'a> {
     pub fn dialogue(&self) -> Result<Dialogue<'a>, Unreachable> {
         let (settings, name, shown) = (self.settings, self.peer.name(), self.peer.shown());
-        let stream = Stream::connect(settings, self.peer).map_err(|error| {
+        let bound = |own: &IpAddr, error: &io::Error| {
+            let reason = crate::sys::files::reason(error);
+            settings.log.warning(format!("smtp_connect_addr: bind {own}: {reason}"));
+        };
+        let stream = Stream::connect(settings, self.peer, &bound).map_err(|failure| {
+            let Unconnected::Host(error) = failure else {
+                return Unreachable::temporary(Code::new(4, 4, 0), "server configuration error");
+            };
             let timed_out = matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock);
             let reason = if timed_out { "Connection timed out".to_owned() } else { crate::sys::files::reason(&error) };
             Unreachable::temporary(Code::new(4, 4, 1), format!("connect to {shown}: {reason}"))
         })?;
+        let filter = Filter {
+            maps: settings.reply_filter.clone(),
+            log: settings.log.clone(),
+            host: shown.clone(),
+            queue_id: self.request.queue_id.clone(),
+        };
         let mut open = Open {
-            conversation: Conversation::new(stream, settings.command_timeout),
+            conversation: Conversation::new(stream, settings.command_timeout, filter),
             offers: Offers::default(),
             safety: Safety::Clear,
             authenticated: false,

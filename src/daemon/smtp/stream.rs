@@ -23,6 +23,19 @@ pub enum Stream {
     Dead,
 }
 
+/// Why there is no connection.
+pub enum Unconnected {
+    Host(io::Error),
+    /// smtp_bind_address cannot be had, and no other address will do.
+    Own,
+}
+
+impl From<io::Error> for Unconnected {
+    fn from(error: io::Error) -> Unconnected {
+        Unconnected::Host(error)
+    }
+}
+
 /// Why there is no TLS.
 pub enum Failure {
     /// The server went away.
@@ -32,9 +45,14 @@ pub enum Failure {
 }
 
 impl Stream {
-    pub fn connect(settings: &Settings, peer: &Peer) -> io::Result<Stream> {
+    /// `unbound` hears of an own address that cannot be taken.
+    pub fn connect(
+        settings: &Settings,
+        peer: &Peer,
+        unbound: &dyn Fn(&IpAddr, &io::Error),
+    ) -> Result<Stream, Unconnected> {
         Ok(Stream::Plain(match peer {
-            Peer::Host(host) => Socket::Tcp(tcp(settings, host.address)?),
+            Peer::Host(host) => Socket::Tcp(tcp(settings, host.address, unbound)?),
             // Roles run in the queue directory.
             Peer::Socket { path, .. } => Socket::Unix(UnixStream::connect(path)?),
         }))
@@ -169,13 +187,21 @@ impl Write for Stream {
     }
 }
 
-fn tcp(settings: &Settings, address: SocketAddr) -> io::Result<TcpStream> {
+fn tcp(
+    settings: &Settings,
+    address: SocketAddr,
+    unbound: &dyn Fn(&IpAddr, &io::Error),
+) -> Result<TcpStream, Unconnected> {
     let domain = if address.is_ipv6() { Domain::IPV6 } else { Domain::IPV4 };
     let socket = socket2::Socket::new(domain, Type::STREAM, None)?;
-    if let Ok(own) = settings.bind_address.parse::<IpAddr>()
-        && own.is_ipv6() == address.is_ipv6()
+    let own = settings.bind_addresses.iter().flatten().find(|own| own.is_ipv6() == address.is_ipv6());
+    if let Some(own) = own
+        && let Err(error) = socket.bind(&SocketAddr::new(*own, 0).into())
     {
-        socket.bind(&SocketAddr::new(own, 0).into())?;
+        unbound(own, &error);
+        if settings.bind_enforced {
+            return Err(Unconnected::Own);
+        }
     }
     let patience =
         if settings.connect_timeout.is_zero() { Duration::from_secs(3600) } else { settings.connect_timeout };
