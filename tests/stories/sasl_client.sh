@@ -68,9 +68,17 @@ try 2510
 deferred 2510 4.7.0 'SASL authentication failed; cannot authenticate to server mx.test\[127.0.0.1\]: .*'
 try 2508 smtp_sasl_auth_soft_bounce=no
 expect "$LOGGED" "to=<a$LETTERS@x.example>, .*dsn=5.7.1, status=bounced \(SASL authentication failed; server mx.test\[127.0.0.1\] said: 550 5.7.1 go away\)$"
+# A new password is used at once, though only root can read it.
+try 2502
+sent 2502 "C: AUTH PLAIN C: credentials toto secret "
+passwords 'mx.test toto:renewed'
+chmod 600 $P $P.db
+printf 'Subject: x\n\nx\n' | sendmail -f toto@srvdmz.virtualux.fr renewed@x.example
+wait_for "the new password" grep -q '^C: credentials toto renewed$' /tmp/heard.2502
 # Whose password: the host's, the next hop's, the sender's.
 postconf -e smtp_sasl_auth_soft_bounce=yes
 refused() { deferred $1 4.7.8 'SASL authentication failed; server mx.test\[127.0.0.1\] said: 535 5.7.8 Error: authentication failed'; expect "$(heard $1)" "^C: credentials $2$"; }
+rm -f $P $P.db
 passwords 'mx.test toto:of:the:host' '[mx.test]:2502 toto:of the next hop'
 try 2502
 refused 2502 'toto of:the:host'
@@ -101,7 +109,7 @@ deferred 2511 4.7.0 'SASL authentication failed; cannot authenticate to server m
 try 2511 smtp_tls_security_level=verify smtp_tls_CAfile=/tmp/ca.pem
 sent 2511 "C: AUTH PLAIN C: credentials toto secret "
 # No word of a password in the log.
-same "$(count_in $LOG 'secret|of the sender|of:the:host')" 0
+same "$(count_in $LOG 'secret|toto:renewed|of the sender|of:the:host')" 0
 # A configuration that cannot be meant ends the program.
 broken() { postconf -e "$2"; postfix reload >/dev/null 2>&1; printf 'Subject: x\n\nx\n' | sendmail -f toto x@x.example; wait_for "$1" logged "smtp\[[0-9]+\]: fatal: $1"; }
 broken 'specify a password table via the `smtp_sasl_password_maps. configuration parameter' smtp_sasl_password_maps=

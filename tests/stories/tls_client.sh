@@ -78,7 +78,14 @@ try 2501 $L=encrypt smtp_tls_CAfile=/tmp/ca.pem smtp_tls_policy_maps=hash:/etc/p
 expect "$LOGGED" 'Verified TLS connection established to mx.test\[127.0.0.1\]:2501: TLSv1.2 with cipher ECDHE-RSA-AES128-GCM-SHA256 \(128/128 bits\)$'
 expect "$(heard 2501)" '^T: name mx.test$'
 expect "$(heard 2501)" '^T: TLSv1.2 ECDHE-RSA-AES128-GCM-SHA256 with certificate$'
-try 2502
+# It signs, too.
+certificate us srvdmz.virtualux.fr
+chmod 600 /tmp/us.key
+cat /tmp/us.key /tmp/us.pem >/tmp/chain.pem
+try 2501 smtp_tls_policy_maps= $L=encrypt smtp_tls_cert_file= smtp_tls_chain_files=/tmp/chain.pem
+expect "$(heard 2501)" '^T: TLSv1.3 TLS_AES_256_GCM_SHA384 with certificate$'
+expect "$LOGGED" 'server-digest SHA256 client-signature RSA-PSS \(2048 bits\) client-digest SHA256$'
+try 2502 smtp_tls_policy_maps=hash:/etc/postfix/tls_policy smtp_tls_chain_files=
 expect "$LOGGED" 'status=sent'
 try 2503
 expect "$LOGGED" 'warning: smtp_tls_policy_maps, next-hop destination "\[mx.test\]:2503": attribute "match" invalid at security level "encrypt"$'

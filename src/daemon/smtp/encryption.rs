@@ -10,7 +10,7 @@ use crate::log::Log;
 use crate::proto::certificate;
 use crate::proto::fingerprint::Hash;
 use crate::proto::tls_ciphers::{self, Grade};
-use crate::proto::tls_identity::Own;
+use crate::proto::tls_identity::{Identities, Own};
 use crate::proto::tls_summary::{Signature, Summary};
 use crate::proto::tls_versions::Versions;
 use crate::proto::tls_witness::{Doubt, Seen, Trust, Witness};
@@ -25,7 +25,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 /// What connections share.
 pub struct Engine {
     trust: Trust,
-    own: Arc<Own>,
+    own: Arc<Identities>,
     hash: Hash,
     loglevel: i64,
     timeout: Duration,
@@ -80,7 +80,7 @@ impl Engine {
         let own = keys::identities(cf, lmtp, private, log).inspect_err(|fault| log.warning(fault)).ok()?;
         Some(Engine {
             trust,
-            own: Arc::new(Own(own)),
+            own: Arc::new(own),
             hash,
             loglevel,
             timeout: of!(cf, lmtp, smtp_starttls_timeout lmtp_starttls_timeout),
@@ -97,14 +97,14 @@ impl Engine {
             log.info(format!("setting up TLS connection to {shown}"));
         }
         let prepared = self.prepare(policy, host, log).map_err(|wrong| log.warning(format!("{shown}: {wrong}"))).ok();
-        let Some((config, name, witness)) = prepared else {
+        let Some((config, name, witness, own)) = prepared else {
             *stream = Stream::Dead;
             return None;
         };
         let agreed = stream.secure(config, name, self.timeout).map(|state| {
             let seen = witness.seen();
             let signature = seen.scheme.zip(seen.chain.first()).map(|(scheme, own)| Signature::by(scheme, own));
-            (Summary::of(state, signature, None), seen)
+            (Summary::of(state, signature, own.used()), seen)
         });
         let (summary, seen) = match agreed {
             Ok(agreed) => agreed,
@@ -147,7 +147,7 @@ impl Engine {
         policy: &Policy,
         host: Host<'_>,
         log: &Log,
-    ) -> Result<(Arc<ClientConfig>, ServerName<'static>, Arc<Witness>), String> {
+    ) -> Result<(Arc<ClientConfig>, ServerName<'static>, Arc<Witness>, Arc<Own>), String> {
         let versions = Versions::parse(&policy.protocols)
             .map_err(|_| format!("Invalid TLS protocol list \"{}\": aborting TLS session", policy.protocols))?;
         let grade = Grade::parse(&policy.grade).ok_or_else(|| format!("invalid cipher grade: \"{}\"", policy.grade))?;
@@ -184,11 +184,8 @@ impl Engine {
             .map_err(|error| format!("{error}: aborting TLS session"))?
             .dangerous()
             .with_custom_certificate_verifier(verifier);
-        let mut config = if self.own.0.is_empty() {
-            builder.with_no_client_auth()
-        } else {
-            builder.with_client_cert_resolver(self.own.clone())
-        };
+        let own = Arc::new(Own::new(self.own.clone()));
+        let mut config = builder.with_client_cert_resolver(own.clone());
         // A session that is taken up again shows no certificate, and each must be looked at.
         config.resumption = Resumption::disabled();
         let wanted = match policy.servername.as_str() {
@@ -200,7 +197,7 @@ impl Engine {
         config.enable_sni = name.is_some();
         // An address is never told; it only fills the place.
         let name = name.unwrap_or(ServerName::IpAddress(IpAddr::V4(Ipv4Addr::UNSPECIFIED).into()));
-        Ok((Arc::new(config), name, witness))
+        Ok((Arc::new(config), name, witness, own))
     }
 
     /// Whether the certificate has what the policy asks for. What it lacks is told.

@@ -5,19 +5,20 @@ use super::conversation::Conversation;
 use super::destination::Unreachable;
 use super::policy::of;
 use crate::conf::MainCf;
+use crate::daemon::passwords::Passwords;
 use crate::ipc::delivery::Request;
 use crate::log::Log;
 use crate::proto::sasl_client::{Credentials, Demands, Login, Mechanism, Refusal};
 use crate::status::{Code, Report};
 use crate::table::matchlist::Flavour;
-use crate::table::{Maps, MatchList, Options, TableError};
+use crate::table::{MatchList, Options, TableError};
 use std::time::Duration;
 
 /// Challenges that are answered in one login.
 const MAX_CHALLENGES: u32 = 100;
 
 pub struct Sasl {
-    passwords: Maps,
+    pub passwords: Passwords,
     /// In clear, by TLS, by TLS to a server that is who it should be.
     demands: [Demands; 3],
     filter: MatchList,
@@ -42,12 +43,12 @@ pub enum Safety {
 
 impl Sasl {
     /// None: no one logs in. The error ends the program.
-    pub fn new(cf: &MainCf, lmtp: bool, passwords: Option<Maps>, log: &Log) -> Result<Option<Sasl>, String> {
+    pub fn new(cf: &MainCf, lmtp: bool, passwords: Option<Passwords>, log: &Log) -> Result<Option<Sasl>, String> {
         if !of!(cf, lmtp, smtp_sasl_auth_enable lmtp_sasl_auth_enable) {
             return Ok(None);
         }
         let family = if lmtp { "lmtp" } else { "smtp" };
-        let Some(passwords) = passwords.filter(|maps| !maps.is_empty()) else {
+        let Some(passwords) = passwords.filter(|opened| !opened.maps.is_empty()) else {
             return Err(format!(
                 "specify a password table via the `{family}_sasl_password_maps' configuration parameter"
             ));
@@ -97,12 +98,12 @@ impl Sasl {
                 domain.eq_ignore_ascii_case(&self.origin) || self.destinations.contains(&domain).unwrap_or(false)
             };
             let (sender, delimiters) = (request.sender.as_bytes(), self.delimiters.as_bytes());
-            let own = self.passwords.find_address(sender, delimiters, &is_local)?;
+            let own = self.passwords.maps.find_address(sender, delimiters, &is_local)?;
             found = own.map(|own| String::from_utf8_lossy(&own.value).into_owned());
         }
         for key in [host, nexthop] {
             if found.is_none() {
-                found = self.passwords.find_text(&key.to_ascii_lowercase())?;
+                found = self.passwords.maps.find_text(&key.to_ascii_lowercase())?;
             }
         }
         Ok(found.map(|text| {

@@ -66,7 +66,8 @@ fn serve(context: Context, settings: Settings) -> Result<(), String> {
         Filter::new("smtp_delivery_status_filter", &context.cf.smtp_delivery_status_filter())
     };
     let finisher = Finisher::from_parts(&context.cf, context.log.clone(), filter);
-    agent::serve(context, |request| Delivery::new(&settings, &resolver, &finisher, request).run())
+    let holds = || !settings.sasl.as_ref().is_some_and(|sasl| sasl.passwords.have_changed());
+    agent::serve_while(context, holds, |request| Delivery::new(&settings, &resolver, &finisher, request).run())
 }
 
 /// One request: the hosts that are tried, and the recipients that still wait.

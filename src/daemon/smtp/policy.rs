@@ -9,6 +9,7 @@ use crate::conf::MainCf;
 use crate::log::Log;
 use crate::status::Code;
 use crate::table::{Maps, Options};
+use std::cell::Cell;
 use std::fs;
 use std::io::Read;
 use tokio_rustls::rustls::pki_types::CertificateDer;
@@ -82,6 +83,7 @@ pub struct Rules {
     family: &'static str,
     /// smtp_dns_support_level asks for DNSSEC.
     dnssec: bool,
+    told_unused: Cell<bool>,
 }
 
 /// One parameter for each of the two programs.
@@ -137,6 +139,7 @@ impl Rules {
             anchors: of!(cf, lmtp, smtp_tls_trust_anchor_file lmtp_tls_trust_anchor_file),
             family,
             dnssec: cf.smtp_dns_support_level() == "dnssec",
+            told_unused: Cell::new(false),
         })
     }
 
@@ -246,8 +249,8 @@ impl Rules {
                             Misconfigured
                         })
                         .inspect(|found| {
-                            for word in found.iter().flat_map(|(_, own)| &own.unused) {
-                                log.warning(format!("{}: ignoring attribute \"{word}\" with TLS disabled", place()));
+                            for (level, own) in found {
+                                self.tell_unused(*level, own, &place(), log);
                             }
                         });
                 }
@@ -256,6 +259,17 @@ impl Rules {
             match name.get(1..).and_then(|rest| rest.find('.')) {
                 Some(at) if is_hostname(nexthop) => name = &name[at + 1..],
                 _ => return Ok(None),
+            }
+        }
+    }
+
+    fn tell_unused(&self, level: Level, own: &Attributes, place: &str, log: &Log) {
+        for word in &own.unused {
+            if level == Level::None {
+                log.warning(format!("{place}: ignoring attribute \"{word}\" with TLS disabled"));
+            } else if !self.told_unused.replace(true) {
+                // Once: it is no mistake, and each mail would say it again.
+                log.info(format!("{place}: attribute \"{word}\" has no effect: connections are not kept"));
             }
         }
     }

@@ -12,7 +12,7 @@ pub struct Attributes {
     pub servername: Option<String>,
     pub matches: Option<Vec<String>>,
     pub anchors: Vec<String>,
-    /// Attributes of "none".
+    /// What has no effect: all attributes of "none", and connections are not kept.
     pub unused: Vec<String>,
 }
 
@@ -58,8 +58,8 @@ pub fn read(text: &str) -> Result<(Level, Attributes), String> {
             }
             "tafile" if !matches!(level, Level::Verify | Level::Secure) => return misplaced(),
             "tafile" => own.anchors.push(value.to_owned()),
-            // Connections are not kept, so there is nothing to turn on.
-            "connection_reuse" if matches!(value.to_ascii_lowercase().as_str(), "yes" | "no") => {}
+            "connection_reuse" if value.eq_ignore_ascii_case("yes") => own.unused.push(word.clone()),
+            "connection_reuse" if value.eq_ignore_ascii_case("no") => {}
             "connection_reuse" => return Err(format!("attribute \"{name}\" has bad value: \"{value}\"")),
             _ => return Err(format!("invalid attribute name: \"{name}\"")),
         }
@@ -102,5 +102,7 @@ mod tests {
         assert_eq!(wrong("encrypt tafile=/x"), "attribute \"tafile\" invalid at security level \"encrypt\"");
         assert_eq!(wrong("may servername=!!"), "\"servername=!!\" specifies an invalid hostname");
         assert_eq!(read("none ciphers=high").unwrap().1.unused, ["ciphers=high"]);
+        assert_eq!(read("may connection_reuse=yes").unwrap().1.unused, ["connection_reuse=yes"]);
+        assert_eq!(wrong("may connection_reuse=maybe"), "attribute \"connection_reuse\" has bad value: \"maybe\"");
     }
 }

@@ -3,6 +3,7 @@
 use super::policy::of;
 use super::{encryption, login, offers, outgoing, policy};
 use crate::conf::MainCf;
+use crate::daemon::passwords::Passwords;
 use crate::daemon::skeleton::Context;
 use crate::delivery::pass::Passer;
 use crate::log::Log;
@@ -68,7 +69,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    pub fn new(context: &Context, lmtp: bool, passwords: Option<Maps>) -> Result<Settings, String> {
+    pub fn new(context: &Context, lmtp: bool, passwords: Option<Passwords>) -> Result<Settings, String> {
         let cf: &MainCf = &context.cf;
         let log = &*context.log;
         let helo = cf.smtp_helo_name();
@@ -143,7 +144,7 @@ impl Settings {
     }
 
     /// The same by the parameters of lmtp(8).
-    pub fn for_lmtp(context: &Context, passwords: Option<Maps>) -> Result<Settings, String> {
+    pub fn for_lmtp(context: &Context, passwords: Option<Passwords>) -> Result<Settings, String> {
         let cf: &MainCf = &context.cf;
         Ok(Settings {
             helo_name: cf.lmtp_lhlo_name(),
