@@ -6,11 +6,13 @@
 //! == file NAME       the lines of BASE/NAME follow
 //! == dns             what the name server knows, "NAME TYPE DATA" (names with "fail" in them have no answer)
 //! == policy          what the policy server at unix:BASE/policy answers, "RECIPIENT ACTION"
+//! == sasl            whom the authentication service at BASE/auth knows (tests/talk/sasl.rs)
 //! == talk [ADDRESS]  a connection, from 127.0.0.1 or ADDRESS (127.0.0.2 is a stranger); in it
 //! > TEXT             is sent, and a reply awaited      >+ TEXT  is sent with the next line, no reply
 //! >& TEXT            is sent with the next line, a reply awaited      >! closes the connection
 //! < TEXT             is a line of the reply            * TEXT   a log line (after the talk)
-//! % TEXT             a line that the policy server was sent
+//! % TEXT             a line that the policy server or the authentication service was sent
+//! >T WORDS           a TLS handshake (tests/talk/wire.rs); as the first step it comes before the greeting
 //! = TEXT             a line of the queue files (postcat), where the talk has the line "?"
 //! ```
 //! By default the stories are told to ours, started without root in a temporary directory. `UNDER_TEST=reference` tells
@@ -18,6 +20,8 @@
 //! Files named dns-* need a name server of their own and so that copy, also for ours.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // A story that cannot be told has failed.
+
+mod talk;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
@@ -28,6 +32,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use talk::wire::{Wire, wire};
 
 const BIN: &str = env!("CARGO_BIN_EXE_pillarbox");
 const NOBODY: u32 = 65534;
@@ -37,7 +42,7 @@ const MAIN_CF: &str = "compatibility_level = 3.6\nmyhostname = srvdmz.virtualux.
     inet_interfaces = 127.0.0.1\ninet_protocols = ipv4\nalias_maps =\nalias_database =\n\
     local_recipient_maps = inline:{root=1, toto=1, titi=1, eleve=1, postmaster=1}\nrecipient_delimiter = +\n\
     smtpd_peername_lookup = no\nsmtpd_error_sleep_time = 0\nsmtpd_tls_security_level = none\nnotify_classes =\n";
-const SERVICES: &str = "cleanup unix n - n - 0 cleanup\nrewrite unix - - n - - trivial-rewrite\n\
+const SERVICES: &str = "cleanup unix n - n - 0 cleanup\ntlsmgr unix - - n 1000? 1 tlsmgr\nrewrite unix - - n - - trivial-rewrite\n\
     postlog unix-dgram n - n - 1 postlogd\nproxymap unix - - n - - proxymap\nanvil unix - - n - 1 anvil\n";
 
 /// A running smtpd; nothing takes the mail out of its queue.
@@ -149,6 +154,15 @@ impl Site {
                 }
             });
         }
+        if !story.sasl.is_empty() {
+            let path = self.base.join("auth");
+            let listener = UnixListener::bind(&path).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o777)).unwrap();
+            talk::sasl::serve(listener, story.sasl.clone(), self.requests.clone());
+        }
+        for key in std::fs::read_dir(folder().join("keys")).unwrap().flatten() {
+            std::fs::copy(key.path(), self.base.join(key.file_name())).unwrap();
+        }
         for (name, text) in &story.files {
             std::fs::write(self.base.join(name), text.replace("BASE", &base)).unwrap();
         }
@@ -240,6 +254,7 @@ struct Story {
     talks: Vec<Talk>,
     dns: Vec<(String, String, String)>,
     policy: Vec<(String, String)>,
+    sasl: Vec<(String, String)>,
     /// The lines before the first talk, as they stand.
     head: String,
 }
@@ -261,6 +276,7 @@ impl Story {
             head: String::new(),
             dns: Vec::new(),
             policy: Vec::new(),
+            sasl: Vec::new(),
         };
         let mut section = String::new();
         for line in text.lines() {
@@ -290,6 +306,9 @@ impl Story {
             } else if section == "policy" {
                 let (recipient, action) = line.split_once(' ').unwrap_or((line, ""));
                 story.policy.push((recipient.to_owned(), action.to_owned()));
+            } else if section == "sasl" {
+                let (name, words) = line.split_once(' ').unwrap_or((line, ""));
+                story.sasl.push((name.to_owned(), words.to_owned()));
             } else if section.starts_with("file ") {
                 let text = &mut story.files.last_mut().unwrap().1;
                 text.push_str(line);
@@ -315,19 +334,25 @@ impl Talk {
         let from: IpAddr = self.title.strip_prefix("talk ").unwrap_or("127.0.0.1").trim().parse().unwrap();
         let stream = connect(from, site.port);
         stream.set_read_timeout(Some(Duration::from_secs(15))).unwrap();
-        let mut reader = BufReader::new(stream.try_clone().unwrap());
-        let mut writer = Some(stream);
+        let mut wire = wire(stream);
         let mut steps = self.steps.as_slice();
         let mut said = Vec::new();
         // A proxy speaks before the greeting.
         if let [first, rest @ ..] = steps
             && let Some(header) = first.strip_prefix("> PROXY ")
         {
-            writer.as_mut().unwrap().write_all(format!("PROXY {header}\r\n").as_bytes()).unwrap();
+            wire.get_mut().write_all(format!("PROXY {header}\r\n").as_bytes()).unwrap();
             said.push(first.clone());
             steps = rest;
         }
-        said.extend(reply(&mut reader, site));
+        if let [first, rest @ ..] = steps
+            && let Some(words) = first.strip_prefix(">T")
+        {
+            said.push(first.clone());
+            said.push(format!("< ({})", wire.get_mut().encrypt(words, &site.base)));
+            steps = rest;
+        }
+        said.extend(reply(&mut wire, site));
         let mut held: Vec<u8> = Vec::new();
         let mut awaited = 0;
         let mut look = false;
@@ -342,8 +367,11 @@ impl Talk {
                 continue;
             }
             if step == ">!" {
-                writer = None;
-                let _ = reader.get_ref().shutdown(std::net::Shutdown::Both);
+                wire.get_mut().close();
+                continue;
+            }
+            if let Some(words) = step.strip_prefix(">T") {
+                said.push(format!("< ({})", wire.get_mut().encrypt(words, &site.base)));
                 continue;
             }
             let (kind, text) = step.split_once(' ').unwrap_or((step, ""));
@@ -355,19 +383,17 @@ impl Talk {
                 ">+" => continue,
                 ">&" => awaited += 1,
                 ">" => {
-                    let Some(stream) = &mut writer else { panic!("closed") };
-                    let _ = stream.write_all(&held);
+                    let _ = wire.get_mut().write_all(&held).and_then(|()| wire.get_mut().flush());
                     held.clear();
                     for _ in 0..=awaited {
-                        said.extend(reply(&mut reader, site));
+                        said.extend(reply(&mut wire, site));
                     }
                     awaited = 0;
                 }
                 other => panic!("step {other}"),
             }
         }
-        drop(writer);
-        drop(reader);
+        drop(wire);
         let begin = Instant::now();
         loop {
             let text = site.log_text();
@@ -405,7 +431,7 @@ fn connect(from: IpAddr, port: u16) -> TcpStream {
     }
 }
 
-fn reply(reader: &mut BufReader<TcpStream>, site: &Site) -> Vec<String> {
+fn reply(reader: &mut Wire, site: &Site) -> Vec<String> {
     let mut lines = Vec::new();
     loop {
         let mut line = Vec::new();
@@ -457,6 +483,8 @@ fn log_line(line: &str, site: &Site) -> Option<String> {
         || text.contains("public/qmgr")
         || text.contains("overriding earlier")
         || text.contains("mail_stream_cleanup")
+        // The words of a TLS library are its own.
+        || text.contains("TLS library problem")
         || text.contains("table ") && text.contains("has changed");
     (kept.contains(&service) && !noise).then(|| format!("* {service}: {}", normal(text, site)))
 }
@@ -593,10 +621,15 @@ fn name_answer(query: &[u8], records: &[(String, String, String)]) -> Vec<u8> {
     out
 }
 
+/// Where the stories are.
+fn folder() -> PathBuf {
+    carried("smtp").unwrap_or(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/smtp"))
+}
+
 fn stories(dns: bool) -> Vec<PathBuf> {
     let wanted = std::env::var("STORY").unwrap_or_default();
-    let folder = carried("smtp").unwrap_or(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/smtp"));
-    let mut all: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut all: Vec<PathBuf> = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    all.retain(|path| path.is_file());
     all.retain(|path| {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         name.starts_with("dns-") == dns && name.contains(&wanted)
@@ -677,10 +710,14 @@ fn in_a_box(dns: bool) {
     std::fs::set_permissions(luggage.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     std::fs::copy(std::env::current_exe().unwrap(), luggage.path().join("stories")).unwrap();
     std::fs::copy(BIN, luggage.path().join("pillarbox")).unwrap();
-    std::fs::create_dir(luggage.path().join("smtp")).unwrap();
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/smtp");
-    for file in std::fs::read_dir(data).unwrap().flatten() {
-        std::fs::copy(file.path(), luggage.path().join("smtp").join(file.file_name())).unwrap();
+    std::fs::create_dir_all(luggage.path().join("smtp/keys")).unwrap();
+    for folder in ["smtp", "smtp/keys"] {
+        for file in std::fs::read_dir(data.parent().unwrap().join(folder)).unwrap().flatten() {
+            if file.path().is_file() {
+                std::fs::copy(file.path(), luggage.path().join(folder).join(file.file_name())).unwrap();
+            }
+        }
     }
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/machine/box");
     let done = Command::new("timeout")

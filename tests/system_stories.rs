@@ -101,6 +101,7 @@ stories! {
     mailboxes
     mx
     pop3_service
+    probes
     refusals
     relay
     reload

@@ -90,6 +90,8 @@ pub struct Envelope {
     /// receive_override_options: no address mapping, no checks.
     pub no_mappings: bool,
     pub no_checks: bool,
+    /// No automatic copies: nothing will be delivered.
+    pub no_copies: bool,
     /// No virtual aliases and automatic copies: the message is a notice or was expanded before.
     pub expanded: bool,
 }
@@ -112,6 +114,7 @@ impl Envelope {
             hold: false,
             no_mappings: false,
             no_checks: false,
+            no_copies: false,
             expanded: false,
         }
     }

@@ -94,8 +94,9 @@ impl Expansion {
         let mut growing = Growing::default();
         let mut last = None;
         let plain = envelope.expanded || envelope.no_mappings;
+        let copied = !plain && !envelope.no_copies;
         // The sender's copy is the first, as the sender is known first.
-        if !plain
+        if copied
             && !sender.is_empty()
             && let Some(copy) = self.mapping.find(&self.sender_bcc, sender, false)?
         {
@@ -103,7 +104,7 @@ impl Expansion {
         }
         for named in &envelope.recipients {
             let mapped = self.add(rewriter, named, plain, &mut growing, warn)?;
-            if !plain && let Some(copy) = self.mapping.find(&self.recipient_bcc, &mapped, false)? {
+            if copied && let Some(copy) = self.mapping.find(&self.recipient_bcc, &mapped, false)? {
                 self.add(rewriter, &copy_to(rewriter, copy), false, &mut growing, warn)?;
             }
             last = Some(mapped);
@@ -113,7 +114,7 @@ impl Expansion {
             let named = Named { address: copy.clone(), ..Named::default() };
             self.add(rewriter, &named, plain, &mut growing, warn)?;
         }
-        if !plain && count > 0 && !self.always_bcc.is_empty() {
+        if copied && count > 0 && !self.always_bcc.is_empty() {
             self.add(rewriter, &copy_to(rewriter, self.always_bcc.clone()), false, &mut growing, warn)?;
         }
         let copies = growing.queued.split_off(count);

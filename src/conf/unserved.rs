@@ -2,7 +2,7 @@
 //! family of names; the longest prefix decides.
 
 const REASONS: &[(&str, &str)] = &[
-    ("address_verify_", "addresses are not verified by probes"),
+    ("address_verify_sender_ttl", "the sender of probes stays the same"),
     ("anvil_status_", "smtpd counts its clients itself and logs no statistics"),
     ("application_event_", "there is no tlsproxy"),
     ("berkeley_db_", "Berkeley DB files are read without Berkeley DB"),
@@ -61,7 +61,6 @@ const REASONS: &[(&str, &str)] = &[
     ("smtpd_tls_session_cache_database", "sessions are kept in memory"),
     ("tls_", "the TLS library has no such setting"),
     ("tlsproxy_", "there is no tlsproxy"),
-    ("unverified_", "addresses are not verified by probes"),
 ];
 
 /// The reason for one name; a general one for names of no family.

@@ -48,6 +48,12 @@ pub fn host_names(der: &[u8]) -> Vec<String> {
     Certificate::from_der(der).map(|read| names(&read)).unwrap_or_default()
 }
 
+/// Whom a certificate (DER) is from and for, as they stand in it.
+pub fn names_of(der: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let read = Certificate::from_der(der).ok()?.tbs_certificate;
+    Some((read.issuer.to_der().ok()?, read.subject.to_der().ok()?))
+}
+
 /// The (last) common name of whom a certificate (DER) is for.
 pub fn subject(der: &[u8]) -> Option<String> {
     common_names(&Certificate::from_der(der).ok()?.tbs_certificate.subject).pop()

@@ -1,5 +1,6 @@
 //! Who a server, or a client, says it is: private keys with the certificates that lead to their authorities, from PEM text.
 
+use super::certificate;
 use super::tls_summary::Signature;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_rustls::rustls::client::ResolvesClientCert;
@@ -44,6 +45,9 @@ impl ResolvesClientCert for Own {
         !self.identities.is_empty()
     }
 }
+
+/// Longest chain.
+const MAX_CHAIN: usize = 10;
 
 /// The sections of a text that matter here.
 fn sections(text: &[u8], place: &str) -> Result<Vec<(SectionKind, Vec<u8>)>, String> {
@@ -127,6 +131,24 @@ fn identity(
         }
         Err(error) => Err(format!("cannot use certificate in {certificate_place}: {error}")),
     }
+}
+
+/// The same with the certificates of `authorities` that lead from its own to one that stands by itself, where none stand
+/// behind it already: many a server has those that stand between in its CAfile.
+pub fn completed(identity: &Arc<CertifiedKey>, authorities: &[CertificateDer<'static>]) -> Arc<CertifiedKey> {
+    let [own] = identity.cert.as_slice() else { return Arc::clone(identity) };
+    let mut chain = vec![own.clone()];
+    while let Some(issuer) =
+        chain.last().filter(|_| chain.len() < MAX_CHAIN).and_then(|last| certificate::names_of(last))
+    {
+        let (issuer, subject) = issuer;
+        let next = authorities.iter().find(|own| certificate::names_of(own).is_some_and(|(_, name)| name == issuer));
+        match next.filter(|_| issuer != subject) {
+            Some(next) => chain.push(next.clone()),
+            None => break,
+        }
+    }
+    Arc::new(CertifiedKey { cert: chain, key: Arc::clone(&identity.key), ocsp: None })
 }
 
 /// A key that signs as the client likes best; the library's own order prefers the longest digest.

@@ -14,9 +14,10 @@ use tokio_rustls::rustls::server::danger::{ClientCertVerified, ClientCertVerifie
 use tokio_rustls::rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
 use tokio_rustls::rustls::server::{ServerSessionMemoryCache, StoresServerSessions};
 use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::version::TLS13;
 use tokio_rustls::rustls::{
-    CommonState, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig, SignatureScheme,
-    SupportedProtocolVersion,
+    CertificateError, CommonState, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig,
+    SignatureAlgorithm, SignatureScheme, SupportedProtocolVersion,
 };
 
 /// Sessions that a client may come back to.
@@ -93,6 +94,8 @@ impl Server {
         let chooser = Chooser {
             identities: Arc::clone(&self.identities),
             by_name: self.by_name.clone(),
+            provider: Arc::clone(&self.provider),
+            speaks_newest: self.versions.contains(&&TLS13),
             witness: Arc::clone(&witness),
         };
         let builder =
@@ -121,9 +124,10 @@ impl Server {
             fingerprint: hash.of(own),
             key_fingerprint: hash.of_key(own).unwrap_or_default(),
             trusted: seen.trusted,
+            distrust: seen.distrust.clone(),
         });
         let summary = Summary::of(state, seen.server.clone(), seen.client.clone())?;
-        Some(Established { summary, asked: self.asks, certificate })
+        Some(Established { summary, asked: self.asks, certificate, name: seen.name.clone() })
     }
 }
 
@@ -134,6 +138,16 @@ pub struct Established {
     /// Whether the client was asked for a certificate.
     pub asked: bool,
     pub certificate: Option<ClientCertificate>,
+    /// The name that the client asked for (SNI), where identities go by names.
+    pub name: Option<Name>,
+}
+
+/// A name that a client asked for.
+#[derive(Clone, Debug)]
+pub struct Name {
+    pub asked: String,
+    /// Whether there is an identity by that name.
+    pub found: bool,
 }
 
 /// What is known of a client's certificate.
@@ -144,8 +158,9 @@ pub struct ClientCertificate {
     pub issuer: String,
     pub fingerprint: String,
     pub key_fingerprint: String,
-    /// Whether an authority of ours gave it.
+    /// Whether an authority of ours gave it, and why not.
     pub trusted: bool,
+    pub distrust: Option<String>,
 }
 
 impl Established {
@@ -178,6 +193,22 @@ impl Established {
     }
 }
 
+/// Why a certificate is not trusted, as the reference words it.
+fn distrust(own: &CertificateDer<'_>, error: Option<Error>) -> String {
+    match error {
+        Some(Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. })) => {
+            "certificate has expired".to_owned()
+        }
+        _ if certificate::names_of(own).is_some_and(|(issuer, subject)| issuer == subject) => {
+            "self-signed certificate".to_owned()
+        }
+        None | Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            format!("untrusted issuer {}", comment(&certificate::issuer(own).unwrap_or_default()))
+        }
+        Some(other) => other.to_string(),
+    }
+}
+
 /// A name from outside, inside a comment of a header.
 fn comment(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_graphic() && !"()\\\"".contains(c) || c == ' ' { c } else { '?' }).collect()
@@ -192,6 +223,9 @@ struct Seen {
     server: Option<Signature>,
     client: Option<Signature>,
     trusted: bool,
+    /// Why it is not.
+    distrust: Option<String>,
+    name: Option<Name>,
 }
 
 impl Witness {
@@ -204,7 +238,21 @@ impl Witness {
 struct Chooser {
     identities: Arc<Identities>,
     by_name: Option<ByName>,
+    provider: Arc<CryptoProvider>,
+    /// TLS 1.3
+    speaks_newest: bool,
     witness: Arc<Witness>,
+}
+
+impl Chooser {
+    /// Whether a suite that both sides know goes with a key of this kind. Those of TLS 1.3 go with any.
+    fn has_suite(&self, hello: &ClientHello<'_>, kind: SignatureAlgorithm) -> bool {
+        let mut both = self.provider.cipher_suites.iter().filter(|own| hello.cipher_suites().contains(&own.suite()));
+        both.any(|own| match own.tls13() {
+            Some(_) => self.speaks_newest,
+            None => own.usable_for_signature_algorithm(kind),
+        })
+    }
 }
 
 impl std::fmt::Debug for Chooser {
@@ -215,13 +263,21 @@ impl std::fmt::Debug for Chooser {
 
 impl ResolvesServerCert for Chooser {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let named = self.by_name.as_ref().zip(hello.server_name()).and_then(|(by_name, name)| by_name(name));
+        let asked = self.by_name.as_ref().zip(hello.server_name());
+        let named = asked.and_then(|(by_name, name)| by_name(name));
+        if let Some((_, name)) = asked {
+            let found = named.is_some();
+            self.witness.note(|seen| seen.name = Some(Name { asked: name.to_owned(), found }));
+        }
         let identities = named.as_ref().unwrap_or(&self.identities);
         // In the order in which the client would have them.
+        let suits = |identity: &Arc<CertifiedKey>, scheme: SignatureScheme| {
+            identity.key.choose_scheme(&[scheme]).is_some() && self.has_suite(&hello, identity.key.algorithm())
+        };
         let chosen = hello
             .signature_schemes()
             .iter()
-            .find_map(|scheme| identities.iter().find(|identity| identity.key.choose_scheme(&[*scheme]).is_some()))?;
+            .find_map(|scheme| identities.iter().find(|identity| suits(identity, *scheme)))?;
         let scheme = chosen.key.choose_scheme(hello.signature_schemes())?.scheme();
         let own = chosen.cert.first().map(|own| own.as_ref()).unwrap_or_default();
         self.witness.note(|seen| seen.server = Some(Signature::by(scheme, own)));
@@ -259,7 +315,10 @@ impl ClientCertVerifier for Onlooker {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let verdict = self.authorities.as_ref().map(|own| own.verify_client_cert(end_entity, intermediates, now));
-        self.witness.note(|seen| seen.trusted = matches!(verdict, Some(Ok(_))));
+        self.witness.note(|seen| {
+            seen.trusted = matches!(verdict, Some(Ok(_)));
+            seen.distrust = (!seen.trusted).then(|| distrust(end_entity, verdict.and_then(Result::err)));
+        });
         Ok(ClientCertVerified::assertion())
     }
 

@@ -52,6 +52,14 @@ pub struct Secured {
     pub matched: bool,
 }
 
+/// One handshake, before it begins.
+struct Prepared {
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+    witness: Arc<Witness>,
+    own: Arc<Own>,
+}
+
 impl Engine {
     /// None: there is no TLS; the log says why, as the mail that needs it will.
     pub fn new(cf: &MainCf, lmtp: bool, private: &Private, log: &Log) -> Option<Engine> {
@@ -97,7 +105,7 @@ impl Engine {
             log.info(format!("setting up TLS connection to {shown}"));
         }
         let prepared = self.prepare(policy, host, log).map_err(|wrong| log.warning(format!("{shown}: {wrong}"))).ok();
-        let Some((config, name, witness, own)) = prepared else {
+        let Some(Prepared { config, name, witness, own }) = prepared else {
             *stream = Stream::Dead;
             return None;
         };
@@ -142,12 +150,7 @@ impl Engine {
         Some(Secured { matched })
     }
 
-    fn prepare(
-        &self,
-        policy: &Policy,
-        host: Host<'_>,
-        log: &Log,
-    ) -> Result<(Arc<ClientConfig>, ServerName<'static>, Arc<Witness>, Arc<Own>), String> {
+    fn prepare(&self, policy: &Policy, host: Host<'_>, log: &Log) -> Result<Prepared, String> {
         let versions = Versions::parse(&policy.protocols)
             .map_err(|_| format!("Invalid TLS protocol list \"{}\": aborting TLS session", policy.protocols))?;
         let grade = Grade::parse(&policy.grade).ok_or_else(|| format!("invalid cipher grade: \"{}\"", policy.grade))?;
@@ -197,7 +200,7 @@ impl Engine {
         config.enable_sni = name.is_some();
         // An address is never told; it only fills the place.
         let name = name.unwrap_or(ServerName::IpAddress(IpAddr::V4(Ipv4Addr::UNSPECIFIED).into()));
-        Ok((Arc::new(config), name, witness, own))
+        Ok(Prepared { config: Arc::new(config), name, witness, own })
     }
 
     /// Whether the certificate has what the policy asks for. What it lacks is told.

@@ -249,7 +249,7 @@ impl Rules {
                             Misconfigured
                         })
                         .inspect(|found| {
-                            for (level, own) in found {
+                            if let Some((level, own)) = found {
                                 self.tell_unused(*level, own, &place(), log);
                             }
                         });

@@ -13,7 +13,7 @@ use crate::proto::smtp_command::{self, Path, PathError, Verb};
 /// A client may go on only when it has read the answer.
 const LAST: &[Verb] = &[Verb::Helo, Verb::Ehlo, Verb::Data, Verb::Noop, Verb::Vrfy];
 /// What a client may say where mail must come encrypted, before it does.
-const BEFORE_TLS: &[Verb] = &[Verb::Helo, Verb::Ehlo, Verb::StartTls, Verb::Noop, Verb::Quit];
+const BEFORE_TLS: &[Verb] = &[Verb::Helo, Verb::Ehlo, Verb::StartTls, Verb::Noop, Verb::Quit, Verb::Xclient];
 /// Commands that bring no mail nearer.
 const JUNK: &[Verb] = &[Verb::Helo, Verb::Ehlo, Verb::Rset, Verb::Noop, Verb::Vrfy, Verb::Etrn];
 

@@ -10,7 +10,7 @@ use crate::proto::tls_ciphers::{self, Grade};
 use crate::proto::tls_identity::{self, Identities};
 use crate::proto::tls_server::{ByName, Server, Terms};
 use crate::proto::tls_versions::Versions;
-use crate::table::{Maps, Options};
+use crate::table::{Maps, Options, files_as_values};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_rustls::rustls::pki_types::CertificateDer;
@@ -62,7 +62,7 @@ impl Encryption {
     }
 
     /// Err: smtpd cannot start. What only disables TLS is told in the log.
-    pub fn new(cf: &MainCf, private: &Private, log: &Log) -> Result<Encryption, String> {
+    pub fn new(cf: &MainCf, private: &Private, log: &Arc<Log>) -> Result<Encryption, String> {
         let wrapper = cf.smtpd_tls_wrappermode();
         let level = level(cf, |words| log.warning(words))?;
         let mut made = Encryption {
@@ -108,7 +108,7 @@ impl Encryption {
         private: &Private,
         files: &IdentityFiles,
         asks: bool,
-        log: &Log,
+        log: &Arc<Log>,
     ) -> Result<Server, Option<String>> {
         let must = self.level == Level::Must;
         let digest = cf.smtpd_tls_fingerprint_digest();
@@ -145,14 +145,15 @@ impl Encryption {
         };
         let identities = identities(files, private, log)?;
         let authorities = authorities(cf, private).map_err(|file| {
-            log.info(format!("cannot load Certification Authority data, {file}: disabling TLS support"));
+            log.info(format!("cannot load Certification Authority data, {}: disabling TLS support", file.0));
+            log.warning(format!("TLS library problem: {}", file.1));
             None
         })?;
         let terms = Terms {
             provider: tls_ciphers::provider(&self.cipher_list, &curves),
             versions,
-            identities,
-            by_name: by_name(cf),
+            identities: identities.iter().map(|own| tls_identity::completed(own, &authorities)).collect(),
+            by_name: by_name(cf, log),
             asks,
             authorities,
             prefers_own: cf.tls_preempt_cipherlist(),
@@ -224,7 +225,7 @@ pub fn private_files(cf: &MainCf) -> Vec<String> {
     files
 }
 
-fn identities(files: &IdentityFiles, private: &Private, log: &Log) -> Result<Identities, Option<String>> {
+fn identities(files: &IdentityFiles, private: &Private, log: &Arc<Log>) -> Result<Identities, Option<String>> {
     let text = |place: &str| {
         let read = private.get(place).map_err(|error| format!("error opening chain file: {place}: {error}"));
         read.map_err(Some)
@@ -264,16 +265,17 @@ fn identities(files: &IdentityFiles, private: &Private, log: &Log) -> Result<Ide
     }
 }
 
-/// Who may give certificates to clients. The error names the file.
-fn authorities(cf: &MainCf, private: &Private) -> Result<Vec<CertificateDer<'static>>, String> {
+/// Who may give certificates to clients. The error is the file, and what is wrong with it.
+fn authorities(cf: &MainCf, private: &Private) -> Result<Vec<CertificateDer<'static>>, (String, String)> {
     let (file, directory) = (cf.smtpd_tls_cafile(), cf.smtpd_tls_capath());
     let mut found = Vec::new();
     if !file.is_empty() {
-        let fault = || format!("CAfile=\"{file}\"");
-        let text = private.get(&file).map_err(|_| fault())?;
-        let read = CertificateDer::pem_slice_iter(text).collect::<Result<Vec<_>, _>>().map_err(|_| fault())?;
+        let fault = |reason: &dyn std::fmt::Display| (format!("CAfile=\"{file}\""), format!("{file}: {reason}"));
+        let text = private.get(&file).map_err(|reason| fault(&reason))?;
+        let read = CertificateDer::pem_slice_iter(text).collect::<Result<Vec<_>, _>>();
+        let read = read.map_err(|error| fault(&error))?;
         if read.is_empty() {
-            return Err(fault());
+            return Err(fault(&"no certificate in it"));
         }
         found.extend(read);
     }
@@ -288,15 +290,30 @@ fn authorities(cf: &MainCf, private: &Private) -> Result<Vec<CertificateDer<'sta
 }
 
 /// tls_server_sni_maps: a host name, or ".domain" for the hosts in it, and PEM text with keys before certificates.
-fn by_name(cf: &MainCf) -> Option<ByName> {
+fn by_name(cf: &MainCf, log: &Arc<Log>) -> Option<ByName> {
     let list = cf.tls_server_sni_maps();
     let options = Options { values_are_files: true, ..Options::default() };
+    let warn = Arc::clone(log);
     let maps = Some(Maps::open("tls_server_sni_maps", &list, &options)).filter(|_| !list.is_empty())?;
     Some(Arc::new(move |name: &str| {
         let name = name.trim_end_matches('.').to_ascii_lowercase();
         let parents = name.match_indices('.').map(|(at, _)| &name[at..]);
-        let keys = std::iter::once(name.as_str()).chain(parents);
-        let text = keys.into_iter().find_map(|key| maps.find(key.as_bytes()).ok().flatten())?;
-        tls_identity::chains(&[(&text, &format!("{list}, key {name}"))]).ok().filter(|found| !found.is_empty())
+        for key in std::iter::once(name.as_str()).chain(parents) {
+            let place = || format!("{list}, key \"{key}\"");
+            let fault = match maps.find(key.as_bytes()) {
+                Ok(None) => continue,
+                Ok(Some(text)) => match files_as_values::decoded(&text) {
+                    Some(text) => match tls_identity::chains(&[(&text, &place())]) {
+                        Ok(found) => return Some(found).filter(|found| !found.is_empty()),
+                        Err(fault) => fault,
+                    },
+                    None => format!("{}: value is not base64 (built without postmap -F?)", place()),
+                },
+                Err(error) => error.to_string(),
+            };
+            warn.warning(fault);
+            return None;
+        }
+        None
     }))
 }

@@ -1,6 +1,6 @@
 //! What smtpd(8) reads from the configuration.
 
-use super::access::{PolicySettings, Restrictions};
+use super::access::{PolicySettings, Restrictions, VerificationSettings};
 use crate::conf::MainCf;
 use crate::route::resolve::{flush_domains, subdomains};
 use crate::route::{Router, resolve};
@@ -69,8 +69,7 @@ pub struct Settings {
     pub xforward_hosts: MatchList,
     pub unknown_address_trouble: String,
     pub unknown_helo_trouble: String,
-    pub unverified_sender_trouble: String,
-    pub unverified_recipient_trouble: String,
+    pub verification: VerificationSettings,
     pub backup_networks: MatchList,
     pub rbl_replies: Maps,
     pub maps_rbl: Vec<String>,
@@ -106,8 +105,6 @@ pub struct Codes {
     pub unknown_virtual_alias: i64,
     pub unknown_virtual_mailbox: i64,
     pub multi_recipient_bounce: i64,
-    pub unverified_sender_defer: i64,
-    pub unverified_recipient_defer: i64,
 }
 
 /// What one client may do. 0: as much as it likes.
@@ -229,8 +226,7 @@ impl Settings {
             xforward_hosts: clients("smtpd_authorized_xforward_hosts", cf.smtpd_authorized_xforward_hosts()),
             unknown_address_trouble: cf.unknown_address_tempfail_action(),
             unknown_helo_trouble: cf.unknown_helo_hostname_tempfail_action(),
-            unverified_sender_trouble: cf.unverified_sender_tempfail_action(),
-            unverified_recipient_trouble: cf.unverified_recipient_tempfail_action(),
+            verification: VerificationSettings::new(cf),
             backup_networks: clients("permit_mx_backup_networks", cf.permit_mx_backup_networks()),
             rbl_replies: maps("rbl_reply_maps", cf.rbl_reply_maps()),
             rbl_reply: cf.default_rbl_reply(),
@@ -294,8 +290,6 @@ impl Codes {
             unknown_virtual_alias: cf.unknown_virtual_alias_reject_code(),
             unknown_virtual_mailbox: cf.unknown_virtual_mailbox_reject_code(),
             multi_recipient_bounce: cf.multi_recipient_bounce_reject_code(),
-            unverified_sender_defer: cf.unverified_sender_defer_code(),
-            unverified_recipient_defer: cf.unverified_recipient_defer_code(),
         }
     }
 }

@@ -54,7 +54,8 @@ impl<S: Duplex> Session<S> {
         self.login = None;
         self.transaction = Transaction::default();
         let next = self.handshake().await;
-        self.count(verb, next == Next::Continue);
+        // A client that is sent away for its certificate did shake hands.
+        self.count(verb, next != Next::Close || self.hang_up);
         next
     }
 
@@ -121,9 +122,22 @@ impl<S: Duplex> Session<S> {
 
     async fn secure(&mut self, established: Established, client: &str) -> Next {
         let encryption = &self.shared.encryption;
+        let distrust = established.certificate.as_ref().and_then(|own| own.distrust.as_ref());
+        if let Some(why) = distrust.filter(|_| encryption.certificate_required) {
+            self.log.info(format!("certificate verification failed for {client}: {why}"));
+        }
         if encryption.log_level >= 1 {
             let (standing, summary) = (established.standing(), established.summary.text());
-            self.log.info(format!("{standing} TLS connection established from {client}: {summary}"));
+            let to = match &established.name {
+                Some(name) if name.found => format!(" to {}", name.asked),
+                Some(name) => {
+                    let asked = &name.asked;
+                    self.log.info(format!("TLS SNI {asked} from {client} not matched, using default chain"));
+                    String::new()
+                }
+                None => String::new(),
+            };
+            self.log.info(format!("{standing} TLS connection established from {client}{to}: {summary}"));
         }
         if encryption.certificate_required && !established.is_trusted() {
             let reason = match established.certificate {
@@ -136,6 +150,7 @@ impl<S: Duplex> Session<S> {
                 let host = &self.settings.myhostname;
                 self.stream.reply(&format!("421 4.7.1 {host} Error: {reason}"));
             }
+            self.hang_up = true;
             return Next::Close;
         }
         self.secured = Some(Arc::new(established));

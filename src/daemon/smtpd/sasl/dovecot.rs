@@ -36,6 +36,13 @@ pub struct Talk {
     id: u32,
 }
 
+/// How a connection was lost: before the service heard what was said, or before it answered. A password that it has heard
+/// is not tried again: it may count mistakes.
+enum Lost {
+    Unsent,
+    Unanswered,
+}
+
 impl Connection {
     async fn line(&mut self) -> io::Result<String> {
         let mut line = Vec::new();
@@ -142,8 +149,9 @@ impl Dovecot {
             let (id, line) = (connection.last, request.line());
             match self.exchange(Talk { connection, id }, &line, log).await {
                 Ok(step) => return step,
-                Err(_) if fresh => return Refusal::unknown(Some(LOST)),
-                Err(()) => last = Some(LOST),
+                // What was not even heard can be asked again.
+                Err(Lost::Unsent) if !fresh => last = Some(LOST),
+                Err(_) => return Refusal::unknown(Some(LOST)),
             }
         }
         Refusal::unknown(last)
@@ -154,24 +162,23 @@ impl Dovecot {
             return Refusal::because("Invalid base64 data in continued response");
         }
         let line = dovecot_auth::continued(talk.id, response);
-        self.exchange(talk, &line, log).await.unwrap_or_else(|()| Refusal::unknown(Some(LOST)))
+        self.exchange(talk, &line, log).await.unwrap_or_else(|_| Refusal::unknown(Some(LOST)))
     }
 
-    /// Err: the connection is lost.
-    async fn exchange(&self, mut talk: Talk, line: &str, log: &Log) -> Result<Step, ()> {
+    async fn exchange(&self, mut talk: Talk, line: &str, log: &Log) -> Result<Step, Lost> {
         let Talk { connection, id } = &mut talk;
-        let asked = async {
-            connection.say(line).await?;
-            connection.reply(*id).await
-        };
-        let reply = timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        if !matches!(timeout(PATIENCE, connection.say(line)).await, Ok(Ok(()))) {
+            return Err(Lost::Unsent);
+        }
+        let reply = timeout(PATIENCE, connection.reply(*id)).await;
+        let reply = reply.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         let step = match reply {
             Ok(Reply::More(challenge)) if dovecot_auth::is_base64(&challenge) => {
                 return Ok(Step::More(Conversation::Dovecot(talk), challenge));
             }
             Ok(Reply::More(_)) => {
                 log.warning("SASL: Protocol error");
-                return Err(());
+                return Err(Lost::Unanswered);
             }
             Ok(Reply::Good(Some(name))) if !name.is_empty() => Step::Good(name),
             Ok(Reply::Good(_)) => {
@@ -181,9 +188,9 @@ impl Dovecot {
             Ok(Reply::Bad { name, reason, temporary }) => Step::Bad(Refusal { name, reason, temporary }),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 log.warning("SASL: Protocol error");
-                return Err(());
+                return Err(Lost::Unanswered);
             }
-            Err(_) => return Err(()),
+            Err(_) => return Err(Lost::Unanswered),
         };
         self.keep(talk.connection);
         Ok(step)

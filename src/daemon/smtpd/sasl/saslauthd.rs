@@ -22,6 +22,9 @@ const RUN: &str = "/var/run/saslauthd";
 const MAX_WORD: usize = 1024;
 const MAX_CONFIGURATION: u64 = 64 * 1024;
 
+/// As the reference words it.
+const MALFORMED: &str = "another step is needed in authentication";
+
 /// Base64 of "Username:" and "Password:".
 const USERNAME: &str = "VXNlcm5hbWU6";
 const PASSWORD: &str = "UGFzc3dvcmQ6";
@@ -96,19 +99,21 @@ impl Saslauthd {
     }
 
     pub async fn go_on(&self, talk: Talk, response: &str, log: &Log) -> Step {
-        let response = if response == "=" { "" } else { response };
         let text = BASE64.decode(response.as_bytes()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-        let Some(text) = text else { return Refusal::because("bad protocol / cancel") };
+        let Some(text) = text else { return Refusal::because(MALFORMED) };
         match talk {
             Talk::Plain => match text.split('\0').collect::<Vec<_>>().as_slice() {
                 // To act for somebody else is nobody's right here.
                 [other, name, password] if other.is_empty() || other == name => self.check(name, password, log).await,
-                [_, name, _] => Step::Bad(Refusal {
-                    name: Some((*name).to_owned()),
-                    reason: Some("authorization failure".into()),
-                    temporary: false,
-                }),
-                _ => Refusal::because("bad protocol / cancel"),
+                [other, _, _] => {
+                    log.warning("SASL authentication failure: Requested identity not authenticated identity");
+                    Step::Bad(Refusal {
+                        name: Some((*other).to_owned()),
+                        reason: Some("authentication failure".into()),
+                        temporary: false,
+                    })
+                }
+                _ => Refusal::because(MALFORMED),
             },
             Talk::Login { name: None } => {
                 Step::More(Conversation::Saslauthd(Talk::Login { name: Some(text) }), PASSWORD.to_owned())

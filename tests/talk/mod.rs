@@ -1,0 +1,4 @@
+//! What a dialogue with smtpd is held over, and whom smtpd asks meanwhile.
+
+pub mod sasl;
+pub mod wire;
