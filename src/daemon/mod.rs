@@ -160,7 +160,7 @@ pub const ROLES: &[Role] = &[
     absorbed("trivial-rewrite", "addresses are resolved by a library call"),
     absorbed("bounce", "the queue manager writes the logs and the notices"),
     absorbed("anvil", "smtpd counts its own clients"),
-    absorbed("tlsmgr", "smtpd and smtp keep their TLS sessions themselves"),
+    absorbed("tlsmgr", "smtpd keeps its TLS sessions itself, smtp keeps none"),
     absorbed("scache", "connections are not cached between processes"),
     absorbed("proxymap", "tables are opened by their users"),
     absorbed("flush", "fast ETRN is not done; flushing by site scans the queue"),

@@ -1,5 +1,6 @@
-//! The tables of passwords that a client has for servers: opened before privileges are dropped, as the reference does, so
-//! that they may be root's alone. For the same reason a process ends when one of them changes: it could not open it again.
+//! The tables of passwords that a client has for servers: opened before privileges are dropped, as the reference does,
+//! so that they may be root's alone. For the same reason a process ends when one of them changes: it could not open it
+//! again.
 
 use crate::conf::MainCf;
 use crate::table::{Maps, Options};

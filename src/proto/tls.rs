@@ -298,13 +298,13 @@ impl ServerCertVerifier for Known {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::time::Duration;
 
     /// Made by `openssl req -x509 -newkey ed25519 -nodes -days 36500 -subj /CN=db.example.org`: its own authority, and
     /// without alternative names.
-    const ALONE: &str = "\
+    pub(in crate::proto) const ALONE: &str = "\
 -----BEGIN CERTIFICATE-----\n\
 MIIBSDCB+6ADAgECAhR8fpGcFbymepI+7Dxu22w06SQq7TAFBgMrZXAwGTEXMBUG\n\
 A1UEAwwOZGIuZXhhbXBsZS5vcmcwIBcNMjYxMTI4MDYwMjI4WhgPMjEyNjExMDQw\n\

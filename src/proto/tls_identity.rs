@@ -1,4 +1,5 @@
-//! Who a server, or a client, says it is: private keys with the certificates that lead to their authorities, from PEM text.
+//! Who a server, or a client, says it is: private keys with the certificates that lead to their authorities, from PEM
+//! text.
 
 use super::certificate;
 use super::tls_summary::Signature;

@@ -164,3 +164,55 @@ impl ServerCertVerifier for Witness {
         self.trust.0.supported_verify_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tls::tests::ALONE;
+    use super::*;
+    use std::time::Duration;
+    use tokio_rustls::rustls::crypto::ring;
+    use tokio_rustls::rustls::pki_types::pem::PemObject;
+
+    fn alone() -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(ALONE.as_bytes()).unwrap()
+    }
+
+    fn seen(trusted: &[CertificateDer<'static>], at: u64) -> Seen {
+        let provider = Arc::new(ring::default_provider());
+        let witness = Witness::new(provider.clone(), Trust::of(trusted, &provider).unwrap());
+        let (host, now) =
+            (ServerName::try_from("mx.test").unwrap(), UnixTime::since_unix_epoch(Duration::from_secs(at)));
+        // Whatever it thinks of it.
+        assert!(witness.verify_server_cert(&alone(), &[], &host, &[], now).is_ok());
+        witness.seen()
+    }
+
+    #[test]
+    fn every_certificate_is_taken_and_remembered() {
+        let (in_its_days, before) = (1_800_000_000, 1_000_000_000);
+        let stranger = seen(&[], in_its_days);
+        assert_eq!((stranger.chain.len(), stranger.doubt), (1, Some(Doubt::SelfSigned)));
+        assert_eq!(seen(&[alone()], in_its_days).doubt, None, "the name is looked at later");
+        assert_eq!(seen(&[alone()], before).doubt, Some(Doubt::Expired));
+    }
+
+    #[test]
+    fn doubts_in_the_words_of_the_reference() {
+        let said = |error, chain: &[CertificateDer<'_>]| {
+            doubt(Error::InvalidCertificate(error), chain).of_host("mx.test[192.0.2.1]:25")
+        };
+        let chain = [alone(), alone()];
+        assert_eq!(
+            said(CertificateError::UnknownIssuer, &chain),
+            "certificate verification failed for mx.test[192.0.2.1]:25: untrusted issuer /CN=db.example.org"
+        );
+        assert_eq!(
+            said(CertificateError::UnknownIssuer, &chain[..1]),
+            "certificate verification failed for mx.test[192.0.2.1]:25: self-signed certificate"
+        );
+        assert_eq!(
+            said(CertificateError::NotValidYet, &chain),
+            "server certificate verification failed for mx.test[192.0.2.1]:25: certificate not yet valid"
+        );
+    }
+}

@@ -75,7 +75,11 @@ pub fn identities(cf: &MainCf, lmtp: bool, private: &Private, log: &Log) -> Resu
     }
     if !pairs.is_empty() {
         let family = if lmtp { "lmtp" } else { "smtp" };
-        log.warning(format!("Both {family}_tls_chain_files and one or more of the legacy  {family}_tls_cert_file, {family}_tls_eccert_file or {family}_tls_dcert_file are non-empty; the legacy parameters will be ignored"));
+        let [certificate, eccert, dcert] = ["cert", "eccert", "dcert"].map(|kind| format!("{family}_tls_{kind}_file"));
+        log.warning(format!(
+            "Both {family}_tls_chain_files and one or more of the legacy  {certificate}, {eccert} or {dcert} are \
+             non-empty; the legacy parameters will be ignored"
+        ));
     }
     let texts = chains.iter().map(|file| Ok((text(file)?, file.as_str()))).collect::<Result<Vec<_>, String>>()?;
     tls_identity::chains(&texts).map_err(disabling)

@@ -1,6 +1,6 @@
 //! How much TLS a destination needs: smtp_tls_security_level and what overrides it, smtp_tls_policy_maps or the older
-//! smtp_tls_per_site (postconf(5), TLS_README). A policy that cannot be found out, or is nonsense, keeps the mail here: it is never
-//! read as less than it may have meant.
+//! smtp_tls_per_site (postconf(5), TLS_README). A policy that cannot be found out, or is nonsense, keeps the mail here:
+//! it is never read as less than it may have meant.
 
 use super::destination::Unreachable;
 use super::keys::certificates;
@@ -211,7 +211,8 @@ impl Rules {
                 policy.matches = own.matches.unwrap_or_else(|| words(&self.fingerprints, ""));
                 if policy.matches.is_empty() {
                     log.warning(format!(
-                        "nexthop domain {nexthop}: configured at fingerprint security level, but with no fingerprints to match."
+                        "nexthop domain {nexthop}: configured at fingerprint security level, \
+                         but with no fingerprints to match."
                     ));
                     return Err(Misconfigured);
                 }
@@ -361,7 +362,8 @@ mod tests {
     #[test]
     fn a_destination_of_its_own() {
         let rules = rules(
-            "smtp_tls_security_level=may\nsmtp_tls_policy_maps=inline:{{example.org=secure}, {.example.net=encrypt ciphers=high}, \
+            "smtp_tls_security_level=may\nsmtp_tls_policy_maps=inline:{{example.org=secure}, \
+             {.example.net=encrypt ciphers=high}, \
              {[mx.example.com]:587=verify match=a.example:hostname,protocols=>=TLSv1.2}, {off.example=none}, \
              {print.example=fingerprint match=AA:BB|CC:DD}, {junk.example=encrypt match=x}, {dane.example=dane-only}}\n",
         );

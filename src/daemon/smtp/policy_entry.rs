@@ -1,5 +1,5 @@
-//! An entry of smtp_tls_policy_maps: "secure match=.example.org:example.net ciphers=high". A mistake in it is named, and never read as
-//! less than was meant.
+//! An entry of smtp_tls_policy_maps: "secure match=.example.org:example.net ciphers=high". A mistake in it is named, and
+//! never read as less than was meant.
 
 use super::policy::Level;
 
