@@ -399,8 +399,24 @@ impl Intake {
         }
         file.record(Type::TIME, format!("{} {}", since.as_secs(), since.subsec_micros()).as_bytes())?;
         file.record(Type::ATTRIBUTE, format!("create_time={}", since.as_secs()).as_bytes())?;
-        let context = if envelope.rewrite_headers { "local" } else { "remote" };
-        file.record(Type::ATTRIBUTE, format!("rewrite_context={context}").as_bytes())?;
+        // XFORWARD knows better who the client was.
+        let known = |attribute: &String| {
+            let name = attribute.split('=').next().unwrap_or_default();
+            envelope.attributes.iter().any(|(own, _)| own == name)
+        };
+        let mut of_origin = origin_attributes(&envelope.origin);
+        of_origin.retain(|attribute| !known(attribute));
+        // What is made here says so before its sender, and has no context.
+        let (first, last) = match &envelope.origin {
+            Origin::Internal => (of_origin, Vec::new()),
+            _ => {
+                let context = if envelope.rewrite_headers { "local" } else { "remote" };
+                (vec![format!("rewrite_context={context}")], of_origin)
+            }
+        };
+        for attribute in &first {
+            file.record(Type::ATTRIBUTE, clean(attribute).as_bytes())?;
+        }
         if !envelope.full_name.is_empty() {
             file.record(Type::FULL_NAME, clean(&envelope.full_name).as_bytes())?;
         }
@@ -411,13 +427,8 @@ impl Intake {
         for (name, value) in &envelope.attributes {
             file.record(Type::ATTRIBUTE, format!("{name}={}", clean(value)).as_bytes())?;
         }
-        for attribute in origin_attributes(&envelope.origin) {
-            // XFORWARD knows better who the client was.
-            let name = attribute.split('=').next().unwrap_or_default();
-            if envelope.attributes.iter().any(|(known, _)| known == name) {
-                continue;
-            }
-            file.record(Type::ATTRIBUTE, clean(&attribute).as_bytes())?;
+        for attribute in &last {
+            file.record(Type::ATTRIBUTE, clean(attribute).as_bytes())?;
         }
         for recipient in recipients {
             write_recipient(file, recipient)?;

@@ -125,7 +125,7 @@ params! {
     berkeley_db_create_buffer_size: Int = "16777216" ignored;
     berkeley_db_read_buffer_size: Int = "131072" ignored;
     best_mx_transport: Text = "";
-    biff: Bool = "yes" ignored;
+    biff: Bool = "yes";
     body_checks: Text = "";
     body_checks_size_limit: Int = "51200";
     bounce_notice_recipient: Text = "postmaster";
@@ -212,7 +212,7 @@ params! {
     enable_long_queue_ids: Bool = "no";
     enable_original_recipient: Bool = "yes";
     enable_threaded_bounces: Bool = "no" ignored;
-    error_notice_recipient: Text = "postmaster" ignored;
+    error_notice_recipient: Text = "postmaster";
     error_service_name: Text = "error" ignored;
     execution_directory_expansion_filter: Text = "1234567890!@%-_=+:,./abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" ignored;
     expand_owner_alias: Bool = "no";
@@ -701,7 +701,7 @@ params! {
     smtpd_hard_error_limit: Int = "${stress?{1}:{20}}";
     smtpd_helo_required: Bool = "no";
     smtpd_helo_restrictions: Text = "";
-    smtpd_history_flush_threshold: Int = "100" ignored;
+    smtpd_history_flush_threshold: Int = "100";
     smtpd_junk_command_limit: Int = "${stress?{1}:{100}}";
     smtpd_log_access_permit_actions: Text = "";
     smtpd_milter_maps: Text = "" ignored;

@@ -7,7 +7,6 @@ const REASONS: &[(&str, &str)] = &[
     ("application_event_", "there is no tlsproxy"),
     ("berkeley_db_", "Berkeley DB files are read without Berkeley DB"),
     ("allow_min_user", "an address that begins with \"-\" is refused, whatever command it would reach"),
-    ("biff", "there is no comsat to tell"),
     ("bounce_service_name", "bounce is no process here"),
     ("defer_service_name", "bounce is no process here"),
     ("flush_service_name", "flush is no process here"),

@@ -84,6 +84,7 @@ impl<S: Duplex> Session<S> {
                 if rest.is_empty() {
                     self.transaction = Transaction::default();
                     self.good(verb, "250 2.0.0 Ok").await;
+                    self.turn_page().await;
                 } else {
                     self.error(verb, "501 5.5.4 Syntax: RSET").await;
                 }

@@ -129,6 +129,11 @@ pub async fn finish<S: Duplex>(
     opened: Opened,
     accepted: impl Fn(&str) -> String,
 ) {
+    end(session, verb, opened, accepted).await;
+    session.turn_page().await;
+}
+
+async fn end<S: Duplex>(session: &mut Session<S>, verb: Verb, opened: Opened, accepted: impl Fn(&str) -> String) {
     let Opened { message, refused, queue_id, size } = opened;
     session.transaction.size = size;
     let mut reply = refused;

@@ -44,6 +44,8 @@ mod starttls;
 mod stream;
 /// MAIL and RCPT.
 mod transaction;
+/// What the postmaster may want to read.
+mod transcript;
 /// A trusted client speaks for another.
 mod xclient;
 

@@ -1,6 +1,7 @@
 //! What smtpd(8) reads from the configuration.
 
 use super::access::{PolicySettings, Restrictions, VerificationSettings};
+use super::transcript::NoticeSettings;
 use crate::conf::MainCf;
 use crate::route::resolve::{flush_domains, subdomains};
 use crate::route::{Router, resolve};
@@ -62,6 +63,7 @@ pub struct Settings {
     pub delay_reject: bool,
     pub relay_first: bool,
     pub soft_bounce: bool,
+    pub notices: NoticeSettings,
     pub strict_envelopes: bool,
     pub utf8: bool,
     pub strict_utf8: bool,
@@ -219,6 +221,7 @@ impl Settings {
             delay_reject: cf.smtpd_delay_reject(),
             relay_first: cf.smtpd_relay_before_recipient_restrictions(),
             soft_bounce: cf.soft_bounce(),
+            notices: NoticeSettings::new(cf),
             strict_envelopes: cf.strict_rfc821_envelopes(),
             utf8: cf.smtputf8_enable(),
             strict_utf8: cf.strict_smtputf8(),
