@@ -105,6 +105,7 @@ stories! {
     refusals
     relay
     reload
+    replies
     sasl_client
     services
     smuggling

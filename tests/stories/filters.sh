@@ -1,64 +1,90 @@
-# What a server says, and what is made of it: other lines for its lines, other codes and words for what became of a
-# letter, keywords that are not believed; and from which address we speak.
+# Mail filters: those of the network's mail and those of the users', what they refuse, change, hold and put off, and
+# what becomes of mail without them.
 . /run/box/machine/story.sh
-. $M/mx.sh
-mx 2501
-mx 2502 "rcpt=450 4.2.0 busy"
-mx 2503 "rcpt=550 5.1.1 nobody"
-mx 2504 "end=250-2.0.0 Ok\\n250 2.5.0 Taken"
-mx 2505 "rcpt=550-5.1.1 nobody\\n550 5.7.1 here"
-mx 2506 "rcpt=450 5.2.2 in two minds"
+need pflogsumm
+perl $M/milter.pl 10101 net </dev/null >/dev/null 2>&1 & NET=$!
+perl $M/milter.pl 10102 local </dev/null >/dev/null 2>&1 & LOCAL=$!
+for port in 10101 10102; do wait_for "the filter on $port" bash -c "exec 3<>/dev/tcp/127.0.0.1/$port"; done
+postconf -e 'smtpd_milters = inet:127.0.0.1:10101' 'non_smtpd_milters = inet:127.0.0.1:10102'
 start
-F=smtp_delivery_status_filter
-told() { expect "$LOGGED" "to=<a$LETTERS@x.example>, relay=[^ ]*, .*dsn=$1, status=$2 \($3\)$"; }
-# Within sent, and within the rest.
-try 2501 "$F=regexp:{{/^2\\.0\\.0 .*taken/ 2.1.0 250 well taken}}"
-told 2.1.0 sent '250 well taken'
-try 2501 "$F=regexp:{{/^2\\.0\\.0 .*taken/ 2.1.0}}"
-told 2.1.0 sent '250 2.0.0 Ok: taken'
-try 2501 "$F=regexp:{{/^2\\.0\\.0 .*taken/ 4.1.0 lost}}"
-expect "$LOGGED" 'smtp\[[0-9]+\]: warning: smtp_delivery_status_filter: bad status code: 4.1.0 lost$'
-told 2.0.0 sent '250 2.0.0 Ok: taken'
-try 2502 "$F=regexp:{{/^4(\\.2\\.0.*)/ 5\$\$1 indeed}}"
-told 5.2.0 bounced 'host mx.test\[127.0.0.1\] said: 450 4.2.0 busy \(in reply to RCPT TO command\) indeed'
-try 2503 "default_delivery_status_filter=regexp:{{/^5(\\.1\\.1.*)/ 4\$\$1 later}}" "$F=\$default_delivery_status_filter"
-told 4.1.1 deferred 'host mx.test\[127.0.0.1\] said: 550 5.1.1 nobody \(in reply to RCPT TO command\) later'
-try 2503 "$F=regexp:{{/^5(\\.1\\.1.*)/ 2\$\$1 fine}}"
-told 5.1.1 bounced 'host mx.test\[127.0.0.1\] said: 550 5.1.1 nobody \(in reply to RCPT TO command\)'
-try 2501 "$F=hash:/tmp/nothing"
-told 2.0.0 sent '250 2.0.0 Ok: taken'
-# Whose code counts.
-try 2504 "$F="
-told 2.5.0 sent '250-2.0.0 Ok 250 2.5.0 Taken'
-try 2505
-told 5.7.1 bounced 'host mx.test\[127.0.0.1\] said: 550-5.1.1 nobody 550 5.7.1 here \(in reply to RCPT TO command\)'
-try 2506
-told 4.0.0 deferred 'host mx.test\[127.0.0.1\] said: 450 5.2.2 in two minds \(in reply to RCPT TO command\)'
-# Other lines.
-try 2501 "smtp_reply_filter=regexp:{{/^250 2.1.5 Ok/ 450 4.1.0 rather not}}"
-expect "$LOGGED" 'smtp\[[0-9]+\]: mx.test\[127.0.0.1\]:2501: replacing server reply "250 2.1.5 Ok" with "450 4.1.0 rather not"$'
-told 4.1.0 deferred 'host mx.test\[127.0.0.1\] said: 450 4.1.0 rather not \(in reply to RCPT TO command\)'
-try 2501 smtp_reply_filter=hash:/tmp/nothing
-told 4.3.0 deferred 'local data error while talking to mx.test\[127.0.0.1\]'
-# From which address.
-try 2501 smtp_reply_filter= 'smtp_bind_address=[127.0.0.2]' smtp_bind_address6=::1
-told 2.0.0 sent '250 2.0.0 Ok: taken'
-expect "$(heard 2501)" '^S: open from 127.0.0.2$'
-try 2501 smtp_bind_address=192.0.2.1
-expect "$LOGGED" 'smtp\[[0-9]+\]: warning: smtp_connect_addr: bind 192.0.2.1: Cannot assign requested address$'
-told 2.0.0 sent '250 2.0.0 Ok: taken'
-try 2501 smtp_bind_address_enforce=yes
-told 4.4.0 deferred 'server configuration error'
-# What is offered, and not believed.
-try 2501 smtp_bind_address= 'smtp_discard_ehlo_keywords=8bitmime, starttls'
-expect "$LOGGED" 'smtp\[[0-9]+\]: discarding EHLO keywords: 8BITMIME STARTTLS$'
-try 2501 'smtp_discard_ehlo_keyword_address_maps=regexp:{{/^127\.0\.0\.1$$/ size silent-discard}}'
-expect_not "$LOGGED" 'discarding'
-told 2.0.0 sent '250 2.0.0 Ok: taken'
-try 2501 smtp_never_send_ehlo=yes
-same "$(commands 2501)" "HELO MAIL RCPT DATA QUIT "
-# The agents of this machine.
-postconf -e 'local_delivery_status_filter=regexp:{{/^2.0.0 delivered to mailbox/ 2.1.1 put into a box}}'
+net() { printf 'EHLO client\nMAIL FROM:<a@b.example>\nRCPT TO:<%s>\nDATA\nR Subject: %s\\r\\n\\r\\nWords.\\r\\n\n.\nQUIT\n' "$1" "$2" | smtp 25; }
+
+expect "$(net toto 'from the net')" '^250 2.0.0 Ok: queued as'
+letter "from a user" toto
+for subject in 'from the net' 'from a user'; do wait_for "$subject" in_box toto "^Subject: $subject"; done
+same "$(grep ^X-Filter: /var/mail/toto | sort)" $'X-Filter: local\nX-Filter: net'
+
+# Refused at the end of the data; to a user the refusal comes as a notice, which no filter looks at.
+expect "$(net toto 'please reject')" '^550 5.7.1 no thanks$'
+letter "please reject" toto
+wait_for "the refusal" in_box eleve 'no thanks'
+expect_not "$(sed '/^$/q' /var/mail/eleve)" '^X-Filter:'
+: >/var/mail/eleve
+wait_for "an empty queue" queue_empty
+expect_not "$(cat /var/mail/toto)" 'please reject'
+
+# Another recipient and another body.
+net toto 'a swap' >/dev/null
+wait_for "the other recipient" in_box titi '^Subject: a swap'
+expect "$(cat /var/mail/titi)" '^Other words\.$'
+expect_not "$(cat /var/mail/titi)" '^Words\.$'
+expect_not "$(cat /var/mail/toto)" 'a swap'
+
+# On hold until somebody lets it go.
+letter "hold this" toto
+wait_for "the held mail" logged ': milter-hold: END-OF-MESSAGE from localhost\[127.0.0.1\]: milter triggers HOLD action; from=<eleve@srvdmz.virtualux.fr> to=<toto@srvdmz.virtualux.fr>$'
+wait_for "the file" bash -c "[[ -n \$(find $Q/hold -type f) ]]"
+postsuper -H ALL 2>/dev/null
+postqueue -f
+wait_for "the mail" in_box toto '^Subject: hold this'
+
+# What is requeued has been looked at.
+letter "hold once more" toto
+wait_for "the file" bash -c "[[ -n \$(find $Q/hold -type f) ]]"
+: >/var/mail/toto
+postsuper -r ALL 2>/dev/null
+letter "so that somebody looks" titi
+wait_for "the mail" in_box toto '^Subject: hold once more'
+same "$(grep -c ^X-Filter: /var/mail/toto)" 1
+
+# Put off: what a user handed in waits where it is.
+touch /tmp/later
+expect "$(net toto later)" '^451 4.7.1 Service unavailable - try again later$'
+letter "later" toto
+wait_for "the word" logged 'milter-reject: END-OF-MESSAGE from localhost\[127.0.0.1\]: 4.7.1 Service unavailable - try again later'
+[[ -n $(find $Q/maildrop -type f) ]] || fail "nothing in maildrop"
+rm /tmp/later
+letter "a reminder" toto
+wait_for "what was put off" in_box toto '^Subject: later'
+wait_for "an empty queue" queue_empty
+
+# Notices, if filters are to look at them.
+postconf -e 'internal_mail_filter_classes = bounce'
 postfix reload >/dev/null 2>&1
-printf 'Subject: x\n\nx\n' | sendmail toto@srvdmz.virtualux.fr
-wait_for "a box" logged 'local\[[0-9]+\]: [0-9A-F]+: to=<toto@srvdmz.virtualux.fr>, relay=local, .*dsn=2.1.1, status=sent \(put into a box\)$'
+letter "for nobody" nobody-here
+wait_for "the notice" in_box eleve '^Subject: Undelivered Mail'
+expect "$(sed '/^$/q' /var/mail/eleve)" '^X-Filter: local'
+wait_for "an empty queue" queue_empty
+
+# One service without filters, by two ways.
+postconf -P 'smtp/inet/smtpd_milters=' 'pickup/unix/receive_override_options=no_milters'
+postfix reload >/dev/null 2>&1
+: >/var/mail/toto
+net toto 'unseen by net' >/dev/null
+letter "unseen by local" toto
+for name in net local; do wait_for "$name" in_box toto "^Subject: unseen by $name"; done
+expect_not "$(cat /var/mail/toto)" '^X-Filter:'
+postconf -PX smtp/inet/smtpd_milters pickup/unix/receive_override_options
+
+# Filters that are gone: mail waits outside, unless it may come in without them.
+kill $NET $LOCAL
+wait $NET $LOCAL 2>/dev/null || true
+postfix reload >/dev/null 2>&1
+wait_for "the filter's end" bash -c "! (exec 3<>/dev/tcp/127.0.0.1/10101) 2>/dev/null"
+expect "$(net toto away)" '^451 4.7.1 Service unavailable - try again later$'
+wait_for "the word" logged 'warning: connect to Milter service inet:127.0.0.1:10101: Connection refused'
+postconf -e 'milter_default_action = accept'
+postfix reload >/dev/null 2>&1
+expect "$(net toto 'nobody looked')" '^250 2.0.0 Ok: queued as'
+wait_for "the mail" in_box toto '^Subject: nobody looked'
+expect "$(pflogsumm $LOG)" '[1-9][0-9]* +rejected'

@@ -18,6 +18,8 @@ pub mod dry;
 mod encryption;
 /// Connections to the services that are asked.
 mod endpoint;
+/// Mail filters.
+mod filters;
 /// Refusals on their way out.
 mod footer;
 /// Which lists are asked when.

@@ -60,6 +60,7 @@ pub struct Session<S> {
     pub secured: Option<Arc<Established>>,
     pub transaction: Transaction,
     pub transcript: Transcript,
+    pub filters: super::filters::Place,
     /// Whether every line of the session so far ended with a bare LF.
     pub only_bare_lf: bool,
     pub errors: i64,
@@ -93,6 +94,7 @@ impl<S: Duplex> Session<S> {
             secured: None,
             transaction: Transaction::default(),
             transcript: Transcript::default(),
+            filters: super::filters::Place::default(),
             only_bare_lf: true,
             errors: 0,
             junk: 0,
@@ -117,6 +119,7 @@ impl<S: Duplex> Session<S> {
         if self.welcome().await {
             self.serve().await;
         }
+        self.end_filters().await;
         self.stream.close().await;
         self.close_page().await;
         let counts = self.counts_text();
@@ -159,7 +162,15 @@ impl<S: Duplex> Session<S> {
                 }
             }
         }
-        let banner = format!("220 {}", self.settings.banner);
+        let host = self.settings.myhostname.clone();
+        let (banner, error) = match self.filter_connect(stage).await {
+            Some(reply) if reply.starts_with('5') => (format!("554 {host} ESMTP not accepting connections"), true),
+            Some(reply) if reply.starts_with("421") => {
+                (format!("421 {host} Service unavailable - try again later"), false)
+            }
+            _ => (format!("220 {}", self.settings.banner), false),
+        };
+        self.errors += i64::from(error);
         self.say(&banner).await;
     }
 

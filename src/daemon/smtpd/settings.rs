@@ -79,6 +79,7 @@ pub struct Settings {
     pub footer: String,
     pub footer_maps: Maps,
     pub content_filter: String,
+    pub filters: super::filters::FilterSettings,
     /// receive_override_options
     pub overrides: Vec<String>,
     pub port_logging: bool,
@@ -237,6 +238,7 @@ impl Settings {
             footer: cf.smtpd_reject_footer(),
             footer_maps: maps("smtpd_reject_footer_maps", cf.smtpd_reject_footer_maps()),
             content_filter: cf.content_filter(),
+            filters: super::filters::FilterSettings::new(cf),
             overrides: MainCf::list(&cf.receive_override_options()),
             login_header: cf.smtpd_sasl_authenticated_header(),
             port_logging: cf.smtpd_client_port_logging(),
