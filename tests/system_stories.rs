@@ -106,10 +106,14 @@ stories! {
     refusals
     relay
     reload
+    replies
+    sasl_client
     services
     smuggling
     submission
     talkers
+    tls_client
+    tls_trouble
     verify
     unfit
 }

@@ -9,7 +9,16 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::Duration;
 
 /// Serves until it is time to end. `deliver` answers a request; every recipient must be in its answer.
-pub fn serve(mut context: Context, mut deliver: impl FnMut(&Request) -> Answer) -> Result<(), String> {
+pub fn serve(context: Context, deliver: impl FnMut(&Request) -> Answer) -> Result<(), String> {
+    serve_while(context, || true, deliver)
+}
+
+/// The same, and ends when what was read at the start holds no longer: the next process takes the request that waits.
+pub fn serve_while(
+    mut context: Context,
+    holds: impl Fn() -> bool,
+    mut deliver: impl FnMut(&Request) -> Answer,
+) -> Result<(), String> {
     skeleton::finish_gracefully();
     let idle = context.cf.max_idle();
     let max_use = u64::try_from(context.cf.max_use()).unwrap_or(100).max(1);
@@ -20,6 +29,7 @@ pub fn serve(mut context: Context, mut deliver: impl FnMut(&Request) -> Answer) 
     while served < max_use {
         match skeleton::wait_for_work(&listeners, &context.lifetime, idle) {
             Wait::Idle | Wait::Finish => break,
+            Wait::Ready if !holds() => break,
             Wait::Ready => {}
         }
         for socket in &sockets {

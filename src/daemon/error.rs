@@ -3,12 +3,14 @@
 
 use super::agent;
 use super::skeleton::Context;
+use crate::delivery::filter::Filter;
 use crate::delivery::{Finisher, Relay};
 use crate::status::{Code, Report};
 
 pub fn run(context: Context) -> Result<(), String> {
     let retry = context.service == "retry";
-    let finisher = Finisher::from_parts(&context.cf, context.log.clone());
+    let filter = Filter::new("default_delivery_status_filter", &context.cf.default_delivery_status_filter());
+    let finisher = Finisher::from_parts(&context.cf, context.log.clone(), filter);
     agent::serve(context, move |request| {
         let default = if retry { Code::new(4, 3, 0) } else { Code::new(5, 0, 0) };
         let (code, text) = Code::split(&request.nexthop).unwrap_or((default, request.nexthop.as_str()));
@@ -20,7 +22,8 @@ pub fn run(context: Context) -> Result<(), String> {
 }
 
 pub fn run_discard(context: Context) -> Result<(), String> {
-    let finisher = Finisher::from_parts(&context.cf, context.log.clone());
+    let filter = Filter::new("default_delivery_status_filter", &context.cf.default_delivery_status_filter());
+    let finisher = Finisher::from_parts(&context.cf, context.log.clone(), filter);
     agent::serve(context, move |request| {
         let report =
             Report::sent(if request.nexthop.is_empty() { "discarded".to_owned() } else { request.nexthop.clone() });

@@ -10,6 +10,8 @@ pub mod error;
 pub mod local;
 /// master(8).
 pub mod master;
+/// Tables that only root may read.
+pub mod passwords;
 /// pickup(8).
 pub mod pickup;
 /// pipe(8).
@@ -105,7 +107,7 @@ pub const ROLES: &[Role] = &[
         model: Model::Agent,
         privilege: Privilege::MailOwner,
         run: smtp::run,
-        private: no_files,
+        private: smtp::private_files,
         note: "",
     },
     Role {
@@ -113,7 +115,7 @@ pub const ROLES: &[Role] = &[
         model: Model::Agent,
         privilege: Privilege::MailOwner,
         run: smtp::run_lmtp,
-        private: no_files,
+        private: smtp::private_files_lmtp,
         note: "",
     },
     Role {
@@ -160,7 +162,7 @@ pub const ROLES: &[Role] = &[
     absorbed("trivial-rewrite", "addresses are resolved by a library call"),
     absorbed("bounce", "the queue manager writes the logs and the notices"),
     absorbed("anvil", "smtpd counts its own clients"),
-    absorbed("tlsmgr", "smtpd and smtp keep their TLS sessions themselves"),
+    absorbed("tlsmgr", "smtpd keeps its TLS sessions itself, smtp keeps none"),
     absorbed("scache", "connections are not cached between processes"),
     absorbed("proxymap", "tables are opened by their users"),
     absorbed("flush", "fast ETRN is not done; flushing by site scans the queue"),

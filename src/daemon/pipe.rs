@@ -3,6 +3,7 @@
 
 use super::agent;
 use super::skeleton::Context;
+use crate::delivery::filter::Filter;
 use crate::delivery::{Finisher, Relay};
 use crate::ipc::delivery::{Answer, Request, Target};
 use crate::message::{envelope, stamp};
@@ -36,7 +37,8 @@ struct Settings {
 
 pub fn run(context: Context) -> Result<(), String> {
     let settings = Settings::parse(&context)?;
-    let finisher = Finisher::from_parts(&context.cf, context.log.clone());
+    let filter = Filter::new("pipe_delivery_status_filter", &context.cf.pipe_delivery_status_filter());
+    let finisher = Finisher::from_parts(&context.cf, context.log.clone(), filter);
     agent::serve(context, |request| deliver(&settings, &finisher, request))
 }
 

@@ -5,6 +5,7 @@
 //! Descriptors: 3 is the status pipe to master, 4 the lifetime pipe (it ends when master does), 5 and on are the
 //! listening sockets.
 
+use super::passwords::Passwords;
 use crate::conf::MainCf;
 use crate::exit::Exit;
 use crate::log::Log;
@@ -72,6 +73,8 @@ pub struct Context {
     pub private: Private,
     /// Words of the master.cf line after the command that are no -o overrides.
     pub args: Vec<String>,
+    /// smtp_sasl_password_maps, opened as root.
+    pub passwords: Option<Passwords>,
 }
 
 /// The content of the files of [`Role::private`], or why there is none.
@@ -163,6 +166,7 @@ fn prepare(role: &'static Role, args: &[OsString]) -> Result<Context, String> {
         .map_err(|error| fail(format!("chdir {queue}: {}", crate::sys::files::reason(&error))))?;
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     let private = Private::read((role.private)(&cf));
+    let passwords = Passwords::open(role.command, &cf);
     if role.privilege == Privilege::MailOwner {
         let owner = cf.mail_owner();
         let account = accounts::by_name(&owner).ok_or_else(|| {
@@ -172,7 +176,7 @@ fn prepare(role: &'static Role, args: &[OsString]) -> Result<Context, String> {
             .and_then(|()| privilege::forbid_new_privileges())
             .map_err(|error| fail(format!("cannot become mail_owner {owner}: {error}")))?;
     }
-    Ok(Context { cf, service: parsed.service, log, listeners, status, lifetime, private, args: parsed.rest })
+    Ok(Context { cf, service: parsed.service, log, listeners, status, lifetime, private, args: parsed.rest, passwords })
 }
 
 /// The command line that master gives a role.

@@ -4,6 +4,7 @@
 use super::agent;
 use super::skeleton::Context;
 use crate::conf::MainCf;
+use crate::delivery::filter::Filter;
 use crate::delivery::letter::{Form, Letter, verdict};
 use crate::delivery::{Finisher, Relay};
 use crate::ipc::delivery::{Answer, Request, Target};
@@ -130,7 +131,8 @@ impl Settings {
 
 pub fn run(context: Context) -> Result<(), String> {
     let settings = Settings::new(&context.cf, context.log.clone())?;
-    let finisher = Finisher::from_parts(&context.cf, context.log.clone());
+    let filter = Filter::new("virtual_delivery_status_filter", &context.cf.virtual_delivery_status_filter());
+    let finisher = Finisher::from_parts(&context.cf, context.log.clone(), filter);
     agent::serve(context, |request| deliver(&settings, &finisher, request))
 }
 

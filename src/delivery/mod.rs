@@ -1,6 +1,8 @@
 //! The common part of delivery agents: [`Finisher::finish`] is the only writer of status lines, and the only place
 //! where an agent marks a recipient done.
 
+/// What is told of it.
+pub mod filter;
 /// The message as it stands in a mailbox.
 pub mod letter;
 /// Handing recipients to another agent.
@@ -13,6 +15,7 @@ use crate::log::event::{Delivery, Event, text};
 use crate::message::envelope;
 use crate::queue::{Queue, QueueId, file};
 use crate::status::{Report, Verdict};
+use filter::Filter;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -47,11 +50,21 @@ pub struct Finisher {
     queue: Queue,
     log: Arc<Log>,
     soft_bounce: bool,
+    filter: Filter,
 }
 
 impl Finisher {
-    pub fn from_parts(cf: &MainCf, log: Arc<Log>) -> Finisher {
-        Finisher { queue: Queue::new(cf), log, soft_bounce: cf.soft_bounce() }
+    pub fn from_parts(cf: &MainCf, log: Arc<Log>, filter: Filter) -> Finisher {
+        Finisher { queue: Queue::new(cf), log, soft_bounce: cf.soft_bounce(), filter }
+    }
+
+    /// A report as it is told: by the filter, and by soft_bounce.
+    pub fn told(&self, report: &Report) -> Report {
+        let mut report = self.filter.apply(report.clone(), &self.log);
+        if self.soft_bounce {
+            report.code = report.code.softened();
+        }
+        report
     }
 
     pub fn queue(&self) -> &Queue {
@@ -67,10 +80,7 @@ impl Finisher {
     /// Logs what became of a recipient and, when the mail is delivered, marks it done. Bounced and deferred ones are
     /// marked by the queue manager, after their log entry is on disk.
     pub fn finish(&self, request: &Request, target: &Target, report: &Report, relay: &Relay) -> Outcome {
-        let mut report = report.clone();
-        if self.soft_bounce {
-            report.code = report.code.softened();
-        }
+        let report = self.told(report);
         self.log_status(request, target, &report, relay);
         // Who is only asked about is marked by the queue manager, when the answer is noted.
         if report.verdict() == Verdict::Sent
@@ -84,8 +94,7 @@ impl Finisher {
 
     /// Logs, and marks nothing: for one of several addresses that a recipient led to.
     pub fn report_only(&self, request: &Request, target: &Target, report: &Report, relay: &Relay) -> Outcome {
-        let code = if self.soft_bounce { report.code.softened() } else { report.code };
-        let report = Report { code, ..report.clone() };
+        let report = self.told(report);
         self.log_status(request, target, &report, relay);
         Outcome { relay: relay.name.clone(), ..Outcome::new(target.offset, &report, relay.down) }
     }

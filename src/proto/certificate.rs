@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 use x509_cert::Certificate;
-use x509_cert::der::asn1::{PrintableStringRef, UintRef, Utf8StringRef};
+use x509_cert::der::asn1::{AnyRef, PrintableStringRef, UintRef, Utf8StringRef};
 use x509_cert::der::oid::ObjectIdentifier;
 use x509_cert::der::{Decode, Encode, Reader, SliceReader};
 use x509_cert::ext::pkix::SubjectAltName;
@@ -41,6 +41,11 @@ fn common_names(name: &Name) -> Vec<String> {
             text.or_else(|_| part.value.decode_as::<PrintableStringRef<'_>>().map(|text| text.as_str().to_owned())).ok()
         })
         .collect()
+}
+
+/// The same of a certificate in DER.
+pub fn host_names(der: &[u8]) -> Vec<String> {
+    Certificate::from_der(der).map(|read| names(&read)).unwrap_or_default()
 }
 
 /// Whom a certificate (DER) is from and for, as they stand in it.
@@ -92,6 +97,52 @@ pub fn rsa_bits(der: &[u8]) -> Option<usize> {
     let (modulus, _) = reader.sequence(|parts| Ok((UintRef::decode(parts)?, UintRef::decode(parts)?))).ok()?;
     let zeros = modulus.as_bytes().first()?.leading_zeros();
     Some(modulus.as_bytes().len() * 8 - zeros as usize)
+}
+
+/// A certificate's (DER) public key: what its algorithm is (the inside of an AlgorithmIdentifier), and its bits.
+pub fn public_key(der: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let read = Certificate::from_der(der).ok()?;
+    let key = &read.tbs_certificate.subject_public_key_info;
+    let whole = key.algorithm.to_der().ok()?;
+    let inside = AnyRef::from_der(&whole).ok()?.value().to_vec();
+    Some((inside, key.subject_public_key.as_bytes()?.to_vec()))
+}
+
+/// Whether subject and issuer of a certificate (DER) are one.
+pub fn is_self_issued(der: &[u8]) -> bool {
+    Certificate::from_der(der).is_ok_and(|read| read.tbs_certificate.subject == read.tbs_certificate.issuer)
+}
+
+/// Names as OpenSSL's one line gives them, by their objects.
+const SHORT_NAMES: &[(&str, &str)] = &[
+    ("2.5.4.3", "CN"),
+    ("2.5.4.4", "SN"),
+    ("2.5.4.5", "serialNumber"),
+    ("2.5.4.6", "C"),
+    ("2.5.4.7", "L"),
+    ("2.5.4.8", "ST"),
+    ("2.5.4.9", "street"),
+    ("2.5.4.10", "O"),
+    ("2.5.4.11", "OU"),
+    ("2.5.4.12", "title"),
+    ("2.5.4.42", "GN"),
+    ("0.9.2342.19200300.100.1.25", "DC"),
+    ("0.9.2342.19200300.100.1.1", "UID"),
+    ("1.2.840.113549.1.9.1", "emailAddress"),
+];
+
+/// Who gave a certificate (DER), in OpenSSL's one line: "/C=FR/O=Example/CN=Example CA".
+pub fn issuer_line(der: &[u8]) -> String {
+    let Ok(read) = Certificate::from_der(der) else { return "<unknown>".to_owned() };
+    let parts = read.tbs_certificate.issuer.0.iter().flat_map(|part| part.0.iter());
+    parts
+        .map(|part| {
+            let object = part.oid.to_string();
+            let name = SHORT_NAMES.iter().find(|(number, _)| *number == object).map_or(object.as_str(), |row| row.1);
+            // Every type of text that is in use is made of bytes that are ASCII or UTF-8; the log masks the others.
+            format!("/{name}={}", String::from_utf8_lossy(part.value.value()))
+        })
+        .collect()
 }
 
 /// The hash that a certificate is signed by.

@@ -10,6 +10,8 @@ pub mod dovecot_auth;
 pub mod fingerprint;
 /// POP3 as Dovecot speaks it.
 pub mod pop3;
+/// Proving who a client is (RFC 4422).
+pub mod sasl_client;
 /// Command lines of SMTP.
 pub mod smtp_command;
 /// Replies of SMTP servers.
@@ -18,7 +20,7 @@ pub mod smtp_reply;
 pub mod tls;
 /// Cipher suites and curves by OpenSSL's names, and lists of them.
 pub mod tls_ciphers;
-/// Who a server says it is.
+/// Who a server, or a client, says it is.
 pub mod tls_identity;
 /// What servers answer of TLS.
 pub mod tls_server;
@@ -26,5 +28,7 @@ pub mod tls_server;
 pub mod tls_summary;
 /// Lists of versions.
 pub mod tls_versions;
+/// A client that looks at a server's certificate, and decides later.
+pub mod tls_witness;
 /// The encoding of DSN parameters.
 pub mod xtext;

@@ -20,8 +20,9 @@ impl Reply {
         self.lines.iter().enumerate().map(line).collect::<Vec<_>>().join(" ")
     }
 
+    /// Yes, done. "Go on" (3xx) is no answer to a command that has all it needs.
     pub fn is_positive(&self) -> bool {
-        (200..400).contains(&self.code)
+        (200..300).contains(&self.code)
     }
 
     pub fn is_permanent(&self) -> bool {

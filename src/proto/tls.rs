@@ -83,22 +83,14 @@ impl Terms {
             }
             None => rustls_native_certs::load_native_certs().certs,
         };
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(given.iter().cloned());
-        let library = if roots.is_empty() {
-            // A machine that trusts nobody; a file that names nobody is a mistake.
-            match file.or(directory) {
-                Some(named) => return Err(Fault::NoAuthority(named.display().to_string())),
-                None => None,
-            }
-        } else {
-            let built = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();
-            Some(built.map_err(|error| Error::General(error.to_string()))?)
-        };
         // Only a file that was named is somebody's word that this very certificate is the server's.
-        let servers = if file.is_some() { given } else { Vec::new() };
-        let provider = Arc::clone(provider);
-        Ok(Arc::new(Known { provider, library, servers, alias: self.alias.clone(), name: self.check == Check::Name }))
+        let servers = if file.is_some() { given.clone() } else { Vec::new() };
+        let known = Known { name: self.check == Check::Name, ..Known::of(provider, &given, servers)? };
+        match file.or(directory) {
+            // A file that names nobody is a mistake; a machine may trust nobody.
+            Some(named) if known.library.is_none() => Err(Fault::NoAuthority(named.display().to_string())),
+            _ => Ok(Arc::new(Known { alias: self.alias.clone(), ..known })),
+        }
     }
 }
 
@@ -205,7 +197,7 @@ impl ServerCertVerifier for Anybody {
 /// The library's checks, and two cases in which it is stricter than the libraries that databases' clients use: a
 /// self-signed certificate that is itself among the authorities, and a host that only the common name has.
 #[derive(Debug)]
-struct Known {
+pub(super) struct Known {
     provider: Arc<CryptoProvider>,
     /// None: no authority is trusted.
     library: Option<Arc<WebPkiServerVerifier>>,
@@ -218,6 +210,23 @@ struct Known {
 }
 
 impl Known {
+    /// Trusts these authorities, and each of `servers` itself, whatever the host.
+    pub(super) fn of(
+        provider: &Arc<CryptoProvider>,
+        authorities: &[CertificateDer<'static>],
+        servers: Vec<CertificateDer<'static>>,
+    ) -> Result<Known, Fault> {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(authorities.iter().cloned());
+        let library = if roots.is_empty() {
+            None
+        } else {
+            let built = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();
+            Some(built.map_err(|error| Error::General(error.to_string()))?)
+        };
+        Ok(Known { provider: Arc::clone(provider), library, servers, alias: None, name: false })
+    }
+
     fn is_for(&self, end_entity: &CertificateDer<'_>, host: &ServerName<'_>) -> Result<ServerCertVerified, Error> {
         let by_alternative_names = verify_server_name(&ParsedCertificate::try_from(end_entity)?, host);
         match (by_alternative_names, host) {
@@ -289,13 +298,13 @@ impl ServerCertVerifier for Known {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::time::Duration;
 
     /// Made by `openssl req -x509 -newkey ed25519 -nodes -days 36500 -subj /CN=db.example.org`: its own authority, and
     /// without alternative names.
-    const ALONE: &str = "\
+    pub(in crate::proto) const ALONE: &str = "\
 -----BEGIN CERTIFICATE-----\n\
 MIIBSDCB+6ADAgECAhR8fpGcFbymepI+7Dxu22w06SQq7TAFBgMrZXAwGTEXMBUG\n\
 A1UEAwwOZGIuZXhhbXBsZS5vcmcwIBcNMjYxMTI4MDYwMjI4WhgPMjEyNjExMDQw\n\

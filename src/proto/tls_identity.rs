@@ -1,7 +1,10 @@
-//! Who a server says it is: private keys with the certificates that lead to their authorities, from PEM text.
+//! Who a server, or a client, says it is: private keys with the certificates that lead to their authorities, from PEM
+//! text.
 
 use super::certificate;
-use std::sync::Arc;
+use super::tls_summary::Signature;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio_rustls::rustls::client::ResolvesClientCert;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{PemObject, SectionKind};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, SubjectPublicKeyInfoDer};
@@ -10,6 +13,39 @@ use tokio_rustls::rustls::{Error, SignatureAlgorithm, SignatureScheme};
 
 /// Keys with their certificates, in the order in which they were named.
 pub type Identities = Vec<Arc<CertifiedKey>>;
+
+/// For a client and one connection: the first that the server's wishes for signatures allow. Which authorities it names
+/// is not asked: it may take others, and a certificate that it does not want harms no one.
+#[derive(Debug)]
+pub struct Own {
+    identities: Arc<Identities>,
+    used: Mutex<Option<Signature>>,
+}
+
+impl Own {
+    pub fn new(identities: Arc<Identities>) -> Own {
+        Own { identities, used: Mutex::new(None) }
+    }
+
+    /// How the client signed, if the server asked.
+    pub fn used(&self) -> Option<Signature> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl ResolvesClientCert for Own {
+    fn resolve(&self, _: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        let signs = |own: &CertifiedKey| schemes.iter().find(|scheme| own.key.choose_scheme(&[**scheme]).is_some());
+        let (own, scheme) = self.identities.iter().find_map(|own| Some((own, *signs(own)?)))?;
+        let signature = own.cert.first().map(|certificate| Signature::by(scheme, certificate));
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = signature;
+        Some(own.clone())
+    }
+
+    fn has_certs(&self) -> bool {
+        !self.identities.is_empty()
+    }
+}
 
 /// Longest chain.
 const MAX_CHAIN: usize = 10;

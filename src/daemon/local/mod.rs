@@ -12,6 +12,7 @@ mod settings;
 
 use super::agent;
 use super::skeleton::Context;
+use crate::delivery::filter::Filter;
 use crate::delivery::{Finisher, Relay};
 use crate::ipc::delivery::{Answer, Outcome, Request, Target};
 use crate::status::{Report, Verdict};
@@ -22,7 +23,8 @@ use std::time::SystemTime;
 
 pub fn run(context: Context) -> Result<(), String> {
     let settings = Settings::new(&context.cf, context.log.clone())?;
-    let finisher = Finisher::from_parts(&context.cf, context.log.clone());
+    let filter = Filter::new("local_delivery_status_filter", &context.cf.local_delivery_status_filter());
+    let finisher = Finisher::from_parts(&context.cf, context.log.clone(), filter);
     agent::serve(context, |request| deliver(&settings, &finisher, request))
 }
 
@@ -65,7 +67,7 @@ fn deliver_one(
         }
         if all_sent && !traced {
             if !logged {
-                finisher.log_status(request, &named, report, relay);
+                finisher.log_status(request, &named, &finisher.told(report), relay);
             }
         } else {
             let mut outcome = if *logged {

@@ -96,15 +96,23 @@ pub struct Unreachable {
     pub relay: Option<String>,
     /// This machine is a mail host of the destination: a fallback relay could send the mail back here.
     pub found_self: bool,
+    /// The connection is of no use any more.
+    pub broken: bool,
+    /// The same host may be asked again, without TLS.
+    pub plain: bool,
 }
 
 impl Unreachable {
+    pub fn of(report: Report) -> Unreachable {
+        Unreachable { report, down: false, relay: None, found_self: false, broken: false, plain: false }
+    }
+
     pub fn temporary(code: Code, text: impl Into<String>) -> Unreachable {
-        Unreachable { report: Report::new(code, text), down: true, relay: None, found_self: false }
+        Unreachable { down: true, ..Unreachable::of(Report::new(code, text)) }
     }
 
     pub fn permanent(code: Code, text: impl Into<String>) -> Unreachable {
-        Unreachable { report: Report::new(code, text), down: false, relay: None, found_self: false }
+        Unreachable::of(Report::new(code, text))
     }
 
     pub fn looping(name: &str) -> Unreachable {

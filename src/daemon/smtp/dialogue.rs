@@ -1,21 +1,18 @@
-//! The dialogue with one host, from connect to QUIT.
+//! The dialogue with a host that is ready for mail, to its QUIT.
 
-use super::destination::{Peer, Unreachable};
+use super::conversation::{Broken, Conversation};
+use super::destination::Unreachable;
 use super::dsn;
-use super::stream::Stream;
+use super::offers::Offers;
 use super::{Settings, said};
 use crate::delivery::{Finisher, Relay};
 use crate::ipc::delivery::{Answer, Request, Target};
 use crate::message::envelope;
 use crate::proto::dot::Encoder;
-use crate::proto::smtp_reply::{Collector, Reply, Step};
+use crate::proto::smtp_reply::Reply;
 use crate::queue::file::Content;
 use crate::status::{Code, Report, Verdict};
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::time::Duration;
-
-/// Longest reply line that is read; a longer one is no SMTP.
-const MAX_LINE: u64 = 8192;
+use std::io;
 
 /// What came of the recipients.
 pub enum Outcome {
@@ -25,135 +22,37 @@ pub enum Outcome {
     TryNext { answer: Answer, waiting: Vec<Target>, failure: Unreachable },
 }
 
-/// A connection on which the greeting and EHLO are done.
+/// A conversation in which the host is ready for mail.
 pub struct Dialogue<'a> {
     settings: &'a Settings,
-    shown: String,
-    input: BufReader<Stream>,
-    output: Stream,
-    pipelining: bool,
-    eight_bit: bool,
-    size: bool,
-    dsn: bool,
-    /// What may be told of the client before.
-    xforward: Vec<String>,
+    /// The host without its port.
+    name: String,
+    conversation: Conversation,
+    offers: Offers,
+    authenticated: bool,
+    /// The host said more than it was asked, and that is a reason to end (smtp_tls_block_early_mail_reply).
+    early: bool,
+    /// When the connection breaks, the same host may be asked again without TLS.
+    falls_back: bool,
     /// No other host is tried after this one.
     no_more: bool,
     /// What was said to recipients that another host is asked about.
     postponed: Option<Report>,
 }
 
-/// How the dialogue broke.
-enum Broken {
-    Io(io::Error),
-    Malformed(String),
-}
-
-impl From<io::Error> for Broken {
-    fn from(error: io::Error) -> Broken {
-        Broken::Io(error)
-    }
-}
-
 impl<'a> Dialogue<'a> {
-    /// Connects and says EHLO (or HELO where EHLO is not known).
-    pub fn connect(settings: &'a Settings, peer: &Peer) -> Result<Dialogue<'a>, Unreachable> {
-        let shown = peer.shown();
-        let failed = |error: &io::Error| {
-            let reason = if error.kind() == io::ErrorKind::TimedOut || error.kind() == io::ErrorKind::WouldBlock {
-                "Connection timed out".to_owned()
-            } else {
-                crate::sys::files::reason(error)
-            };
-            Unreachable::temporary(Code::new(4, 4, 1), format!("connect to {shown}: {reason}"))
-        };
-        let stream = Stream::connect(settings, peer).map_err(|error| failed(&error))?;
-        let output = stream.try_clone().map_err(|error| failed(&error))?;
-        let mut dialogue = Dialogue {
-            settings,
-            shown: shown.clone(),
-            input: BufReader::new(stream),
-            output,
-            pipelining: false,
-            eight_bit: false,
-            size: false,
-            dsn: false,
-            xforward: Vec::new(),
-            no_more: false,
-            postponed: None,
-        };
-        let name = peer.name();
-        dialogue.greet(&name).map_err(|failure| Unreachable { relay: Some(shown), ..failure })?;
-        dialogue.shown = name;
-        Ok(dialogue)
-    }
-
-    fn greet(&mut self, name: &str) -> Result<(), Unreachable> {
-        let greeting = self
-            .reply(self.settings.greeting_timeout)
-            .map_err(|broken| self.lost(broken, name, "receiving the initial server greeting"))?;
-        if !greeting.is_positive() {
-            let temporary = !greeting.is_permanent() || self.settings.skip_5xx_greeting;
-            let code = if temporary { Code::new(4, 0, 0) } else { Code::new(5, 0, 0) };
-            let report = Report {
-                reason: format!("host {name} refused to talk to me: {}", greeting.text()),
-                ..said(code, name, &greeting, "greeting")
-            };
-            return Err(Unreachable { report, down: temporary, relay: None, found_self: false });
-        }
-        let helo = self.settings.helo_name.clone();
-        let offers_more = self.settings.always_ehlo || greeting.lines.iter().any(|line| line.contains("ESMTP"));
-        let lmtp = self.settings.lmtp;
-        let hello: &[&str] = match (lmtp, offers_more) {
-            (true, _) => &["LHLO"],
-            (false, true) => &["EHLO", "HELO"],
-            (false, false) => &["HELO"],
-        };
-        let mut last = None;
-        for word in hello {
-            let reply = self
-                .ask(&format!("{word} {helo}"), self.settings.greeting_timeout)
-                .map_err(|broken| self.lost(broken, name, &format!("performing the {word} handshake")))?;
-            if reply.is_positive() {
-                if *word != "HELO" {
-                    self.learn(&reply);
-                }
-                return Ok(());
-            }
-            last = Some((word, reply));
-        }
-        let Some((word, reply)) = last else { return Ok(()) };
-        let code = if reply.is_permanent() { Code::new(5, 0, 0) } else { Code::new(4, 0, 0) };
-        let report = Report {
-            reason: format!("host {name} refused to talk to me: {}", reply.text()),
-            ..said(code, name, &reply, word)
-        };
-        Err(Unreachable { report, down: !reply.is_permanent(), relay: None, found_self: false })
-    }
-
-    /// What EHLO offered; keywords are compared without case.
-    fn learn(&mut self, reply: &Reply) {
-        for line in reply.lines.iter().skip(1) {
-            match line.split([' ', '=']).next().unwrap_or_default().to_ascii_uppercase().as_str() {
-                "PIPELINING" => self.pipelining = true,
-                "8BITMIME" => self.eight_bit = true,
-                "SIZE" => self.size = true,
-                "DSN" => self.dsn = true,
-                "XFORWARD" => self.xforward = line.split_whitespace().skip(1).map(str::to_owned).collect(),
-                _ => {}
-            }
-        }
-    }
-
-    fn lost(&self, broken: Broken, name: &str, doing: &str) -> Unreachable {
-        let text = match broken {
-            Broken::Io(error) if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock) => {
-                format!("conversation with {name} timed out while {doing}")
-            }
-            Broken::Io(_) => format!("lost connection with {name} while {doing}"),
-            Broken::Malformed(line) => format!("unexpected reply from {name} while {doing}: {line}"),
-        };
-        Unreachable::temporary(Code::new(4, 4, 2), text)
+    pub fn new(
+        settings: &'a Settings,
+        name: String,
+        conversation: Conversation,
+        offers: Offers,
+        authenticated: bool,
+        early: bool,
+        falls_back: bool,
+    ) -> Dialogue<'a> {
+        let early = early && settings.block_early_mail_reply;
+        let (no_more, postponed) = (false, None);
+        Dialogue { settings, name, conversation, offers, authenticated, early, falls_back, no_more, postponed }
     }
 
     /// Delivers to `waiting`. With `no_more` hosts after this one a temporary failure is the answer.
@@ -174,18 +73,22 @@ impl<'a> Dialogue<'a> {
             .collect();
         match outcome {
             Ok(()) => {
-                let _ = self.send("QUIT");
+                self.settings.quit(&mut self.conversation);
                 match self.postponed.take().filter(|_| !pending.is_empty()) {
                     None => Outcome::Answered(answer),
                     Some(report) => {
-                        let failure =
-                            Unreachable { report, down: false, relay: Some(relay.name.clone()), found_self: false };
+                        let failure = Unreachable { relay: Some(relay.name.clone()), ..Unreachable::of(report) };
                         Outcome::TryNext { answer, waiting: pending, failure }
                     }
                 }
             }
             Err(failure) => {
-                if !no_more {
+                let plain = failure.broken && self.falls_back && !pending.is_empty();
+                let failure = Unreachable { plain, ..failure };
+                if !failure.broken {
+                    self.settings.quit(&mut self.conversation);
+                }
+                if !no_more || plain {
                     self.settings.log.info(format!("{}: {}", request.queue_id, failure.report.reason));
                 }
                 let failure = Unreachable { relay: Some(relay.name.clone()), ..failure };
@@ -196,7 +99,7 @@ impl<'a> Dialogue<'a> {
 
     /// Ends a transaction that sends nothing; what the server says to that changes nothing.
     fn give_up(&mut self) -> Result<(), Unreachable> {
-        let _ = self.ask("RSET", self.settings.command_timeout);
+        let _ = self.conversation.ask("RSET", self.settings.rset_timeout);
         Ok(())
     }
 
@@ -208,7 +111,7 @@ impl<'a> Dialogue<'a> {
         relay: &Relay,
         answer: &mut Answer,
     ) -> Result<(), Unreachable> {
-        let name = self.shown.clone();
+        let name = self.name.clone();
         let patience = self.settings.command_timeout;
         let generic = |address: &str| {
             self.settings.outgoing.address(address).map_err(|error| {
@@ -217,9 +120,11 @@ impl<'a> Dialogue<'a> {
             })
         };
         if self.settings.send_xforward {
-            for command in super::xforward::commands(&self.xforward, request) {
-                let reply =
-                    self.ask(&command, patience).map_err(|broken| self.lost(broken, &name, "sending XFORWARD"))?;
+            for command in super::xforward::commands(&self.offers.xforward, request) {
+                let reply = self
+                    .conversation
+                    .ask(&command, patience)
+                    .map_err(|broken| broken.while_doing(&name, "sending XFORWARD"))?;
                 if !reply.is_positive() {
                     self.settings.log.warning(format!("host {name} said: {} (in reply to XFORWARD)", reply.text()));
                 }
@@ -227,26 +132,34 @@ impl<'a> Dialogue<'a> {
         }
         let mut commands = vec![self.mail_command(request, &generic(&request.sender)?)];
         for target in waiting {
-            let words = if self.dsn { dsn::recipient_words(target) } else { String::new() };
+            let words = if self.offers.dsn { dsn::recipient_words(target) } else { String::new() };
             commands.push(format!("RCPT TO:<{}>{words}", envelope::quote(&generic(&target.address)?)));
         }
         let verifies = request.only_verifies();
-        if self.pipelining {
+        if self.offers.pipelining {
             if !verifies {
                 commands.push("DATA".to_owned());
             }
             let all = commands.join("\r\n");
-            self.send(&all).map_err(|error| self.lost(error.into(), &name, "sending MAIL FROM"))?;
+            self.conversation.send(&all).map_err(|error| Broken::Io(error).while_doing(&name, "sending MAIL FROM"))?;
         }
         let mut replies = Vec::new();
         let ask = |dialogue: &mut Dialogue<'_>, at: usize, doing: &str| -> Result<Reply, Unreachable> {
-            let reply =
-                if dialogue.pipelining { dialogue.reply(patience) } else { dialogue.ask(&commands[at], patience) };
-            reply.map_err(|broken| dialogue.lost(broken, &name, doing))
+            let reply = if dialogue.offers.pipelining {
+                dialogue.conversation.reply(patience)
+            } else {
+                dialogue.conversation.ask(&commands[at], patience)
+            };
+            reply.map_err(|broken| broken.while_doing(&name, doing))
         };
         let mail = ask(self, 0, "sending MAIL FROM")?;
         let mail_fine = mail.is_positive();
-        if !mail_fine && !self.pipelining {
+        if mail_fine && self.early {
+            let family = if self.settings.lmtp { "lmtp" } else { "smtp" };
+            self.settings.log.warning(format!("server {name} violates {family}_tls_block_early_mail_reply policy"));
+            return Err(Unreachable::temporary(Code::new(4, 7, 0), "unexpected server message"));
+        }
+        if !mail_fine && !self.offers.pipelining {
             self.refuse_all(request, finisher, waiting, relay, &mail, "MAIL FROM command", answer);
             return self.give_up();
         }
@@ -269,14 +182,14 @@ impl<'a> Dialogue<'a> {
             return self.give_up();
         }
         let nothing_to_send = !mail_fine || accepted.is_empty();
-        if nothing_to_send && !self.pipelining {
+        if nothing_to_send && !self.offers.pipelining {
             return self.give_up();
         }
-        let data = match self.pipelining {
-            true => self.reply(self.settings.data_timeout),
-            false => self.ask("DATA", self.settings.data_timeout),
+        let data = match self.offers.pipelining {
+            true => self.conversation.reply(self.settings.data_timeout),
+            false => self.conversation.ask("DATA", self.settings.data_timeout),
         }
-        .map_err(|broken| self.lost(broken, &name, "sending DATA command"))?;
+        .map_err(|broken| broken.while_doing(&name, "sending DATA command"))?;
         if data.code != 354 {
             if !nothing_to_send {
                 let accepted: Vec<Target> = accepted.into_iter().cloned().collect();
@@ -286,18 +199,18 @@ impl<'a> Dialogue<'a> {
         }
         if nothing_to_send {
             // A server that says 354 to nobody's mail gets an empty message, which it then has for nobody.
-            let _ = self.output.write_all(b".\r\n");
-            let _ = self.reply(self.settings.done_timeout);
+            let _ = self.conversation.ask(".", self.settings.done_timeout);
             return Ok(());
         }
-        self.send_content(request, finisher).map_err(|error| self.lost(error.into(), &name, "sending message body"))?;
+        self.send_content(request, finisher)
+            .map_err(|error| Broken::Io(error).while_doing(&name, "sending message body"))?;
         let accepted: Vec<Target> = accepted.into_iter().cloned().collect();
         // By LMTP the server speaks of each recipient.
         let groups: Vec<&[Target]> =
             if self.settings.lmtp { accepted.chunks(1).collect() } else { vec![accepted.as_slice()] };
         for targets in groups {
-            let end = self.reply(self.settings.done_timeout).map_err(|broken| {
-                self.lost(broken, &name, "sending end of data -- message may be sent more than once")
+            let end = self.conversation.reply(self.settings.done_timeout).map_err(|broken| {
+                broken.while_doing(&name, "sending end of data -- message may be sent more than once")
             })?;
             if !end.is_positive() {
                 self.refuse_all(request, finisher, targets, relay, &end, "end of DATA command", answer);
@@ -306,7 +219,7 @@ impl<'a> Dialogue<'a> {
             let report = agreed(&end, &name);
             for target in targets {
                 let mut told = finisher.finish(request, target, &report, relay);
-                told.promised = self.dsn;
+                told.promised = self.offers.dsn;
                 answer.push(told);
             }
         }
@@ -325,7 +238,7 @@ impl<'a> Dialogue<'a> {
         answer: &mut Answer,
     ) {
         let code = if reply.is_permanent() { Code::new(5, 0, 0) } else { Code::new(4, 0, 0) };
-        let report = said(code, &self.shown, reply, command);
+        let report = said(code, &self.name, reply, command);
         if !self.no_more && report.verdict() == Verdict::Deferred {
             self.settings.log.info(format!("{}: {}", request.queue_id, report.reason));
             self.postponed = Some(report);
@@ -338,14 +251,18 @@ impl<'a> Dialogue<'a> {
 
     fn mail_command(&self, request: &Request, sender: &str) -> String {
         let mut command = format!("MAIL FROM:<{}>", envelope::quote_path(sender));
-        if self.size {
+        if self.offers.size {
             // As it is on the wire at least: line ends grow by one.
             command.push_str(&format!(" SIZE={}", request.size));
         }
-        if self.eight_bit && request.attributes.get("encoding").is_some_and(|encoding| encoding == "8bit") {
+        if self.offers.eight_bit && request.attributes.get("encoding").is_some_and(|encoding| encoding == "8bit") {
             command.push_str(" BODY=8BITMIME");
         }
-        if self.dsn {
+        if self.authenticated && self.settings.sasl.as_ref().is_some_and(|sasl| sasl.dummy) {
+            // RFC 4954, section 5: who sent it is not our word to give.
+            command.push_str(" AUTH=<>");
+        }
+        if self.offers.dsn {
             let attribute = |name: &str| request.attributes.get(name).map_or("", String::as_str);
             command.push_str(&dsn::mail_words(attribute("envelope_id"), attribute("ret_flags")));
         }
@@ -353,7 +270,6 @@ impl<'a> Dialogue<'a> {
     }
 
     fn send_content(&mut self, request: &Request, finisher: &Finisher) -> io::Result<()> {
-        self.output.set_write_timeout(self.settings.data_timeout)?;
         let file = finisher.open(request)?;
         let mut encoder = Encoder::default();
         let mut buffer = Vec::with_capacity(64 * 1024);
@@ -365,7 +281,7 @@ impl<'a> Dialogue<'a> {
             let mut encode = |line: &[u8], newline| encoder.line(line, newline, settings.line_limit, &mut buffer);
             outgoing.line(&piece.data, piece.newline, &mut encode).map_err(|error| fault(&error))?;
             if buffer.len() > 48 * 1024 {
-                self.output.write_all(&buffer)?;
+                self.conversation.send_bytes(&buffer, settings.data_timeout)?;
                 buffer.clear();
             }
         }
@@ -373,41 +289,13 @@ impl<'a> Dialogue<'a> {
             .end(&mut |line: &[u8], newline| encoder.line(line, newline, settings.line_limit, &mut buffer))
             .map_err(|error| fault(&error))?;
         encoder.end(&mut buffer);
-        self.output.write_all(&buffer)
-    }
-
-    fn send(&mut self, command: &str) -> io::Result<()> {
-        self.output.set_write_timeout(self.settings.command_timeout)?;
-        self.output.write_all(format!("{command}\r\n").as_bytes())
-    }
-
-    fn ask(&mut self, command: &str, patience: Duration) -> Result<Reply, Broken> {
-        self.send(command)?;
-        self.reply(patience)
-    }
-
-    fn reply(&mut self, patience: Duration) -> Result<Reply, Broken> {
-        self.input.get_ref().set_read_timeout(patience)?;
-        let mut collector = Collector::default();
-        loop {
-            let mut line = Vec::new();
-            let read = (&mut self.input).take(MAX_LINE).read_until(b'\n', &mut line)?;
-            if read == 0 {
-                return Err(Broken::Io(io::ErrorKind::UnexpectedEof.into()));
-            }
-            while line.pop_if(|last| matches!(*last, b'\n' | b'\r')).is_some() {}
-            match collector.line(&line) {
-                Step::More => {}
-                Step::Done(reply) => return Ok(reply),
-                Step::Malformed(text) => return Err(Broken::Malformed(text)),
-            }
-        }
+        self.conversation.send_bytes(&buffer, settings.data_timeout)
     }
 }
 
 /// The report of a host's reply that says yes.
 fn agreed(reply: &Reply, host: &str) -> Report {
-    let code = reply.lines.first().and_then(|line| Code::split(line)).map_or(Code::SENT, |(code, _)| code);
+    let code = reply.lines.last().and_then(|line| Code::split(line)).map_or(Code::SENT, |(code, _)| code);
     let code = if code.class() == 2 { code } else { Code::SENT };
     let mta = host.split('[').next().unwrap_or(host).to_owned();
     Report { mta: Some(mta), diagnostic: Some(reply.text()), ..Report::new(code, reply.text()) }

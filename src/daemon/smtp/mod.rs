@@ -1,154 +1,73 @@
 //! smtp(8): delivers by SMTP, to a relay host or by MX. One delivery at a time in each process; every recipient has
 //! its own answer.
 
+mod conversation;
 mod destination;
 mod dialogue;
 pub mod dns;
 mod dsn;
+mod encryption;
 mod hosts;
+mod keys;
+mod login;
+mod offers;
+mod opening;
 mod outgoing;
+mod policy;
+mod policy_entry;
+mod settings;
 mod stream;
 mod xforward;
 
 use super::agent;
 use super::skeleton::Context;
 use crate::conf::MainCf;
-use crate::delivery::pass::Passer;
+use crate::delivery::filter::Filter;
 use crate::delivery::{Finisher, Relay};
 use crate::ipc::delivery::{Answer, Outcome as OneOutcome, Request, Target};
-use crate::log::Log;
+use crate::proto::smtp_reply::Reply;
 use crate::status::{Code, Report, Verdict};
 use destination::{Destination, Peer, Unreachable};
-use dialogue::{Dialogue, Outcome};
+use dialogue::Outcome;
 use hosts::Resolver;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use opening::Opening;
+use policy::{Level, Policy};
+pub use settings::Settings;
+use std::time::SystemTime;
 
-/// What smtp(8) reads from the configuration.
-pub struct Settings {
-    log: Arc<Log>,
-    helo_name: String,
-    myhostname: String,
-    own_addresses: Vec<std::net::IpAddr>,
-    connect_timeout: Duration,
-    greeting_timeout: Duration,
-    command_timeout: Duration,
-    data_timeout: Duration,
-    done_timeout: Duration,
-    line_limit: usize,
-    address_limit: usize,
-    session_limit: usize,
-    host_lookup: String,
-    disable_dns: bool,
-    protocols: String,
-    ignore_mx_error: bool,
-    defer_if_no_mx_address: bool,
-    randomize: bool,
-    address_preference: String,
-    balance: bool,
-    best_mx_transport: String,
-    passer: Passer,
-    relayhost: String,
-    skip_5xx_greeting: bool,
-    fallback: Vec<String>,
-    bind_address: String,
-    outgoing: outgoing::Outgoing,
-    send_xforward: bool,
-    always_ehlo: bool,
-    port: u16,
-    /// LHLO, sockets as next hops, no MX, a reply for each recipient after the data.
-    lmtp: bool,
+/// The files that are read before privileges are dropped, and that running processes are replaced for when they change.
+pub fn private_files(cf: &MainCf) -> Vec<String> {
+    keys::private_files(cf, false)
 }
 
-impl Settings {
-    fn new(context: &Context) -> Settings {
-        let cf: &MainCf = &context.cf;
-        let helo = cf.smtp_helo_name();
-        Settings {
-            log: context.log.clone(),
-            helo_name: if helo.is_empty() { cf.myhostname() } else { helo },
-            myhostname: cf.myhostname(),
-            own_addresses: crate::route::resolve::own_addresses(cf),
-            connect_timeout: cf.smtp_connect_timeout(),
-            greeting_timeout: cf.smtp_helo_timeout(),
-            command_timeout: cf.smtp_rcpt_timeout().max(cf.smtp_mail_timeout()),
-            data_timeout: cf.smtp_data_xfer_timeout().max(cf.smtp_data_init_timeout()),
-            done_timeout: cf.smtp_data_done_timeout(),
-            line_limit: usize::try_from(cf.smtp_line_length_limit()).unwrap_or(998),
-            address_limit: limit(cf.smtp_mx_address_limit()),
-            session_limit: limit(cf.smtp_mx_session_limit()),
-            host_lookup: cf.smtp_host_lookup(),
-            disable_dns: cf.disable_dns_lookups() || cf.smtp_dns_support_level() == "disabled",
-            protocols: cf.inet_protocols(),
-            ignore_mx_error: cf.ignore_mx_lookup_error(),
-            defer_if_no_mx_address: cf.smtp_defer_if_no_mx_address_found(),
-            randomize: cf.smtp_randomize_addresses(),
-            address_preference: cf.smtp_address_preference(),
-            balance: cf.smtp_balance_inet_protocols(),
-            best_mx_transport: cf.best_mx_transport(),
-            passer: Passer::new(cf),
-            relayhost: cf.relayhost(),
-            skip_5xx_greeting: cf.smtp_skip_5xx_greeting(),
-            fallback: MainCf::list(&cf.smtp_fallback_relay()),
-            bind_address: cf.smtp_bind_address(),
-            outgoing: outgoing::Outgoing::smtp(cf),
-            send_xforward: cf.smtp_send_xforward_command(),
-            always_ehlo: cf.smtp_always_send_ehlo(),
-            port: 25,
-            lmtp: false,
-        }
-    }
-
-    /// The same by the parameters of lmtp(8).
-    fn for_lmtp(context: &Context) -> Settings {
-        let cf: &MainCf = &context.cf;
-        Settings {
-            helo_name: cf.lmtp_lhlo_name(),
-            connect_timeout: cf.lmtp_connect_timeout(),
-            greeting_timeout: cf.lmtp_lhlo_timeout(),
-            command_timeout: cf.lmtp_rcpt_timeout().max(cf.lmtp_mail_timeout()),
-            data_timeout: cf.lmtp_data_xfer_timeout().max(cf.lmtp_data_init_timeout()),
-            done_timeout: cf.lmtp_data_done_timeout(),
-            line_limit: usize::try_from(cf.lmtp_line_length_limit()).unwrap_or(998),
-            address_limit: limit(cf.lmtp_mx_address_limit()),
-            session_limit: limit(cf.lmtp_mx_session_limit()),
-            host_lookup: cf.lmtp_host_lookup(),
-            skip_5xx_greeting: cf.lmtp_skip_5xx_greeting(),
-            defer_if_no_mx_address: cf.lmtp_defer_if_no_mx_address_found(),
-            randomize: cf.lmtp_randomize_addresses(),
-            address_preference: cf.lmtp_address_preference(),
-            balance: cf.lmtp_balance_inet_protocols(),
-            fallback: MainCf::list(&cf.lmtp_fallback_relay()),
-            bind_address: cf.lmtp_bind_address(),
-            outgoing: outgoing::Outgoing::lmtp(cf),
-            send_xforward: cf.lmtp_send_xforward_command(),
-            port: cf.lmtp_tcp_port().parse().unwrap_or(24),
-            lmtp: true,
-            ..Settings::new(context)
-        }
-    }
+/// The same for lmtp(8).
+pub fn private_files_lmtp(cf: &MainCf) -> Vec<String> {
+    keys::private_files(cf, true)
 }
 
-/// 0 is no limit.
-fn limit(number: i64) -> usize {
-    usize::try_from(number).ok().filter(|&number| number > 0).unwrap_or(usize::MAX)
-}
-
-pub fn run(context: Context) -> Result<(), String> {
-    let settings = Settings::new(&context);
+pub fn run(mut context: Context) -> Result<(), String> {
+    let passwords = context.passwords.take();
+    let settings = Settings::new(&context, false, passwords)?;
     serve(context, settings)
 }
 
 /// lmtp(8): the same agent, another greeting.
-pub fn run_lmtp(context: Context) -> Result<(), String> {
-    let settings = Settings::for_lmtp(&context);
+pub fn run_lmtp(mut context: Context) -> Result<(), String> {
+    let passwords = context.passwords.take();
+    let settings = Settings::for_lmtp(&context, passwords)?;
     serve(context, settings)
 }
 
 fn serve(context: Context, settings: Settings) -> Result<(), String> {
     let resolver = Resolver::new(&settings)?;
-    let finisher = Finisher::from_parts(&context.cf, context.log.clone());
-    agent::serve(context, |request| Delivery::new(&settings, &resolver, &finisher, request).run())
+    let filter = if settings.lmtp {
+        Filter::new("lmtp_delivery_status_filter", &context.cf.lmtp_delivery_status_filter())
+    } else {
+        Filter::new("smtp_delivery_status_filter", &context.cf.smtp_delivery_status_filter())
+    };
+    let finisher = Finisher::from_parts(&context.cf, context.log.clone(), filter);
+    let holds = || !settings.sasl.as_ref().is_some_and(|sasl| sasl.passwords.have_changed());
+    agent::serve_while(context, holds, |request| Delivery::new(&settings, &resolver, &finisher, request).run())
 }
 
 /// One request: the hosts that are tried, and the recipients that still wait.
@@ -160,6 +79,8 @@ struct Delivery<'a> {
     waiting: Vec<Target>,
     answer: Answer,
     begun: SystemTime,
+    /// When a host was last ready for mail.
+    connected: Option<SystemTime>,
 }
 
 impl<'a> Delivery<'a> {
@@ -178,6 +99,7 @@ impl<'a> Delivery<'a> {
             waiting: request.recipients.clone(),
             answer: Vec::new(),
             begun,
+            connected: None,
         }
     }
 
@@ -187,13 +109,13 @@ impl<'a> Delivery<'a> {
         let mut places: Vec<&String> = own.iter().chain(&settings.fallback).collect();
         let mut last = Unreachable::temporary(Code::new(4, 3, 0), "server unavailable or unable to receive mail");
         let mut at = 0;
-        while let Some(place) = places.get(at) {
+        while let Some(place) = places.get(at).copied() {
             let found = self.peers(place);
             if found.as_ref().is_ok_and(|(_, found_self)| *found_self) {
                 places.truncate(own.len());
             }
             let is_last = at + 1 == places.len();
-            match found.and_then(|(peers, _)| self.try_peers(&peers, is_last)) {
+            match found.and_then(|(peers, _)| self.try_peers(place, &peers, is_last)) {
                 Ok(()) => return self.answer,
                 Err(failure) => last = failure,
             }
@@ -219,6 +141,7 @@ impl<'a> Delivery<'a> {
         }
         let relay = Relay {
             begun: Some(self.begun),
+            connected: Some(self.connected.unwrap_or_else(SystemTime::now)),
             down: last.down,
             ..Relay::named(last.relay.clone().unwrap_or_else(|| "none".into()))
         };
@@ -275,17 +198,36 @@ impl<'a> Delivery<'a> {
 
     /// Tries the hosts of a next hop in order. Ok: every recipient has its answer. A temporary failure at a host sends
     /// its recipients to the next one; `is_last`: there are no others after these.
-    fn try_peers(&mut self, peers: &[Peer], is_last: bool) -> Result<(), Unreachable> {
+    fn try_peers(&mut self, place: &str, peers: &[Peer], is_last: bool) -> Result<(), Unreachable> {
         let settings = self.settings;
         let mut last = Unreachable::temporary(Code::new(4, 3, 0), "server unavailable or unable to receive mail");
         let mut sessions = 0;
         let tried = peers.len().min(settings.address_limit);
-        for (at, peer) in peers.iter().take(tried).enumerate() {
-            if sessions == settings.session_limit {
-                break;
-            }
+        let mut at = 0;
+        // The same host once more, without TLS.
+        let mut plain = false;
+        while let Some(peer) = peers.get(at).filter(|_| at < tried && sessions < settings.session_limit) {
             let no_more = is_last && at + 1 == tried;
-            let mut dialogue = match Dialogue::connect(settings, peer) {
+            let in_clear = std::mem::take(&mut plain);
+            at += 1;
+            let (nexthop, domain) = place_names(place, peer);
+            let policy = match self.policy(nexthop, peer) {
+                Ok(policy) if in_clear => Policy { level: Level::None, ..policy },
+                Ok(policy) => policy,
+                Err(failure) => {
+                    last = failure;
+                    continue;
+                }
+            };
+            if settings.wrapper && policy.level < Level::Encrypt {
+                let family = if settings.lmtp { "lmtp" } else { "smtp" };
+                settings.log.warning(format!(
+                    "{family}_tls_wrappermode requires \"{family}_tls_security_level = encrypt\" (or stronger)"
+                ));
+                continue;
+            }
+            let opening = Opening { settings, request: self.request, peer, nexthop, domain: &domain, policy: &policy };
+            let mut dialogue = match opening.dialogue() {
                 Ok(dialogue) => dialogue,
                 Err(failure) => {
                     if failure.relay.is_none() {
@@ -293,9 +235,11 @@ impl<'a> Delivery<'a> {
                     } else if failure.report.verdict() == Verdict::Bounced {
                         self.refuse(&failure);
                         return Ok(());
-                    } else if !no_more {
+                    } else if !no_more || failure.plain {
                         settings.log.info(format!("{}: {}", self.request.queue_id, failure.report.reason));
                     }
+                    plain = failure.plain && !in_clear;
+                    at -= usize::from(plain);
                     last = failure;
                     continue;
                 }
@@ -303,6 +247,7 @@ impl<'a> Delivery<'a> {
             sessions += 1;
             let no_more = no_more || (is_last && sessions == settings.session_limit);
             let connected = SystemTime::now();
+            self.connected = Some(connected);
             let relay = Relay { begun: Some(self.begun), connected: Some(connected), ..Relay::named(peer.shown()) };
             let waiting = std::mem::take(&mut self.waiting);
             match dialogue.deliver(self.request, self.finisher, waiting, &relay, no_more) {
@@ -313,6 +258,9 @@ impl<'a> Delivery<'a> {
                 Outcome::TryNext { answer, waiting, failure } => {
                     self.answer.extend(answer);
                     self.waiting = waiting;
+                    plain = failure.plain && !in_clear;
+                    at -= usize::from(plain);
+                    sessions -= usize::from(plain);
                     last = failure;
                 }
             }
@@ -320,31 +268,85 @@ impl<'a> Delivery<'a> {
         Err(last)
     }
 
+    /// How safe the connection to a host must be.
+    fn policy(&self, nexthop: &str, peer: &Peer) -> Result<Policy, Unreachable> {
+        let settings = self.settings;
+        if !settings.rules.may_encrypt() {
+            return Ok(Policy::bare(Level::None));
+        }
+        let name = match peer {
+            Peer::Host(host) => &host.name,
+            Peer::Socket { name, .. } => name,
+        };
+        let policy = settings.rules.find(nexthop, name, &settings.log)?;
+        if policy.level == Level::May && matches!(peer, Peer::Socket { .. }) {
+            settings.log.warning(
+                "smtp_connect_local: opportunistic TLS encryption is not appropriate for unix-domain destinations.",
+            );
+            return Ok(Policy::bare(Level::None));
+        }
+        Ok(policy)
+    }
+
     /// A host that wants none of it, whoever the recipient.
     fn refuse(&mut self, failure: &Unreachable) {
         let name = failure.relay.clone().unwrap_or_else(|| "none".into());
-        let relay = Relay { begun: Some(self.begun), ..Relay::named(name) };
+        let connected = Some(self.connected.unwrap_or_else(SystemTime::now));
+        let relay = Relay { begun: Some(self.begun), connected, ..Relay::named(name) };
         for target in std::mem::take(&mut self.waiting) {
             self.answer.push(self.finisher.finish(self.request, &target, &failure.report, &relay));
         }
     }
 }
 
-/// A report of what a host said.
-fn said(report_code: Code, host: &str, reply: &crate::proto::smtp_reply::Reply, command: &str) -> Report {
+/// A place of the request as tables know it, and the name in it that certificates know.
+fn place_names<'a>(place: &'a str, peer: &Peer) -> (&'a str, String) {
+    if let Peer::Socket { name, .. } = peer {
+        return (place.strip_prefix("unix:").unwrap_or(place), name.clone());
+    }
+    let place = place.strip_prefix("inet:").unwrap_or(place);
+    let domain = Destination::parse(place, 0).map_or_else(|_| place.to_owned(), |parsed| parsed.name);
+    (place, domain)
+}
+
+/// A report of what a host said, which was not yes. A yes at the wrong place is a mistake of the protocol, and never
+/// taken for a yes to the mail. `wanted` of class 4 makes the host's no a temporary one.
+fn said(wanted: Code, host: &str, reply: &Reply, command: &str) -> Report {
     let text = reply.text();
-    let code = reply.lines.first().and_then(|line| Code::split(line)).map_or(report_code, |(code, _)| code);
-    // The class is what the three digits say: a server that writes "450 5.1.1" is believed in its first digit.
-    let code = match report_code.class() {
-        4 => code.softened(),
-        5 => code.hardened(),
-        _ => code,
+    // The last line speaks for all, and its three digits before what comes behind them: "450 5.1.1" is a plain 4.0.0.
+    let class = u8::try_from(reply.code / 100).unwrap_or(4);
+    let own = reply.lines.last().and_then(|line| Code::split(line)).map(|(code, _)| code);
+    let (prefix, code) = match class {
+        4 | 5 => ("", own.filter(|code| code.class() == class).unwrap_or(Code::new(class, 0, 0))),
+        _ => ("Protocol error: ", Code::new(5, 5, 0)),
     };
+    let code = if class == 5 && wanted.class() == 4 { code.temporary() } else { code };
     let name = host.split(['[', ':']).next().unwrap_or(host);
     Report {
         code,
-        reason: format!("host {host} said: {text} (in reply to {command})"),
+        reason: format!("{prefix}host {host} said: {text} (in reply to {command})"),
         mta: Some(name.to_owned()),
         diagnostic: Some(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_yes_to_the_wrong_question_is_no_yes_to_the_mail() {
+        let said = |own: u8, code: u16, line: &str| {
+            let reply = Reply { code, lines: vec![line.to_owned()] };
+            said(Code::new(own, 0, 0), "mx[192.0.2.1]", &reply, "DATA command").code.to_string()
+        };
+        assert_eq!(said(4, 250, "2.1.5 Ok"), "5.5.0");
+        assert_eq!(said(4, 354, "go on"), "5.5.0");
+        assert_eq!(said(4, 450, "5.1.1 no"), "4.0.0");
+        assert_eq!(said(4, 450, "4.1.1 no"), "4.1.1");
+        assert_eq!(said(4, 550, "5.1.1 no"), "4.1.1", "smtp_skip_5xx_greeting");
+        assert_eq!(said(5, 550, "4.1.1 no"), "5.0.0");
+        assert_eq!(said(5, 550, "2.1.1 no"), "5.0.0");
+        assert_eq!(said(5, 550, "no"), "5.0.0");
     }
 }
