@@ -24,6 +24,7 @@ mod restriction;
 mod server;
 
 pub use check::{Check, Deferral, Effects, Outcome, Status};
+pub use list::{matches, reversed};
 pub use policy::PolicySettings;
 pub use restriction::{Restriction, Subject, takes_word, words};
 
