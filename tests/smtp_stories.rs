@@ -428,7 +428,7 @@ impl Talk {
         loop {
             let text = site.log_text();
             let fresh = text.get(before..).unwrap_or_default();
-            if fresh.contains("disconnect from ") || fresh.contains("]: DISCONNECT [") {
+            if is_over(fresh) {
                 // In the reference each is a process of its own: which writes first is chance.
                 let lines = fresh.lines().filter_map(|line| log_line(line, site));
                 let (screen, lines): (Vec<String>, Vec<String>) =
@@ -454,6 +454,15 @@ impl Talk {
         }
         said
     }
+}
+
+/// Whether the log tells of the end of a session, and of the proxy's that encrypted it before it had begun.
+fn is_over(log: &str) -> bool {
+    let count = |service: &str, word: &str| {
+        log.lines().filter(|line| line.contains(service) && line.contains(&format!("]: {word} "))).count()
+    };
+    (count("/smtpd[", "disconnect") > 0 || count("/postscreen[", "DISCONNECT") > 0)
+        && count("/tlsproxy[", "CONNECT") == count("/tlsproxy[", "DISCONNECT")
 }
 
 fn connect(from: IpAddr, port: u16) -> TcpStream {

@@ -103,6 +103,7 @@ stories! {
     refusals
     relay
     reload
+    screen
     services
     smuggling
     submission

@@ -38,7 +38,6 @@ const REASONS: &[(&str, &str)] = &[
     ("postmulti_", "instances are managed by hand"),
     ("multi_instance_", "instances are managed by hand"),
     ("openssl_path", "OpenSSL is not used"),
-    ("postscreen_", "STARTTLS is not offered before a client is let through"),
     ("postscreen_expansion_filter", "footers hold addresses and our own name only"),
     ("postscreen_post_queue_limit", "a client that is let through is served at once"),
     ("postscreen_watchdog_timeout", "every wait has a limit of its own"),
@@ -59,7 +58,7 @@ const REASONS: &[(&str, &str)] = &[
     ("smtpd_tls_dkey_file", "the TLS library has no DSA"),
     ("smtpd_tls_session_cache_database", "sessions are kept in memory"),
     ("tls_", "the TLS library has no such setting"),
-    ("tlsproxy_", "there is no tlsproxy"),
+    ("tlsproxy_", "postscreen encrypts its connections itself"),
     ("unverified_", "addresses are not verified by probes"),
 ];
 

@@ -166,7 +166,7 @@ pub const ROLES: &[Role] = &[
     absorbed("qmqpd", "not served: nothing listens on its port"),
     absorbed("spawn", "not served: nothing listens on its socket"),
     absorbed("dnsblog", "postscreen asks DNS lists itself"),
-    absorbed("tlsproxy", "there is no TLS before postscreen lets a client through"),
+    absorbed("tlsproxy", "postscreen encrypts its connections itself"),
 ];
 
 const fn absorbed(command: &'static str, note: &'static str) -> Role {

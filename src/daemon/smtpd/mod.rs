@@ -114,16 +114,21 @@ pub fn run_screened(context: Context) -> Result<(), String> {
         let log = Log::open(&behind.syslog_name(), "smtpd", &behind.syslog_facility(), &behind.maillog_file());
         let log = Arc::new(log.with_utf8(behind.shows_utf8()));
         let shared = shared_by_all(&behind, &context.private, &service, log)?;
-        let screen = Rc::new(Screen::new(cf, context.log.clone(), missing)?);
+        let screen = Rc::new(Screen::new(cf, &context.private, context.log.clone(), missing)?);
         let tended = screen.clone();
         tokio::task::spawn_local(async move { tended.tend().await });
         serve(context, shared, Some(screen)).await
     })
 }
 
-/// The private files of the sessions behind a screen.
+/// The private files of a screen and of the sessions behind it.
 pub fn private_files_behind(cf: &MainCf) -> Vec<String> {
-    successor(cf, &cf.smtpd_service_name()).map(|behind| private_files(&behind)).unwrap_or_default()
+    let behind = successor(cf, &cf.smtpd_service_name()).map(|behind| private_files(&behind));
+    let mut files = behind.unwrap_or_default();
+    files.extend(private_files(&screen::encryption_settings(cf)));
+    files.sort();
+    files.dedup();
+    files
 }
 
 /// The process.
@@ -242,7 +247,8 @@ async fn one_session(place: &mut SessionPlace, socket: TcpStream, mut client: So
     let settings = &shared.settings;
     let mut stream = Stream::new(socket, settings.timeout);
     if let Some(screen) = &place.server.screen {
-        let Some(ends) = screen.admit(&mut stream, client, local).await else { return };
+        // Boxed, so that the session that follows holds nothing of it.
+        let Some(ends) = Box::pin(screen.admit(&mut stream, client, local)).await else { return };
         (client, local) = ends;
         if settings.proxy_patience.is_some() {
             shared.log.warning("ignoring non-empty smtpd_upstream_proxy_protocol setting behind postscreen");

@@ -4,6 +4,7 @@
 use super::results::{Test, Tests};
 use super::settings::Action;
 use super::visit::{End, Visit};
+use crate::daemon::smtpd::encryption::Level;
 use crate::daemon::smtpd::session::escaped;
 use crate::daemon::smtpd::stream::{Duplex, Input, Stream};
 use crate::message::envelope;
@@ -12,6 +13,7 @@ use crate::proto::smtp_command;
 /// What every command here comes to.
 pub enum Next {
     Reply(String),
+    Encrypt,
     End(End),
 }
 
@@ -21,6 +23,8 @@ const COMMANDS: &[&str] = &[
     "ETRN", "QUIT",
 ];
 const UNKNOWN: &str = "UNIMPLEMENTED";
+/// What a client may say where it must encrypt, before it does.
+const BEFORE_TLS: &[&str] = &["HELO", "EHLO", "STARTTLS", "NOOP", "QUIT"];
 /// Order of the EHLO keywords here.
 const KEYWORDS: &[&str] =
     &["size", "vrfy", "etrn", "starttls", "enhancedstatuscodes", "8bitmime", "dsn", "smtputf8", "chunking"];
@@ -100,6 +104,11 @@ impl Engine<'_, '_> {
                 Ok(true) => None,
                 _ => Some(End::HungUp),
             },
+            Next::Encrypt => {
+                // What was said in the clear is forgotten.
+                (self.helo, self.sender) = (None, None);
+                if self.visit.encrypt(stream).await { None } else { Some(End::HungUp) }
+            }
         }
     }
 
@@ -146,14 +155,25 @@ impl Engine<'_, '_> {
 
     fn answer(&mut self, command: &str, rest: &str) -> Next {
         let settings = &self.visit.screen.settings;
+        let encryption = &self.visit.screen.encryption;
         let need_helo = settings.helo_required && self.helo.is_none();
         let reply = match command {
             "HELO" | "EHLO" => match rest.split(' ').next().filter(|name| !name.is_empty()) {
                 Some(name) => return Next::Reply(self.hello(command == "EHLO", name)),
                 None => format!("501 Syntax: {command} hostname"),
             },
-            "STARTTLS" if !rest.is_empty() => "501 5.5.4 Syntax: STARTTLS".to_owned(),
-            "STARTTLS" => "502 5.5.1 Error: command not implemented".to_owned(),
+            "XCLIENT" | "XFORWARD" | "AUTH" | UNKNOWN => "502 5.5.2 Error: command not recognized".to_owned(),
+            other if encryption.level == Level::Must && !self.visit.encrypted && !BEFORE_TLS.contains(&other) => {
+                "530 5.7.0 Must issue a STARTTLS command first".to_owned()
+            }
+            // The reference says so.
+            "STARTTLS" if !rest.is_empty() => "501 Syntax: EHLO hostname".to_owned(),
+            "STARTTLS" if self.visit.encrypted => "554 5.5.1 Error: TLS already active".to_owned(),
+            "STARTTLS" if encryption.level == Level::Off || self.discarded.iter().any(|word| word == "starttls") => {
+                "502 5.5.1 Error: command not implemented".to_owned()
+            }
+            "STARTTLS" if encryption.server.is_none() => "454 4.7.0 TLS not available due to local problem".to_owned(),
+            "STARTTLS" => return Next::Encrypt,
             "MAIL" => match address(rest) {
                 _ if need_helo => "503 5.5.1 Error: send HELO/EHLO first".to_owned(),
                 _ if self.sender.is_some() => "503 5.5.1 Error: nested MAIL command".to_owned(),
@@ -190,8 +210,7 @@ impl Engine<'_, '_> {
             "ETRN" if need_helo => "503 5.5.1 Error: send HELO/EHLO first".to_owned(),
             "ETRN" if rest.is_empty() => "500 Syntax: ETRN domain".to_owned(),
             "ETRN" => "458 Unable to queue messages".to_owned(),
-            "QUIT" => return Next::End(End::Said("221 2.0.0 Bye".to_owned())),
-            _ => "502 5.5.2 Error: command not recognized".to_owned(),
+            _ => return Next::End(End::Said("221 2.0.0 Bye".to_owned())),
         };
         Next::Reply(reply)
     }
@@ -224,7 +243,7 @@ impl Engine<'_, '_> {
                 "size" if settings.message_limit > 0 => lines.push(format!("SIZE {}", settings.message_limit)),
                 "vrfy" if !settings.offers_vrfy => {}
                 "smtputf8" if !settings.utf8 => {}
-                "starttls" => {}
+                "starttls" if self.visit.encrypted || self.visit.screen.encryption.level == Level::Off => {}
                 keyword => lines.push(keyword.to_ascii_uppercase()),
             }
         }
@@ -240,7 +259,8 @@ impl Engine<'_, '_> {
         if self.visit.screen.settings.soft_bounce && shown.starts_with('5') {
             crate::daemon::smtpd::footer::soften(&mut shown);
         }
-        let (from, to) = (envelope::quote(sender), envelope::quote(recipient));
+        let quoted = |address: &str| if address.is_empty() { String::new() } else { envelope::quote(address) };
+        let (from, to) = (quoted(sender), quoted(recipient));
         self.visit.log(format!(
             "NOQUEUE: reject: RCPT from {}: {shown}; from=<{from}>, to=<{to}>, proto={}, helo=<{}>",
             self.visit.shown,

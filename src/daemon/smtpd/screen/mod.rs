@@ -17,12 +17,16 @@ mod results;
 mod settings;
 /// DNS lists.
 mod sites;
+/// TLS of those that are kept out.
+mod starttls;
 /// One client.
 mod visit;
 
+use super::encryption::Encryption;
 use super::proxy;
 use super::stream::{Duplex, Stream};
 use crate::conf::MainCf;
+use crate::daemon::skeleton::Private;
 use crate::dns::Dns;
 use crate::log::Log;
 use access::Verdict;
@@ -35,11 +39,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use visit::{End, Visit};
 
+pub use starttls::settings as encryption_settings;
+
 /// The screen of one process.
 pub struct Screen {
     settings: Settings,
     cache: Cache,
     dns: Dns,
+    encryption: Encryption,
     log: Arc<Log>,
     /// Clients that are here now, and how often each.
     present: RefCell<HashMap<IpAddr, usize>>,
@@ -51,7 +58,7 @@ pub struct Screen {
 
 impl Screen {
     /// `missing` names the service that should take over and is not in master.cf.
-    pub fn new(cf: &MainCf, log: Arc<Log>, missing: Option<String>) -> Result<Screen, String> {
+    pub fn new(cf: &MainCf, private: &Private, log: Arc<Log>, missing: Option<String>) -> Result<Screen, String> {
         let settings = Settings::new(cf)?;
         let cache = Cache::open(cf, settings.enabled(), &log);
         Ok(Screen {
@@ -59,6 +66,7 @@ impl Screen {
             cache,
             // dnsblog(8) asks whatever disable_dns_lookups says.
             dns: Dns::new(false),
+            encryption: Encryption::new(&starttls::settings(cf), private, &log)?,
             log,
             present: RefCell::default(),
             watched: Cell::new(0),

@@ -24,6 +24,8 @@ pub struct Visit<'a> {
     pub is_new: bool,
     /// It does not get to smtpd.
     pub kept_out: bool,
+    /// Since STARTTLS.
+    pub encrypted: bool,
     /// What each recipient is refused with.
     pub refusal: String,
     began: Instant,
@@ -52,6 +54,7 @@ impl<'a> Visit<'a> {
             disliked: false,
             is_new: false,
             kept_out: false,
+            encrypted: false,
             refusal: "450 4.3.2 Service currently unavailable".to_owned(),
             began: Instant::now(),
             phase: "",
@@ -155,6 +158,9 @@ impl<'a> Visit<'a> {
             self.say(stream, &reply).await;
         }
         self.log(format!("DISCONNECT {}", self.shown));
+        if self.encrypted {
+            self.leave_proxy();
+        }
         stream.close().await;
         false
     }
