@@ -144,7 +144,7 @@ impl Cache {
                 self.clean(log).await;
                 since = Some(tokio::time::Instant::now());
             }
-            tokio::time::sleep(LOOK.min(self.interval.max(Duration::from_secs(1)))).await;
+            tokio::time::sleep(if self.interval.is_zero() { LOOK } else { LOOK.min(self.interval) }).await;
         }
     }
 

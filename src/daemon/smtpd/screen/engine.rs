@@ -4,11 +4,9 @@
 use super::results::{Test, Tests};
 use super::settings::Action;
 use super::visit::{End, Visit};
-use crate::daemon::smtpd::encryption::Level;
 use crate::daemon::smtpd::session::escaped;
 use crate::daemon::smtpd::stream::{Duplex, Input, Stream};
-use crate::message::envelope;
-use crate::proto::smtp_command;
+use crate::proto::smtp_command::{self, Verb};
 
 /// What every command here comes to.
 pub enum Next {
@@ -17,30 +15,18 @@ pub enum Next {
     End(End),
 }
 
-/// The commands that are known; all others are UNIMPLEMENTED.
-const COMMANDS: &[&str] = &[
-    "HELO", "EHLO", "STARTTLS", "XCLIENT", "XFORWARD", "AUTH", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "VRFY",
-    "ETRN", "QUIT",
-];
-const UNKNOWN: &str = "UNIMPLEMENTED";
-/// What a client may say where it must encrypt, before it does.
-const BEFORE_TLS: &[&str] = &["HELO", "EHLO", "STARTTLS", "NOOP", "QUIT"];
-/// Order of the EHLO keywords here.
-const KEYWORDS: &[&str] =
-    &["size", "vrfy", "etrn", "starttls", "enhancedstatuscodes", "8bitmime", "dsn", "smtputf8", "chunking"];
-
 pub struct Engine<'v, 's> {
-    visit: &'v mut Visit<'s>,
-    helo: Option<String>,
-    extended: bool,
+    pub visit: &'v mut Visit<'s>,
+    pub helo: Option<String>,
+    pub extended: bool,
     /// In internal form.
-    sender: Option<String>,
+    pub sender: Option<String>,
     /// The last command, for the log.
-    last: &'static str,
+    last: String,
     count: i64,
     /// Tests that are over for this session.
     skipped: Tests,
-    discarded: Vec<String>,
+    pub discarded: Vec<String>,
 }
 
 /// Speaks with a client to the end.
@@ -61,7 +47,7 @@ pub async fn run<S: Duplex>(visit: &mut Visit<'_>, stream: &mut Stream<S>) -> En
         helo: None,
         extended: false,
         sender: None,
-        last: "CONNECT",
+        last: "CONNECT".to_owned(),
         count: 0,
         skipped: Tests::default(),
         discarded,
@@ -121,9 +107,10 @@ impl Engine<'_, '_> {
         let line = self.filtered(&String::from_utf8_lossy(line));
         let words = line.trim_matches(' ');
         let (word, rest) = words.split_once(' ').map_or((words, ""), |(word, rest)| (word, rest.trim_matches(' ')));
-        let known = COMMANDS.iter().find(|name| word.eq_ignore_ascii_case(name)).copied();
-        let before = std::mem::replace(&mut self.last, known.unwrap_or(UNKNOWN));
-        if known.is_none() && self.is_due(Test::NonSmtp) {
+        let verb = Verb::of(word);
+        let name = if verb == Verb::Unknown { "UNIMPLEMENTED".to_owned() } else { verb.name() };
+        let before = std::mem::replace(&mut self.last, name);
+        if verb == Verb::Unknown && self.is_due(Test::NonSmtp) {
             let wrong_utf8 = settings.utf8 && !utf8;
             let forbidden = || settings.forbidden.contains(word).unwrap_or(false);
             if smtp_command::parse(word).is_header() || wrong_utf8 || forbidden() {
@@ -134,7 +121,7 @@ impl Engine<'_, '_> {
                 }
             }
         }
-        if known != Some("BDAT") && !more.is_empty() && self.is_due(Test::Pipelining) {
+        if verb != Verb::Bdat && !more.is_empty() && self.is_due(Test::Pipelining) {
             let after = printable(word);
             let said = escaped(more);
             self.visit.log(format!("COMMAND PIPELINING from {} after {after}: {said}", self.visit.shown));
@@ -142,144 +129,15 @@ impl Engine<'_, '_> {
                 return Next::End(end);
             }
         }
-        if known == Some("RCPT") {
+        if verb == Verb::Rcpt {
             self.pass_so_far();
         }
         self.count += 1;
-        if self.count > settings.command_limit && known != Some("QUIT") {
+        if self.count > settings.command_limit && verb != Verb::Quit {
             self.visit.log(format!("COMMAND COUNT LIMIT from {} after {before}", self.visit.shown));
             return Next::End(End::Said(try_later(&settings.myhostname)));
         }
-        self.answer(known.unwrap_or(UNKNOWN), rest)
-    }
-
-    fn answer(&mut self, command: &str, rest: &str) -> Next {
-        let settings = &self.visit.screen.settings;
-        let encryption = &self.visit.screen.encryption;
-        let need_helo = settings.helo_required && self.helo.is_none();
-        let reply = match command {
-            "HELO" | "EHLO" => match rest.split(' ').next().filter(|name| !name.is_empty()) {
-                Some(name) => return Next::Reply(self.hello(command == "EHLO", name)),
-                None => format!("501 Syntax: {command} hostname"),
-            },
-            "XCLIENT" | "XFORWARD" | "AUTH" | UNKNOWN => "502 5.5.2 Error: command not recognized".to_owned(),
-            other if encryption.level == Level::Must && !self.visit.encrypted && !BEFORE_TLS.contains(&other) => {
-                "530 5.7.0 Must issue a STARTTLS command first".to_owned()
-            }
-            // The reference says so.
-            "STARTTLS" if !rest.is_empty() => "501 Syntax: EHLO hostname".to_owned(),
-            "STARTTLS" if self.visit.encrypted => "554 5.5.1 Error: TLS already active".to_owned(),
-            "STARTTLS" if encryption.level == Level::Off || self.discarded.iter().any(|word| word == "starttls") => {
-                "502 5.5.1 Error: command not implemented".to_owned()
-            }
-            "STARTTLS" if encryption.server.is_none() => "454 4.7.0 TLS not available due to local problem".to_owned(),
-            "STARTTLS" => return Next::Encrypt,
-            "MAIL" => match address(rest) {
-                _ if need_helo => "503 5.5.1 Error: send HELO/EHLO first".to_owned(),
-                _ if self.sender.is_some() => "503 5.5.1 Error: nested MAIL command".to_owned(),
-                None => "501 5.5.4 Syntax: MAIL FROM:<address>".to_owned(),
-                Some(sender) => {
-                    self.sender = Some(sender);
-                    "250 2.1.0 Ok".to_owned()
-                }
-            },
-            "RCPT" => match (&self.sender, address(rest)) {
-                (None, _) => "503 5.5.1 Error: need MAIL command".to_owned(),
-                (_, None) => "501 5.5.4 Syntax: RCPT TO:<address>".to_owned(),
-                (Some(sender), Some(recipient)) => self.refused(sender, &recipient),
-            },
-            "DATA" => {
-                return self.content(command, if rest.is_empty() { None } else { Some("501 5.5.4 Syntax: DATA") });
-            }
-            "BDAT" => {
-                let wrong = if self.discarded.iter().any(|word| word == "chunking") {
-                    Some("502 5.5.1 Error: command not implemented")
-                } else {
-                    rest.is_empty().then_some("501 5.5.4 Syntax: BDAT count [LAST]")
-                };
-                return self.content(command, wrong);
-            }
-            "RSET" => {
-                self.sender = None;
-                "250 2.0.0 Ok".to_owned()
-            }
-            "NOOP" => "250 2.0.0 Ok".to_owned(),
-            "VRFY" if rest.is_empty() => "501 5.5.4 Syntax: VRFY address".to_owned(),
-            "VRFY" if settings.disable_vrfy => "502 5.5.1 VRFY command is disabled".to_owned(),
-            "VRFY" => self.visit.refusal.clone(),
-            "ETRN" if need_helo => "503 5.5.1 Error: send HELO/EHLO first".to_owned(),
-            "ETRN" if rest.is_empty() => "500 Syntax: ETRN domain".to_owned(),
-            "ETRN" => "458 Unable to queue messages".to_owned(),
-            _ => return Next::End(End::Said("221 2.0.0 Bye".to_owned())),
-        };
-        Next::Reply(reply)
-    }
-
-    fn hello(&mut self, extended: bool, name: &str) -> String {
-        let settings = &self.visit.screen.settings;
-        self.helo = Some(name.to_owned());
-        self.sender = None;
-        if !extended {
-            return format!("250 {}", settings.myhostname);
-        }
-        self.extended = true;
-        let own = settings.discard_ehlo_maps.find_text(&self.visit.client.ip().to_string());
-        let own = own.unwrap_or_else(|error| {
-            self.visit.screen.log.warning(error.to_string());
-            None
-        });
-        if let Some(own) = own {
-            self.discarded = crate::conf::MainCf::list(&own.to_ascii_lowercase());
-            let hides: Vec<&str> = self.discarded.iter().map(String::as_str).collect();
-            if self.discarded != settings.discard_ehlo && !hides.is_empty() && !hides.contains(&"silent-discard") {
-                let (address, port) = (self.visit.client.ip(), self.visit.client.port());
-                self.visit
-                    .log(format!("[{address}]{port}: discarding EHLO keywords: {}", hides.join(" ").to_uppercase()));
-            }
-        }
-        let mut lines = vec![settings.myhostname.clone()];
-        for keyword in KEYWORDS.iter().filter(|keyword| !self.discarded.iter().any(|word| word == *keyword)) {
-            match *keyword {
-                "size" if settings.message_limit > 0 => lines.push(format!("SIZE {}", settings.message_limit)),
-                "vrfy" if !settings.offers_vrfy => {}
-                "smtputf8" if !settings.utf8 => {}
-                "starttls" if self.visit.encrypted || self.visit.screen.encryption.level == Level::Off => {}
-                keyword => lines.push(keyword.to_ascii_uppercase()),
-            }
-        }
-        let last = lines.len() - 1;
-        let mark = |at: usize| if at == last { ' ' } else { '-' };
-        let lines: Vec<String> = lines.iter().enumerate().map(|(at, line)| format!("250{}{line}", mark(at))).collect();
-        lines.join("\r\n")
-    }
-
-    fn refused(&self, sender: &str, recipient: &str) -> String {
-        let reply = self.visit.refusal.clone();
-        let mut shown = reply.clone();
-        if self.visit.screen.settings.soft_bounce && shown.starts_with('5') {
-            crate::daemon::smtpd::footer::soften(&mut shown);
-        }
-        let quoted = |address: &str| if address.is_empty() { String::new() } else { envelope::quote(address) };
-        let (from, to) = (quoted(sender), quoted(recipient));
-        self.visit.log(format!(
-            "NOQUEUE: reject: RCPT from {}: {shown}; from=<{from}>, to=<{to}>, proto={}, helo=<{}>",
-            self.visit.shown,
-            if self.extended { "ESMTP" } else { "SMTP" },
-            self.helo.as_deref().unwrap_or_default()
-        ));
-        reply
-    }
-
-    /// Whoever sends content for recipients that were all refused does not listen, and is not waited for.
-    fn content(&self, command: &str, wrong: Option<&str>) -> Next {
-        self.visit.log(format!("{command} without valid RCPT from {}", self.visit.shown));
-        let reply = match (wrong, &self.sender, command) {
-            (Some(wrong), ..) => wrong,
-            (None, None, "DATA") => "503 5.5.1 Error: need RCPT command",
-            (None, None, _) => "554 5.5.1 Error: need MAIL command",
-            _ => "554 5.5.1 Error: no valid recipients",
-        };
-        Next::End(End::Said(reply.to_owned()))
+        self.answer(verb, rest)
     }
 
     /// postscreen_command_filter: another line in this one's place.
@@ -347,47 +205,4 @@ fn try_later(host: &str) -> String {
 
 fn printable(word: &str) -> String {
     word.chars().take(100).map(|c| if c.is_ascii_graphic() { c } else { '?' }).collect()
-}
-
-/// The address behind the colon of MAIL and RCPT, in internal form: quotes and a route taken off, nothing checked, since
-/// it is only for the log.
-fn address(rest: &str) -> Option<String> {
-    let text = rest.split_once(':')?.1.trim_start_matches(' ');
-    let (mut chars, end) = match text.strip_prefix('<') {
-        Some(inner) => (inner.chars(), '>'),
-        None => (text.chars(), ' '),
-    };
-    let (mut found, mut quoted) = (String::new(), false);
-    while let Some(c) = chars.next() {
-        match c {
-            c if c == end && !quoted => break,
-            '"' => quoted = !quoted,
-            '\\' => found.extend(chars.next()),
-            c => found.push(c),
-        }
-    }
-    match found.split_once(':') {
-        Some((route, behind)) if route.starts_with('@') => Some(behind.to_owned()),
-        _ => Some(found),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_read_as_they_come() {
-        for (rest, want) in [
-            ("FROM:<a@b>", Some("a@b")),
-            ("FROM: <@x.example:\"a b\"@c> SIZE=1", Some("a b@c")),
-            ("TO:a@b NOTIFY=NEVER", Some("a@b")),
-            ("TO:<\"a>b\"@c", Some("a>b@c")),
-            ("TO:<a\\", Some("a")),
-            ("FROM:", Some("")),
-            ("FROM", None),
-        ] {
-            assert_eq!(address(rest).as_deref(), want, "{rest}");
-        }
-    }
 }

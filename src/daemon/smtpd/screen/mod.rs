@@ -5,6 +5,8 @@
 
 /// postscreen_access_list.
 mod access;
+/// What the commands are answered with.
+mod answers;
 /// The temporary allowlist.
 mod cache;
 /// Tests before the greeting.
@@ -133,11 +135,15 @@ impl Screen {
         }
         match settings.access.verdict(visit.client.ip(), &self.log).await {
             Verdict::Permit => {
-                visit.log(format!("{}LISTED {}", if settings.respectful { "ALLOW" } else { "WHITE" }, visit.shown));
+                visit.log_listed("ALLOW", "WHITE", "LISTED");
                 return End::Through;
             }
             Verdict::Reject => {
-                visit.log(format!("{}LISTED {}", if settings.respectful { "DENY" } else { "BLACK" }, visit.shown));
+                visit.log_listed("DENY", "BLACK", "LISTED");
+                if settings.by_old_default {
+                    let parameter = "respectful_logging=no for client";
+                    visit.log(format!("using backwards-compatible default setting {parameter} {}", visit.shown));
+                }
                 match settings.deny_action {
                     Action::Drop => {
                         visit.disliked = true;
@@ -157,7 +163,7 @@ impl Screen {
             return End::Through;
         }
         if !settings.interfaces.contains_client(None, Some(server)).unwrap_or(false) {
-            visit.log(format!("{}LIST VETO {}", if settings.respectful { "ALLOW" } else { "WHITE" }, visit.shown));
+            visit.log_listed("ALLOW", "WHITE", "LIST VETO");
             visit.disliked = true;
             visit.kept_out = true;
         }
@@ -224,6 +230,64 @@ impl Drop for Place<'_> {
         let (_, low) = screen.settings.stress_marks();
         if count <= low && screen.stressed.replace(false) {
             screen.log.info(format!("leaving STRESS mode with {count} connections"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::time::Duration;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// Whether a client that says `words` and no more is let through, and what it is answered.
+    fn told(configuration: &str, words: &[u8]) -> (bool, String) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let directory = tempfile::tempdir().unwrap();
+            let text =
+                format!("postscreen_cache_map =\nmyhostname = m.example\nmynetworks = 127.0.0.1\n{configuration}");
+            let cf = MainCf::parse(directory.path(), &text).unwrap();
+            let log = Arc::new(Log::nowhere());
+            let screen = Screen::new(&cf, &Private::default(), log, None).unwrap();
+            let (mut client, server) = tokio::io::duplex(1 << 20);
+            client.write_all(words).await.unwrap();
+            client.shutdown().await.unwrap();
+            let mut stream = Stream::new(server, Duration::from_secs(5));
+            let end = |port| SocketAddr::from(([192, 0, 2, 1], port));
+            let through = screen.admit(&mut stream, end(1234), end(25)).await.is_some();
+            assert!(screen.present.borrow().is_empty() && screen.watched.get() == 0);
+            drop(stream);
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.unwrap();
+            (through, answer)
+        })
+    }
+
+    const REFUSED: &str = "postscreen_access_list = static:reject\npostscreen_denylist_action = enforce\n";
+
+    #[test]
+    fn who_is_kept_out_is_heard_out() {
+        let (through, answer) = told(REFUSED, b"MAIL FROM:<a@b>\r\nVRFY x\r\nQUIT\r\n");
+        assert!(!through);
+        assert!(answer.ends_with("221 2.0.0 Bye\r\n"), "{answer}");
+        assert!(answer.contains("521 ") || answer.contains("550 5.5.1 Protocol error"), "{answer}");
+        assert!(told("postscreen_access_list = static:permit\n", b"").0);
+        assert!(!told("postscreen_greet_action = drop\n", b"EHLO x\r\n").0);
+        assert!(!told("", b"").0, "it hung up while it should have waited");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn nobody_talks_the_way_in(words in proptest::collection::vec(any::<u8>(), 0..400), lines in "[A-Z :<>@\r\n]{0,400}") {
+            let early = "postscreen_greet_action = enforce\n";
+            for words in [words.as_slice(), lines.as_bytes(), &[b"MAIL FROM:", lines.as_bytes()].concat()] {
+                let (through, answer) = told(REFUSED, words);
+                prop_assert!(!through && !answer.contains("250 2.1.5") && !answer.contains("354"));
+                prop_assert!(words.is_empty() || !told(early, words).0);
+            }
         }
     }
 }

@@ -48,6 +48,8 @@ pub struct Settings {
     pub greet_ttl: u64,
     pub access: AccessList,
     pub respectful: bool,
+    /// It is not, and nobody has said that it should not be.
+    pub by_old_default: bool,
     pub deny_action: Action,
     /// At which of our addresses a client can come to be known.
     pub interfaces: MatchList,
@@ -133,6 +135,7 @@ impl Settings {
             greet_ttl,
             access: AccessList::new(cf),
             respectful: cf.respectful_logging(),
+            by_old_default: !cf.respectful_logging() && !cf.settings().contains_key("respectful_logging"),
             deny_action: action("postscreen_denylist_action", &cf.postscreen_denylist_action())?,
             interfaces: MatchList::parse(
                 "postscreen_allowlist_interfaces",

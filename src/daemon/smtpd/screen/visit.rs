@@ -65,6 +65,12 @@ impl<'a> Visit<'a> {
         self.screen.log.info(text);
     }
 
+    /// The name of a list in one of two ways (respectful_logging).
+    pub fn log_listed(&self, respectful: &str, other: &str, what: &str) {
+        let settings = &self.screen.settings;
+        self.log(format!("{}{what} {}", if settings.respectful { respectful } else { other }, self.shown));
+    }
+
     /// What is known of the client from earlier visits; whether anything is.
     pub fn recall(&mut self) -> bool {
         let enabled = self.screen.settings.enabled();
