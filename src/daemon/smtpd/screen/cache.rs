@@ -13,14 +13,14 @@ use crate::log::Log;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// Most clients that are remembered: some 60 MB.
-const MAX_CLIENTS: usize = 1_000_000;
+/// Most clients that are remembered: some 70 MB.
+const MAX_CLIENTS: usize = 900_000;
 /// Longest line that is read.
 const MAX_LINE: usize = 256;
 /// Lines beyond the clients known at which the file is written anew before its time.
@@ -116,7 +116,7 @@ impl Cache {
         let mut state = self.state.borrow_mut();
         state.remember(client, times);
         state.lines += 1;
-        let line = format!("{client} {}\n", times.text());
+        let line = line(client, times);
         if let Some(meanwhile) = &mut state.meanwhile {
             meanwhile.extend_from_slice(line.as_bytes());
         }
@@ -150,20 +150,18 @@ impl Cache {
 
     async fn clean(&self, log: &Log) {
         let before = now().saturating_sub(self.retention);
-        let (text, retained, dropped) = {
+        let (kept, retained, dropped) = {
             let mut state = self.state.borrow_mut();
             let all = state.clients.len();
             // As long as any test counts that is on, or counted until a short while ago, the client is no new one.
             state.clients.retain(|_, times| times.due(self.enabled, before).is_empty());
-            let mut text = Vec::with_capacity(state.clients.len() * 48);
-            for (client, times) in &state.clients {
-                text.extend_from_slice(format!("{client} {}\n", times.text()).as_bytes());
-            }
+            // A copy, since the lines of many clients are not made while others wait.
+            let kept: Vec<(IpAddr, Times)> = state.clients.iter().map(|(client, times)| (*client, *times)).collect();
             state.meanwhile = Some(Vec::new());
-            (text, state.clients.len(), all - state.clients.len())
+            (kept, state.clients.len(), all - state.clients.len())
         };
         if let Some(path) = self.path.clone() {
-            let written = tokio::task::spawn_blocking(move || replace(&path, &text)).await;
+            let written = tokio::task::spawn_blocking(move || replace(&path, &kept)).await;
             let mut state = self.state.borrow_mut();
             let meanwhile = state.meanwhile.take().unwrap_or_default();
             match written.unwrap_or_else(|_| Err(io::Error::other("broken off"))) {
@@ -194,18 +192,27 @@ impl State {
     }
 }
 
+fn line(client: IpAddr, times: Times) -> String {
+    format!("{client} {}\n", times.text())
+}
+
 fn parse(line: &[u8]) -> Option<(IpAddr, Times)> {
     let (client, times) = std::str::from_utf8(line.strip_suffix(b"\n")?).ok()?.split_once(' ')?;
     Some((client.parse().ok()?, Times::parse(times)?))
 }
 
 /// Writes a file anew; gives it opened for lines to come.
-fn replace(path: &Path, text: &[u8]) -> io::Result<File> {
+fn replace(path: &Path, clients: &[(IpAddr, Times)]) -> io::Result<File> {
     let beside = PathBuf::from(format!("{}.{}", path.display(), std::process::id()));
     let written = (|| {
         let mut file = File::options().append(true).create(true).truncate(false).mode(0o600).open(&beside)?;
         file.set_len(0)?;
-        file.write_all(text)?;
+        let mut writer = BufWriter::new(&mut file);
+        for (client, times) in clients {
+            writer.write_all(line(*client, *times).as_bytes())?;
+        }
+        writer.flush()?;
+        drop(writer);
         file.sync_all()?;
         // The commit.
         std::fs::rename(&beside, path)?;
