@@ -25,6 +25,8 @@ pub mod ipc;
 pub mod dns;
 /// Mail stores: mbox and maildir.
 pub mod mailbox;
+/// Mail filters.
+pub mod milter;
 /// Files in the queue directory.
 pub mod queue;
 /// Lookup tables.

@@ -18,6 +18,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("dns", 3),
     ("table", 3),
     ("mailbox", 3),
+    ("milter", 3),
     ("queue", 3),
     ("cleanup", 4),
     ("route", 4),

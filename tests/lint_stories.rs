@@ -108,6 +108,9 @@ fn values_that_stop_a_program_later() {
     finds("bad-value", "message_size_limit = 10M\n", 1, "message_size_limit");
     finds("bad-value", "maximal_queue_lifetime = 5x\n", 1, "maximal_queue_lifetime");
     finds("bad-value", "line_length_limit = 3\n", 1, "line_length_limit");
+    finds("bad-value", "smtpd_milters = inet:localhost:1,\n   8891-localhost\n", 1, "8891-localhost");
+    finds("bad-value", "non_smtpd_milters = { unix:/run/f, timeout=3 }\n", 1, "timeout");
+    finds("bad-value", "milter_protocol = 5\nsmtpd_milters = unix:/run/f\n", 2, "bad protocol information: 5");
     finds("origin-file", "myorigin = @/nofile\n", 1, "nofile");
 }
 
@@ -115,6 +118,9 @@ fn values_that_stop_a_program_later() {
 fn tables() {
     finds("table-missing", "virtual_alias_maps = hash:@/virtual\n", 1, "virtual");
     finds("table-missing", "transport_maps = static:x,\n    regexp:@/transport\n", 2, "transport");
+    let sockets = "smtpd_milters = unix:/run/none/filter.sock, { unix:/run/none/other.sock, default_action=accept }\n";
+    let (_, found) = Place::new(sockets, "", "").findings();
+    assert!(!found.iter().any(|finding| finding.0 == "table-missing"), "{found:?}");
     let place = Place::new("", "", "");
     let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
     fs::File::options().append(true).open(place.0.path().join("aliases")).unwrap().set_modified(later).unwrap();

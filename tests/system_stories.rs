@@ -91,6 +91,7 @@ stories! {
     domain
     double_bounce
     etrn
+    filters
     full_disk
     down
     hold
@@ -100,6 +101,7 @@ stories! {
     mailboxes
     mx
     pop3_service
+    probes
     refusals
     relay
     reload

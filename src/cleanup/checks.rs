@@ -58,11 +58,22 @@ pub struct About<'a> {
     pub helo: &'a str,
     /// On its way out only lines can change, and log lines are short.
     pub outgoing: bool,
+    /// The header was made by a filter.
+    pub filtered: bool,
 }
 
 impl<'a> About<'a> {
     pub fn outgoing(queue_id: &'a str) -> About<'a> {
-        About { queue_id, origin: "", sender: "", recipient: None, protocol: "", helo: "", outgoing: true }
+        About {
+            queue_id,
+            origin: "",
+            sender: "",
+            recipient: None,
+            protocol: "",
+            helo: "",
+            outgoing: true,
+            filtered: false,
+        }
     }
 }
 
@@ -131,6 +142,17 @@ impl Checks {
             Section::Body => return Ok(Line::Keep),
         };
         self.look(maps, header, "header", about, asked, log)
+    }
+
+    /// A header of the primary list, whatever its name.
+    pub fn primary(
+        &self,
+        header: &[u8],
+        about: &About<'_>,
+        asked: &mut Asked,
+        log: &Log,
+    ) -> Result<Line, CleanupError> {
+        self.look(&self.header, header, "header", about, asked, log)
     }
 
     /// A line of body; `offset` is where it stands in its part.
@@ -223,6 +245,9 @@ impl Act<'_> {
             "REJECT" | "FILTER" | "DISCARD" | "HOLD" | "REDIRECT" | "BCC" | "PASS" if self.about.outgoing => {
                 warn(self.log, &format!("unsupported command in {title} map: {value}"));
             }
+            "PASS" if self.about.filtered => {
+                warn(self.log, &format!("unsupported command in {title} map: {value}"));
+            }
             "REJECT" => self.reject(words, asked),
             "WARN" => self.log("warning", words),
             "INFO" => self.log("info", words),
@@ -273,6 +298,9 @@ impl Act<'_> {
             }
             "PREPEND" => {
                 self.log("prepend", words);
+                if self.about.filtered {
+                    warn(self.log, "the milter_header/body_checks prepend action is not implemented");
+                }
                 return Line::Prepend(words.as_bytes().to_vec());
             }
             "REPLACE" => {
@@ -284,6 +312,7 @@ impl Act<'_> {
                 return Line::Drop;
             }
             "IGNORE" => return Line::Drop,
+            _ if self.about.filtered => warn(self.log, &format!("unsupported command in {title} map: {value}")),
             _ => warn(self.log, &format!("unknown command in {title} map: {value}")),
         }
         Line::Keep
@@ -315,7 +344,7 @@ impl Act<'_> {
             return self.log.event(&event);
         }
         let shown = String::from_utf8_lossy(self.line);
-        let shown: String = shown.chars().take(200).collect();
+        let shown: String = shown.chars().take(if about.filtered { 60 } else { 200 }).collect();
         let mut line = format!("{} {shown} from {};", self.context, about.origin);
         line.push_str(&format!(" from=<{}>", envelope::quote_path(about.sender)));
         if let Some(recipient) = about.recipient {
@@ -330,7 +359,11 @@ impl Act<'_> {
         if !words.is_empty() {
             line.push_str(&format!(": {words}"));
         }
-        let event = Event::Verdict { queue_id: text(about.queue_id), action: text(action), text: text(&line) };
+        let action = match about.filtered {
+            true => format!("milter-{}-{action}", self.context),
+            false => action.to_owned(),
+        };
+        let event = Event::Verdict { queue_id: text(about.queue_id), action: text(&action), text: text(&line) };
         self.log.event_as("cleanup", &event);
     }
 }

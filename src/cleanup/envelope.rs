@@ -90,6 +90,12 @@ pub struct Envelope {
     /// receive_override_options: no address mapping, no checks.
     pub no_mappings: bool,
     pub no_checks: bool,
+    /// Which filters look at it.
+    pub filtering: super::Filtering,
+    /// A notice that header_checks and filters look at (internal_mail_filter_classes).
+    pub inspected: bool,
+    /// No automatic copies: nothing will be delivered.
+    pub no_copies: bool,
     /// No virtual aliases and automatic copies: the message is a notice or was expanded before.
     pub expanded: bool,
 }
@@ -112,6 +118,9 @@ impl Envelope {
             hold: false,
             no_mappings: false,
             no_checks: false,
+            filtering: super::Filtering::Nobody,
+            inspected: false,
+            no_copies: false,
             expanded: false,
         }
     }

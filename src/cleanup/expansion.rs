@@ -50,8 +50,8 @@ pub struct Everybody {
     pub recipients: Vec<Expanded>,
     /// What stands after the content.
     pub copies: Vec<Expanded>,
-    /// The last recipient before virtual aliases: log lines of checks name it.
-    pub last: Option<String>,
+    /// Those that were named, before virtual aliases. Filters hear of them, and log lines of checks name the last one.
+    pub named: Vec<String>,
 }
 
 impl Expansion {
@@ -92,10 +92,11 @@ impl Expansion {
         warn: Warn<'_>,
     ) -> Result<Everybody, CleanupError> {
         let mut growing = Growing::default();
-        let mut last = None;
+        let mut all_named = Vec::new();
         let plain = envelope.expanded || envelope.no_mappings;
+        let copied = !plain && !envelope.no_copies;
         // The sender's copy is the first, as the sender is known first.
-        if !plain
+        if copied
             && !sender.is_empty()
             && let Some(copy) = self.mapping.find(&self.sender_bcc, sender, false)?
         {
@@ -103,21 +104,34 @@ impl Expansion {
         }
         for named in &envelope.recipients {
             let mapped = self.add(rewriter, named, plain, &mut growing, warn)?;
-            if !plain && let Some(copy) = self.mapping.find(&self.recipient_bcc, &mapped, false)? {
+            if copied && let Some(copy) = self.mapping.find(&self.recipient_bcc, &mapped, false)? {
                 self.add(rewriter, &copy_to(rewriter, copy), false, &mut growing, warn)?;
             }
-            last = Some(mapped);
+            all_named.push(mapped);
         }
         let count = growing.queued.len();
         for copy in &envelope.copies {
             let named = Named { address: copy.clone(), ..Named::default() };
             self.add(rewriter, &named, plain, &mut growing, warn)?;
         }
-        if !plain && count > 0 && !self.always_bcc.is_empty() {
+        if copied && count > 0 && !self.always_bcc.is_empty() {
             self.add(rewriter, &copy_to(rewriter, self.always_bcc.clone()), false, &mut growing, warn)?;
         }
         let copies = growing.queued.split_off(count);
-        Ok(Everybody { recipients: growing.queued, copies, last })
+        Ok(Everybody { recipients: growing.queued, copies, named: all_named })
+    }
+
+    /// What somebody leads to who was not named before.
+    pub fn one_more(
+        &self,
+        rewriter: &Rewriter,
+        named: &Named,
+        plain: bool,
+        warn: Warn<'_>,
+    ) -> Result<Vec<Expanded>, CleanupError> {
+        let mut growing = Growing::default();
+        self.add(rewriter, named, plain, &mut growing, warn)?;
+        Ok(growing.queued)
     }
 
     /// Copies that the content asked for.

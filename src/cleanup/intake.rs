@@ -12,16 +12,18 @@ use super::CleanupError;
 use super::checks::{About, Asked, Checks, Line};
 use super::envelope::{Envelope, Origin};
 use super::expansion::{Everybody, Expanded, Expansion};
+use super::filtering::{Filtering, LocalFilters};
 use super::header::Seen;
+use super::held::{Held, Recipient};
 use super::mime::{Section, Structure};
 use crate::conf::MainCf;
 use crate::conf::neighbour::neighbour;
 use crate::log::Log;
 use crate::log::event::Event;
 use crate::message::{envelope as address, stamp};
+use crate::milter::{Filters, Macros};
 use crate::queue::create::NewFile;
 use crate::queue::record::Type;
-use crate::queue::state::By;
 use crate::queue::{Queue, QueueId, State};
 use crate::route::Rewriter;
 use crate::table::TableError;
@@ -37,6 +39,9 @@ pub struct Cleanup {
     pub(super) log: Arc<Log>,
     pub(super) expansion: Expansion,
     pub(super) checks: Checks,
+    /// milter_header_checks.
+    pub(super) milter_checks: Checks,
+    pub(super) local_filters: LocalFilters,
     remote_rewriter: Option<Rewriter>,
     pub(super) mime_nesting_limit: usize,
     mime_boundary_limit: usize,
@@ -67,6 +72,13 @@ impl Cleanup {
             log,
             expansion: Expansion::new(cf)?,
             checks: Checks::new(cf),
+            milter_checks: Checks::of_lists([
+                ("milter_header_checks", cf.milter_header_checks()),
+                ("", String::new()),
+                ("", String::new()),
+                ("", String::new()),
+            ]),
+            local_filters: LocalFilters::new(cf),
             remote_rewriter: Some(cf.remote_header_rewrite_domain())
                 .filter(|domain| !domain.is_empty())
                 .map(|domain| rewriter.clone().for_strangers(&domain)),
@@ -107,13 +119,15 @@ impl Cleanup {
     pub fn begin(self: &Arc<Self>, file: NewFile, envelope: &Envelope) -> Result<Intake, CleanupError> {
         let warn = |warning: String| self.warn(file.id(), &warning);
         let sender = self.expansion.sender(&self.rewriter, envelope, &warn)?;
-        let Everybody { recipients, copies, last } = self.expansion.expand(&self.rewriter, envelope, &sender, &warn)?;
+        let Everybody { recipients, copies, named } =
+            self.expansion.expand(&self.rewriter, envelope, &sender, &warn)?;
         if recipients.is_empty() {
             return Err(CleanupError::NoRecipients);
         }
         let header_rewriter =
             if envelope.rewrite_headers { Some(self.rewriter.clone()) } else { self.remote_rewriter.clone() };
-        let checked = !envelope.no_checks && !matches!(envelope.origin, Origin::Internal) && !self.checks.is_empty();
+        let inspected = !envelope.no_checks && (envelope.inspected || !matches!(envelope.origin, Origin::Internal));
+        let checked = inspected && !self.checks.is_empty();
         let (origin, protocol, helo) = match &envelope.origin {
             Origin::Smtp(client) => {
                 (format!("{}[{}]", client.name, client.address), client.protocol, client.helo.clone())
@@ -139,7 +153,13 @@ impl Cleanup {
             origin,
             protocol,
             helo,
-            last_recipient: last,
+            last_recipient: named.last().cloned(),
+            named: if envelope.filtering == Filtering::Local { named } else { Vec::new() },
+            held: None,
+            filtered: false,
+            local_filters: None,
+            completed: false,
+            inspected,
             part_offset: 0,
             header: Vec::new(),
             header_open: false,
@@ -149,7 +169,7 @@ impl Cleanup {
             internal: matches!(envelope.origin, Origin::Internal),
             cleanup: self.clone(),
         };
-        intake.write_envelope(envelope, &recipients)?;
+        intake.write_envelope(envelope, recipients)?;
         Ok(intake)
     }
 
@@ -205,9 +225,9 @@ pub struct Intake {
     /// Whether canonical tables apply to headers.
     pub(super) map_headers: bool,
     pub(super) arrival: SystemTime,
-    recipients: usize,
+    pub(super) recipients: usize,
     /// Automatic copies, which stand after the content.
-    copies: Vec<Expanded>,
+    pub(super) copies: Vec<Expanded>,
     data_offset: u64,
     /// With LF line ends, for message_size_limit.
     pub(super) size: u64,
@@ -217,10 +237,21 @@ pub struct Intake {
     /// Whether header_checks and body_checks look at it.
     pub(super) checked: bool,
     pub(super) asked: Asked,
-    origin: String,
-    protocol: &'static str,
-    helo: String,
-    last_recipient: Option<String>,
+    pub(super) origin: String,
+    pub(super) protocol: &'static str,
+    pub(super) helo: String,
+    pub(super) last_recipient: Option<String>,
+    /// Who was named, before virtual aliases, for non_smtpd_milters.
+    pub(super) named: Vec<String>,
+    /// The message, until filters have seen it.
+    pub(super) held: Option<Held>,
+    /// Whether the filters of its session have seen it.
+    pub(super) filtered: bool,
+    /// non_smtpd_milters, which have heard of its envelope.
+    pub(super) local_filters: Option<(Box<Filters>, Macros)>,
+    completed: bool,
+    /// Whether checks are allowed to look at it.
+    pub(super) inspected: bool,
     /// Where in its part the line of body at hand stands.
     part_offset: u64,
     /// The logical header that is being collected, physical lines joined by LF.
@@ -272,12 +303,15 @@ impl Intake {
         Some(line.iter().copied().filter(|byte| !stripped.contains(byte)).collect::<Vec<_>>().into())
     }
 
-    /// Completes the message and commits it. Ok means: accepted (or thrown away, where a check said so).
-    pub fn finish(mut self) -> Result<QueueId, CleanupError> {
+    /// The content has ended: what is missing is added. Done once.
+    pub(super) fn complete(&mut self) -> Result<(), CleanupError> {
+        if std::mem::replace(&mut self.completed, true) {
+            return Ok(());
+        }
         let wanted = self.asked.refusal.is_none() && !self.asked.discard;
         if wanted && self.structure.section() != Section::Body {
             self.flush_header()?;
-            if self.structure.section() == Section::Primary {
+            if self.structure.section() == Section::Primary && !self.is_settled() {
                 self.add_missing()?;
             }
         }
@@ -285,22 +319,38 @@ impl Intake {
         if !self.at_line_start {
             self.put(b"", true).map_err(CleanupError::Write)?;
         }
+        if let Some(held) = &mut self.held {
+            held.find_received();
+        }
+        Ok(())
+    }
+
+    /// Completes the message and commits it. Ok means: accepted (or thrown away, where a check or a filter said so).
+    pub fn finish(mut self) -> Result<QueueId, CleanupError> {
+        self.complete()?;
+        if self.asked.refusal.is_none() && !self.asked.discard {
+            self.filter_locally()?;
+        }
         if let Some((code, text)) = self.asked.refusal.take() {
             return Err(CleanupError::Rejected(code, text));
         }
         if self.asked.discard {
             return Ok(self.file.id().clone());
         }
+        if self.held.as_ref().is_some_and(|held| held.envelope.filtering == Filtering::Session) && !self.filtered {
+            // Whatever came between: mail does not pass by its filters.
+            return Err(CleanupError::Write(io::Error::other("its filters have not seen the message")));
+        }
+        self.write_held()?;
         // What logs and listings call the size is the content as it stands in the file.
         self.content_length = self.file.position() - self.data_offset;
         self.write_extracted()?;
         let size = self.size_record();
         self.file.rewrite_first(Type::SIZE, &size).map_err(CleanupError::Write)?;
-        let id = self.file.commit(0o700).map_err(CleanupError::Write)?;
         if self.asked.hold {
-            self.cleanup.queue.shift(&id, State::Incoming, State::Hold, By::Cleanup).map_err(CleanupError::Write)?;
+            self.file.settle_in(&self.cleanup.queue, State::Hold.name()).map_err(CleanupError::Write)?;
         }
-        Ok(id)
+        self.file.commit(0o700).map_err(CleanupError::Write)
     }
 
     /// What the content asked for, after it.
@@ -326,7 +376,7 @@ impl Intake {
                 file.record(Type::REDIRECT, clean(redirect).as_bytes())?;
             }
             for copy in &copies {
-                write_recipient(file, copy)?;
+                write_recipient(file, copy, Type::RECIPIENT)?;
             }
             file.record(Type::END, b"")
         };
@@ -357,7 +407,14 @@ impl Intake {
 
     /// Asks the checks with what is known of the message.
     pub(super) fn check<T>(&mut self, ask: impl FnOnce(&Checks, &About<'_>, &mut Asked, &Log) -> T) -> T {
-        let about = About {
+        let mut asked = std::mem::take(&mut self.asked);
+        let answer = ask(&self.cleanup.checks, &self.about(), &mut asked, &self.cleanup.log);
+        self.asked = asked;
+        answer
+    }
+
+    pub(super) fn about(&self) -> About<'_> {
+        About {
             queue_id: self.file.id().as_str(),
             origin: &self.origin,
             sender: &self.sender,
@@ -365,8 +422,8 @@ impl Intake {
             protocol: self.protocol,
             helo: &self.helo,
             outgoing: false,
-        };
-        ask(&self.cleanup.checks, &about, &mut self.asked, &self.cleanup.log)
+            filtered: false,
+        }
     }
 
     fn size_record(&self) -> Vec<u8> {
@@ -374,8 +431,14 @@ impl Intake {
         format!("{size:15} {offset:15} {count:15} {:15} {size:15} {:15}", 0, self.flags).into_bytes()
     }
 
-    fn write_envelope(&mut self, envelope: &Envelope, recipients: &[Expanded]) -> Result<(), CleanupError> {
-        self.write_records(envelope, recipients).map_err(CleanupError::Write)?;
+    fn write_envelope(&mut self, envelope: &Envelope, recipients: Vec<Expanded>) -> Result<(), CleanupError> {
+        let recipients: Vec<Recipient> = recipients.into_iter().map(Recipient::new).collect();
+        if self.cleanup.holds(envelope) {
+            self.held = Some(Held::new(envelope.clone(), recipients, &self.cleanup.queue.top("incoming")));
+            self.call_local_filters()?;
+        } else {
+            self.write_records(envelope, &recipients).map_err(CleanupError::Write)?;
+        }
         for header in &envelope.prepend {
             self.put(clean(header).as_bytes(), true).map_err(CleanupError::Write)?;
         }
@@ -386,7 +449,7 @@ impl Intake {
         Ok(())
     }
 
-    fn write_records(&mut self, envelope: &Envelope, recipients: &[Expanded]) -> io::Result<()> {
+    pub(super) fn write_records(&mut self, envelope: &Envelope, recipients: &[Recipient]) -> io::Result<()> {
         let since = envelope.arrival.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let size = self.size_record();
         let file = &mut self.file;
@@ -399,8 +462,24 @@ impl Intake {
         }
         file.record(Type::TIME, format!("{} {}", since.as_secs(), since.subsec_micros()).as_bytes())?;
         file.record(Type::ATTRIBUTE, format!("create_time={}", since.as_secs()).as_bytes())?;
-        let context = if envelope.rewrite_headers { "local" } else { "remote" };
-        file.record(Type::ATTRIBUTE, format!("rewrite_context={context}").as_bytes())?;
+        // XFORWARD knows better who the client was.
+        let known = |attribute: &String| {
+            let name = attribute.split('=').next().unwrap_or_default();
+            envelope.attributes.iter().any(|(own, _)| own == name)
+        };
+        let mut of_origin = origin_attributes(&envelope.origin);
+        of_origin.retain(|attribute| !known(attribute));
+        // What is made here says so before its sender, and has no context.
+        let (first, last) = match &envelope.origin {
+            Origin::Internal => (of_origin, Vec::new()),
+            _ => {
+                let context = if envelope.rewrite_headers { "local" } else { "remote" };
+                (vec![format!("rewrite_context={context}")], of_origin)
+            }
+        };
+        for attribute in &first {
+            file.record(Type::ATTRIBUTE, clean(attribute).as_bytes())?;
+        }
         if !envelope.full_name.is_empty() {
             file.record(Type::FULL_NAME, clean(&envelope.full_name).as_bytes())?;
         }
@@ -411,16 +490,11 @@ impl Intake {
         for (name, value) in &envelope.attributes {
             file.record(Type::ATTRIBUTE, format!("{name}={}", clean(value)).as_bytes())?;
         }
-        for attribute in origin_attributes(&envelope.origin) {
-            // XFORWARD knows better who the client was.
-            let name = attribute.split('=').next().unwrap_or_default();
-            if envelope.attributes.iter().any(|(known, _)| known == name) {
-                continue;
-            }
-            file.record(Type::ATTRIBUTE, clean(&attribute).as_bytes())?;
+        for attribute in &last {
+            file.record(Type::ATTRIBUTE, clean(attribute).as_bytes())?;
         }
-        for recipient in recipients {
-            write_recipient(file, recipient)?;
+        for Recipient { recipient, canceled } in recipients {
+            write_recipient(file, recipient, if *canceled { Type::CANCELED } else { Type::RECIPIENT })?;
         }
         file.record(Type::MESSAGE, b"")?;
         self.data_offset = file.position();
@@ -439,21 +513,27 @@ impl Intake {
         if self.asked.refusal.is_some() || self.asked.discard {
             return Ok(());
         }
+        self.size += line.len() as u64 + u64::from(newline);
         let limit = self.cleanup.line_length_limit;
-        let mut rest = line;
-        while rest.len() > limit {
-            let (piece, after) = rest.split_at(limit);
-            self.file.record(Type::CONTINUED, piece)?;
-            self.size += piece.len() as u64;
-            rest = after;
+        match &mut self.held {
+            Some(held) => held.put(line, newline, limit),
+            None => write_line(&mut self.file, line, newline, limit),
         }
-        self.file.record(if newline { Type::NORMAL } else { Type::CONTINUED }, rest)?;
-        self.size += rest.len() as u64 + u64::from(newline);
-        Ok(())
     }
 }
 
-fn write_recipient(file: &mut NewFile, recipient: &Expanded) -> io::Result<()> {
+/// Writes a line, in as many records as it takes.
+pub(super) fn write_line(file: &mut NewFile, line: &[u8], newline: bool, limit: usize) -> io::Result<()> {
+    let mut rest = line;
+    while rest.len() > limit {
+        let (piece, after) = rest.split_at(limit);
+        file.record(Type::CONTINUED, piece)?;
+        rest = after;
+    }
+    file.record(if newline { Type::NORMAL } else { Type::CONTINUED }, rest)
+}
+
+fn write_recipient(file: &mut NewFile, recipient: &Expanded, kind: Type) -> io::Result<()> {
     if recipient.notify != 0 {
         file.record(Type::ATTRIBUTE, format!("notify_flags={}", recipient.notify).as_bytes())?;
     }
@@ -461,7 +541,7 @@ fn write_recipient(file: &mut NewFile, recipient: &Expanded) -> io::Result<()> {
         file.record(Type::ATTRIBUTE, format!("dsn_orig_rcpt={}", clean(&recipient.dsn_original)).as_bytes())?;
     }
     file.record(Type::ORIGINAL_RECIPIENT, clean(&recipient.original).as_bytes())?;
-    file.record(Type::RECIPIENT, clean(&recipient.address).as_bytes())
+    file.record(kind, clean(&recipient.address).as_bytes())
 }
 
 /// The attributes by which later programs know the client.

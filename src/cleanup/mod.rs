@@ -4,8 +4,14 @@
 
 /// header_checks and body_checks.
 pub mod checks;
+/// A held message in the hands of filters.
+mod draft;
+/// Filters and a complete message.
+pub mod filtering;
 /// Headers on their way in.
 mod header;
+/// Content that is not written yet.
+mod held;
 /// Addresses made over, one to one.
 mod mapping;
 /// Where in the structure of a message a line stands.
@@ -19,6 +25,7 @@ pub mod expansion;
 pub mod intake;
 
 pub use envelope::{Envelope, Origin};
+pub use filtering::Filtering;
 pub use intake::{Cleanup, Intake};
 
 use crate::status::Code;
@@ -44,6 +51,9 @@ pub enum CleanupError {
     /// A header or body check said no; the text is for the client.
     #[error("{1}")]
     Rejected(Code, String),
+    /// A filter said no: the whole SMTP reply.
+    #[error("{0}")]
+    Filtered(String),
 }
 
 impl CleanupError {
@@ -59,6 +69,7 @@ impl CleanupError {
             CleanupError::Rejected(code, text) => {
                 format!("{} {code} {text}", if code.class() == 4 { 451 } else { 550 })
             }
+            CleanupError::Filtered(reply) => reply.clone(),
         }
     }
 
@@ -67,6 +78,7 @@ impl CleanupError {
         match self {
             CleanupError::Write(_) | CleanupError::Table(_) | CleanupError::Expansion => true,
             CleanupError::Rejected(code, _) => code.class() == 4,
+            CleanupError::Filtered(reply) => reply.starts_with('4'),
             _ => false,
         }
     }

@@ -2,12 +2,11 @@
 //! family of names; the longest prefix decides.
 
 const REASONS: &[(&str, &str)] = &[
-    ("address_verify_", "addresses are not verified by probes"),
+    ("address_verify_sender_ttl", "the sender of probes stays the same"),
     ("anvil_status_", "smtpd counts its clients itself and logs no statistics"),
     ("application_event_", "there is no tlsproxy"),
     ("berkeley_db_", "Berkeley DB files are read without Berkeley DB"),
     ("allow_min_user", "an address that begins with \"-\" is refused, whatever command it would reach"),
-    ("biff", "there is no comsat to tell"),
     ("bounce_service_name", "bounce is no process here"),
     ("default_delivery_status_filter", "delivery status is not filtered"),
     ("defer_service_name", "bounce is no process here"),
@@ -33,8 +32,6 @@ const REASONS: &[(&str, &str)] = &[
     ("html_directory", "there is no HTML documentation"),
     ("lmtp_sasl_", "there is no SASL"),
     ("lmtp_tls_", "there is no TLS"),
-    ("milter_", "there are no milters"),
-    ("non_smtpd_milters", "there are no milters"),
     ("postmulti_", "instances are managed by hand"),
     ("multi_instance_", "instances are managed by hand"),
     ("openssl_path", "OpenSSL is not used"),
@@ -49,7 +46,6 @@ const REASONS: &[(&str, &str)] = &[
     ("smtp_tls_", "there is no TLS"),
     ("smtp_use_tls", "there is no TLS"),
     ("smtp_enforce_tls", "there is no TLS"),
-    ("smtpd_milter", "there are no milters"),
     ("smtpd_proxy_", "there are no before-queue filters"),
     ("smtpd_tls_always_issue_session_ids", "the TLS library decides"),
     ("smtpd_tls_ccert_verifydepth", "the TLS library has a limit of its own"),
@@ -59,7 +55,6 @@ const REASONS: &[(&str, &str)] = &[
     ("smtpd_tls_session_cache_database", "sessions are kept in memory"),
     ("tls_", "the TLS library has no such setting"),
     ("tlsproxy_", "postscreen encrypts its connections itself"),
-    ("unverified_", "addresses are not verified by probes"),
 ];
 
 /// The reason for one name; a general one for names of no family.

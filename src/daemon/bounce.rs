@@ -2,7 +2,7 @@
 //! manager and pickup; log lines keep its name). A notice has the null sender, so that no notice is ever about a notice.
 
 use crate::cleanup::envelope::Named;
-use crate::cleanup::{Cleanup, CleanupError, Envelope, Origin};
+use crate::cleanup::{Cleanup, CleanupError, Envelope, Filtering, Origin};
 use crate::conf::MainCf;
 use crate::conf::bounce_template::{Template, Templates};
 use crate::log::Log;
@@ -40,6 +40,8 @@ pub struct Bouncer {
     bounce_notice_recipient: String,
     delay_notice_recipient: String,
     lifetime: std::time::Duration,
+    /// internal_mail_filter_classes has "bounce": checks and filters look at notices.
+    inspected: bool,
     /// The texts, with their names filled in.
     failure: (Template, Vec<String>),
     delay: (Template, Vec<String>),
@@ -101,6 +103,7 @@ impl Bouncer {
             bounce_notice_recipient: cf.bounce_notice_recipient(),
             delay_notice_recipient: cf.delay_notice_recipient(),
             lifetime: cf.maximal_queue_lifetime(),
+            inspected: MainCf::list(&cf.internal_mail_filter_classes()).iter().any(|class| class == "bounce"),
         }
     }
 
@@ -190,6 +193,10 @@ impl Bouncer {
         envelope.recipients.push(Named { address: recipient.to_owned(), ..Named::default() });
         envelope.attributes.push(("encoding".into(), "8bit".into()));
         envelope.expanded = recipient == original.sender;
+        if self.inspected {
+            envelope.inspected = true;
+            envelope.filtering = Filtering::Local;
+        }
         let mut intake = cleanup.begin(cleanup.reserve()?, &envelope)?;
         let epoch = original.arrival.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let boundary = format!("{}.{epoch}/{}", original.id, self.myhostname);

@@ -24,6 +24,8 @@ pub mod skeleton;
 pub mod smtp;
 /// smtpd(8).
 pub mod smtpd;
+/// verify(8).
+pub mod verify;
 /// virtual(8); "virtual" is a reserved word.
 pub mod virtual_agent;
 
@@ -85,6 +87,14 @@ pub const ROLES: &[Role] = &[
         model: Model::Single,
         privilege: Privilege::MailOwner,
         run: showq::run,
+        private: no_files,
+        note: "",
+    },
+    Role {
+        command: "verify",
+        model: Model::Single,
+        privilege: Privilege::MailOwner,
+        run: verify::run,
         private: no_files,
         note: "",
     },
@@ -159,7 +169,6 @@ pub const ROLES: &[Role] = &[
     absorbed("tlsmgr", "smtpd and smtp keep their TLS sessions themselves"),
     absorbed("scache", "connections are not cached between processes"),
     absorbed("proxymap", "tables are opened by their users"),
-    absorbed("verify", "address verification is not done"),
     absorbed("flush", "fast ETRN is not done; flushing by site scans the queue"),
     absorbed("postlogd", "lines are appended to maillog_file by their writers"),
     absorbed("master", "it runs by itself"),

@@ -3,7 +3,7 @@
 
 use super::skeleton::{self, Context, Wait};
 use crate::cleanup::envelope::Named;
-use crate::cleanup::{Cleanup, CleanupError, Envelope, Origin};
+use crate::cleanup::{Cleanup, CleanupError, Envelope, Filtering, Origin};
 use crate::conf::MainCf;
 use crate::ipc::trigger;
 use crate::log::event::{Event, text};
@@ -84,7 +84,7 @@ fn take(context: &Context, cleanup: &Arc<Cleanup>, path: &Path) -> Result<bool, 
     if !data.is_file() || data.mode() & 0o100 == 0 || data.nlink() != 1 {
         return Ok(false);
     }
-    let (mut envelope, content_offset) = match read_envelope(&file, data.uid(), data.modified()?) {
+    let (mut envelope, content_offset, has_size) = match read_envelope(&file, data.uid(), data.modified()?) {
         Err(PickupError::File(error)) if error.is_corrupt() => {
             context.log.warning(format!("{}: {error}: saving corrupt file", path.display()));
             let name = path.file_name().unwrap_or_default();
@@ -98,6 +98,11 @@ fn take(context: &Context, cleanup: &Arc<Cleanup>, path: &Path) -> Result<bool, 
     let overrides = MainCf::list(&cf.receive_override_options());
     envelope.no_mappings = overrides.iter().any(|word| word == "no_address_mappings");
     envelope.no_checks = overrides.iter().any(|word| word == "no_header_body_checks");
+    // postsuper -r puts queue files here, which have been filtered: our own, and with a record that no user hands in.
+    let requeued = has_size && data.uid() == crate::sys::accounts::effective_uid();
+    if !requeued && !overrides.iter().any(|word| word == "no_milters") {
+        envelope.filtering = Filtering::Local;
+    }
     envelope.filter = Some(cf.content_filter()).filter(|filter| !filter.is_empty());
     if envelope.recipients.is_empty() {
         context.log.warning(format!("{}: no recipients: removing", path.display()));
@@ -137,19 +142,21 @@ fn copy(
     Ok(())
 }
 
-/// Reads the records around the content: those before it, and those that sendmail -t extracted from it.
-fn read_envelope(file: &File, uid: u32, arrival: SystemTime) -> Result<(Envelope, u64), PickupError> {
+/// Reads the records around the content: those before it, and those that sendmail -t extracted from it. With it, where the
+/// content begins, and whether the file has the size record of a queue file.
+fn read_envelope(file: &File, uid: u32, arrival: SystemTime) -> Result<(Envelope, u64, bool), PickupError> {
     let mut input = BufReader::new(file);
     input.seek(SeekFrom::Start(0))?;
     let mut envelope = Envelope::new(Origin::Local { uid }, "");
     envelope.arrival = arrival;
     let mut notify = 0;
-    let mut content_offset = 0;
+    let (mut content_offset, mut has_size) = (0, false);
     let corrupt = |what| PickupError::File(QueueFileError::Malformed(what));
     loop {
         let record = record::read(&mut input).map_err(QueueFileError::from)?.ok_or(QueueFileError::MissingEnd)?;
         let text = || String::from_utf8_lossy(&record.data).into_owned();
         match record.kind {
+            Type::SIZE => has_size = true,
             Type::TIME => {
                 envelope.arrival = time(&text()).ok_or_else(|| corrupt("bad time record"))?.min(SystemTime::now())
             }
@@ -171,7 +178,7 @@ fn read_envelope(file: &File, uid: u32, arrival: SystemTime) -> Result<(Envelope
             _ => {}
         }
     }
-    Ok((envelope, content_offset))
+    Ok((envelope, content_offset, has_size))
 }
 
 fn time(text: &str) -> Option<SystemTime> {

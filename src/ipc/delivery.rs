@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 /// What the sender wants told (the attribute trace_flags), as the reference numbers it.
 pub mod trace {
+    /// A probe of verify(8): deliver nothing, tell that service.
+    pub const PROBE: u32 = 1 << 8;
     /// sendmail -bv: deliver nothing, report what would be done.
     pub const VERIFY: u32 = 1 << 9;
     /// sendmail -v: deliver, and report every recipient.
@@ -37,7 +39,7 @@ impl Request {
 
     /// Nothing is delivered: the agent tells what it would do.
     pub fn only_verifies(&self) -> bool {
-        self.trace_flags() & trace::VERIFY != 0
+        self.trace_flags() & (trace::VERIFY | trace::PROBE) != 0
     }
 
     /// The sender is told what became of each address that `target` leads to, not only of failures.

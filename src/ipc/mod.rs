@@ -6,5 +6,7 @@ pub mod delivery;
 pub mod listing;
 /// One-byte wake-up calls.
 pub mod trigger;
+/// Asking and telling verify(8).
+pub mod verify;
 /// Messages on a stream socket: a length, then JSON.
 pub mod wire;

@@ -19,7 +19,9 @@ fn named(ground: &Ground) -> Vec<(String, String)> {
             continue;
         }
         let tables = MainCf::tables(&ground.value(name)).into_iter();
-        let files = tables.filter(|(kind, path)| find(kind).is_some() && path.starts_with('/'));
+        // What is called unix and has a path is the socket of a filter or a policy server.
+        let is_file = |kind: &str, path: &str| kind != "unix" && find(kind).is_some() && path.starts_with('/');
+        let files = tables.filter(|(kind, path)| is_file(kind, path));
         found.extend(files.map(|(kind, path)| (name.clone(), format!("{kind}:{path}"))));
     }
     found

@@ -4,6 +4,7 @@ use super::finding::Findings;
 use super::ground::Ground;
 use crate::conf::common;
 use crate::conf::main_cf::ConfError;
+use crate::milter::Settings;
 
 pub fn check(ground: &Ground, found: &mut Findings) {
     const WHY: &str = "The program that reads the value stops; for most of them that is when mail arrives.";
@@ -20,6 +21,16 @@ pub fn check(ground: &Ground, found: &mut Findings) {
             };
             found.error(ground.value_span(name), error.to_string(), WHY, help);
             told.push(error.to_string());
+        }
+    }
+    let filters = Settings::new(&ground.cf);
+    for name in ["smtpd_milters", "non_smtpd_milters"] {
+        let faults = filters.faults(&ground.value(name));
+        for fault in faults.into_iter().filter(|_| ground.cf.settings().contains_key(name)) {
+            const WHY: &str =
+                "A filter that cannot be asked puts mail off, unless milter_default_action says otherwise.";
+            let help = "write unix:/path or inet:host:port, and look at milter_protocol and milter_default_action";
+            found.error(ground.value_span(name), fault, WHY, help);
         }
     }
     if let Err(error) = common::verify(&ground.cf)

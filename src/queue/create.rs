@@ -78,6 +78,15 @@ impl NewFile {
         Ok(())
     }
 
+    /// Where it will be instead: it goes there in the one rename that commits it, and the queue manager never sees it in
+    /// its way.
+    pub fn settle_in(&mut self, queue: &Queue, name: &str) -> io::Result<()> {
+        self.target = queue.path(name, &self.id);
+        queue.with_subdirectory(&self.target, |target| {
+            target.parent().map_or(Ok(()), |parent| parent.metadata().map(drop))
+        })
+    }
+
     /// Makes the message durable under its id. When this returns Ok, and not before, the mail is accepted.
     pub fn commit(mut self, mode: u32) -> io::Result<QueueId> {
         self.output.flush()?;

@@ -30,6 +30,21 @@ pub mod notify {
     pub const SUCCESS: u32 = crate::ipc::delivery::NOTIFY_SUCCESS;
     pub const FAILURE: u32 = 4;
     pub const DELAY: u32 = 8;
+
+    /// "NEVER" alone, or any of the others. The error is the word that is none of them, if that is the trouble.
+    pub fn bits(value: &str) -> Result<u32, String> {
+        let mut bits = 0;
+        for word in value.split(',') {
+            bits |= match word.to_ascii_uppercase().as_str() {
+                "NEVER" => NEVER,
+                "SUCCESS" => SUCCESS,
+                "FAILURE" => FAILURE,
+                "DELAY" => DELAY,
+                _ => return Err(word.to_owned()),
+            };
+        }
+        if bits & NEVER == 0 || bits == NEVER { Ok(bits) } else { Err(String::new()) }
+    }
 }
 
 /// The envelope of a queued message.
@@ -196,6 +211,7 @@ impl Message {
                 *pending = Pending::default();
                 self.done += 1;
             }
+            Type::CANCELED => *pending = Pending::default(),
             // Pointers and filler, and records of extensions that we do not use.
             _ => {}
         }

@@ -25,6 +25,8 @@ impl Type {
     pub const RECIPIENT: Type = Type(b'R');
     /// A recipient that is done with; the type byte is overwritten in place.
     pub const DONE: Type = Type(b'D');
+    /// A recipient that a filter took away.
+    pub const CANCELED: Type = Type(b'/');
     pub const WARN_TIME: Type = Type(b'W');
     pub const VERP: Type = Type(b'V');
     pub const ERRORS_TO: Type = Type(b'e');

@@ -43,12 +43,10 @@ impl State {
 pub enum By {
     Qmgr,
     Postsuper,
-    Cleanup,
 }
 
 /// Every move that a message file makes; a rename takes one of these.
 pub const MOVES: &[(State, State, By)] = &[
-    (State::Incoming, State::Hold, By::Cleanup),
     (State::Incoming, State::Active, By::Qmgr),
     (State::Deferred, State::Active, By::Qmgr),
     (State::Active, State::Deferred, By::Qmgr),
@@ -77,6 +75,23 @@ pub struct Queue {
     depth: usize,
     pub long_ids: bool,
     setgid_group: String,
+}
+
+/// Makes a directory (0700) and those above it; each is its parent's owner's, or what root made (postsuper) would be closed
+/// to the queue manager.
+fn make_directory(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
+    let Some(parent) = path.parent().filter(|_| !path.is_dir()) else { return Ok(()) };
+    make_directory(parent)?;
+    match std::fs::DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        made => made?,
+    }
+    if crate::sys::accounts::effective_uid() == 0 {
+        let owner = parent.metadata()?;
+        chown(path, Some(owner.uid()), Some(owner.gid()))?;
+    }
+    Ok(())
 }
 
 impl Queue {
@@ -124,9 +139,7 @@ impl Queue {
     pub fn with_subdirectory<T>(&self, path: &Path, open: impl Fn(&Path) -> io::Result<T>) -> io::Result<T> {
         match open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let parent = path.parent().unwrap_or(&self.directory);
-                use std::os::unix::fs::DirBuilderExt;
-                std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+                make_directory(path.parent().unwrap_or(&self.directory))?;
                 open(path)
             }
             other => other,

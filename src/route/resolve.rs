@@ -62,7 +62,29 @@ pub struct Router {
 impl Router {
     /// As the service that $rewrite_service_name names resolves, whoever asks.
     pub fn new(own: &MainCf) -> Result<Router, TableError> {
-        let cf = &neighbour(own, &own.rewrite_service_name());
+        Router::open(&neighbour(own, &own.rewrite_service_name()))
+    }
+
+    /// The same with the routes that probes of addresses take (address_verify_*).
+    pub fn for_probes(own: &MainCf) -> Result<Router, TableError> {
+        let mut cf = neighbour(own, &own.rewrite_service_name());
+        let routes = [
+            ("local_transport", cf.address_verify_local_transport()),
+            ("virtual_transport", cf.address_verify_virtual_transport()),
+            ("relay_transport", cf.address_verify_relay_transport()),
+            ("default_transport", cf.address_verify_default_transport()),
+            ("relayhost", cf.address_verify_relayhost()),
+            ("sender_dependent_relayhost_maps", cf.address_verify_sender_dependent_relayhost_maps()),
+            ("sender_dependent_default_transport_maps", cf.address_verify_sender_dependent_default_transport_maps()),
+            ("transport_maps", cf.address_verify_transport_maps()),
+        ];
+        for (name, value) in routes {
+            cf.set(name, &value);
+        }
+        Router::open(&cf)
+    }
+
+    fn open(cf: &MainCf) -> Result<Router, TableError> {
         let options = Options::default();
         let strings = |title: &str, list: String| MatchList::parse(title, &list, Flavour::Strings, &options);
         Ok(Router {

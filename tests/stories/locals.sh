@@ -62,3 +62,12 @@ expect "$(cat $LOG)" "postfix/qmgr\[[0-9]+\]: warning: .*${file##*/}"
 chown eleve $Q/saved
 status 0 script -qefc 'postfix check' /dev/null
 expect "$OUT" 'postfix/postfix-script: warning: not owned by postfix: /var/spool/postfix/saved'
+
+# comsat hears of new mail: whose, and where in the mailbox it begins.
+perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new(Proto => "udp", LocalAddr => "127.0.0.1", LocalPort => 512) or die; open $r, ">", "/tmp/ready"; close $r; alarm 60; $s->recv($m, 100); print $m' >/tmp/biff &
+wait_for "a comsat" test -e /tmp/ready
+before=$(stat -c %s /var/mail/titi 2>/dev/null || echo 0)
+letter "for comsat" titi
+wait_for "the letter" in_box titi '^Subject: for comsat'
+wait_for "the word" test -s /tmp/biff
+same "$(cat /tmp/biff)" "titi@$before"

@@ -39,6 +39,7 @@ const NAMES: &[(u8, &str)] = &[
     (b'C', "message_size"),
     (b'c', "queue_file_create_time"),
     (b'D', "done_recipient"),
+    (b'/', "canceled_recipient"),
     (b'e', "errors_to"),
     (b'F', "sender_fullname"),
     (b'f', "flags"),

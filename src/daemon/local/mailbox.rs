@@ -46,6 +46,7 @@ pub fn to_user(delivery: &Delivery<'_>, account: &Account) -> Report {
     if delivery.request.only_verifies() {
         return Report::sent(if is_maildir { "delivers to maildir" } else { "delivers to mailbox" });
     }
+    let before = std::fs::metadata(&path).map_or(0, |data| data.len());
     let outcome = if is_maildir {
         as_user(account, || {
             deliver::maildir(&path, &settings.log, |out| write_message(delivery, Form::Maildir, &delivered, out))
@@ -57,6 +58,9 @@ pub fn to_user(delivery: &Delivery<'_>, account: &Account) -> Report {
         let rules = settings.rules(Some(account.uid), None);
         as_user(account, || deliver::append(&path, &rules, |out| write_message(delivery, Form::Mbox, &delivered, out)))
     };
+    if settings.biff && !is_maildir && outcome.is_ok() {
+        super::biff::notify(&account.name.to_string_lossy(), before);
+    }
     let sent = if is_maildir { "delivered to maildir" } else { "delivered to mailbox" };
     let failed = if is_maildir {
         MAILDIR_FAILED.to_owned()

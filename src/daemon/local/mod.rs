@@ -2,6 +2,7 @@
 //! command or a mailbox, as the recipient. Runs as root, one delivery at a time; commands and files come only from
 //! the aliases file and users' own .forward files, never from an address.
 
+mod biff;
 mod command;
 mod expand;
 mod forward;

@@ -41,6 +41,7 @@ pub struct Settings {
     pub files_from: Vec<String>,
     pub expand_owner_alias: bool,
     pub prepend_delivered: Vec<String>,
+    pub biff: bool,
 }
 
 impl Settings {
@@ -81,6 +82,7 @@ impl Settings {
             commands_from: MainCf::list(&cf.allow_mail_to_commands()),
             files_from: MainCf::list(&cf.allow_mail_to_files()),
             expand_owner_alias: cf.expand_owner_alias(),
+            biff: cf.biff(),
             prepend_delivered: MainCf::list(&cf.prepend_delivered_header()),
         })
     }

@@ -2,6 +2,7 @@
 //! is kept in trace/ID, an entry for each recipient, until the message's attempt is over and the notice is sent.
 
 use crate::ipc::delivery::trace;
+use crate::ipc::verify::Status;
 use crate::queue::bounce_log::{self, Action, Entry};
 use crate::queue::file::{self, Message, Recipient, notify};
 use crate::queue::{Queue, QueueId};
@@ -29,12 +30,16 @@ pub enum Wanted {
     Record,
     /// -bv: everything, and nothing is delivered.
     Verify,
+    /// verify(8) is told, and nothing is delivered.
+    Probe,
 }
 
 impl Wanted {
     pub fn of(message: &Message) -> Wanted {
         let flags: u32 = message.attribute("trace_flags").parse().unwrap_or(0);
-        if flags & trace::VERIFY != 0 {
+        if flags & trace::PROBE != 0 {
+            Wanted::Probe
+        } else if flags & trace::VERIFY != 0 {
             Wanted::Verify
         } else if flags & trace::RECORD != 0 {
             Wanted::Record
@@ -46,6 +51,7 @@ impl Wanted {
     fn action(self, told: &Told) -> Option<Action> {
         let verdict = told.report.verdict();
         match (self, verdict) {
+            (Wanted::Probe, _) => None,
             (Wanted::Verify, Verdict::Sent) => Some(Action::Deliverable),
             (Wanted::Verify, _) => Some(Action::Undeliverable),
             (Wanted::Success, _) if told.recipient.notify & notify::SUCCESS == 0 => None,
@@ -71,6 +77,21 @@ impl Wanted {
         }
         Ok(())
     }
+}
+
+/// What a probe came to, for verify(8): one of the addresses that a recipient led to is enough.
+pub fn found_out(told: &[Told]) -> (Status, String) {
+    let find = |verdict| told.iter().find(|one| one.report.verdict() == verdict);
+    let (status, one) = match (find(Verdict::Sent), find(Verdict::Deferred), told.first()) {
+        (Some(one), ..) => (Status::Deliverable, Some(one)),
+        (None, Some(one), _) => (Status::Deferred, Some(one)),
+        (None, None, one) => (Status::Undeliverable, one),
+    };
+    let text = one.map(|one| match one.relay.as_str() {
+        "" | "none" | "local" => one.report.reason.clone(),
+        relay => format!("delivery via {relay}: {}", one.report.reason),
+    });
+    (status, text.unwrap_or_default())
 }
 
 /// A recipient that was only asked about is done with.

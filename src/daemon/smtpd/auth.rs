@@ -34,6 +34,7 @@ impl<S: Duplex> Session<S> {
 
     pub async fn auth(&mut self, rest: &str) -> Next {
         let verb = Verb::Auth;
+        let filtered = self.filters.refusal_of_security();
         let refused = if self.settings.helo_required && self.helo.is_none() {
             Some("503 5.5.1 Error: send HELO/EHLO first")
         } else if !self.has_logins() || self.discards("auth") {
@@ -43,7 +44,7 @@ impl<S: Duplex> Session<S> {
         } else if self.transaction.sender.is_some() {
             Some("503 5.5.1 Error: MAIL transaction in progress")
         } else {
-            None
+            filtered.as_deref()
         };
         let words: Vec<&str> = rest.split_whitespace().collect();
         let (mechanism, response) = match (refused, words.as_slice()) {

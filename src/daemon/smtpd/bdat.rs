@@ -3,7 +3,6 @@
 use super::data::{self, Opened};
 use super::session::{Next, Session};
 use super::stream::Duplex;
-use super::transaction::Transaction;
 use crate::proto::smtp_command::Verb;
 
 /// A content whose last chunk is still to come.
@@ -82,6 +81,9 @@ async fn refusal<S: Duplex>(session: &mut Session<S>, size: u64) -> Option<Strin
         if let Err(reply) = session.check_data("BDAT").await {
             return Some(reply);
         }
+        if let Some(reply) = session.filter_data("BDAT").await {
+            return Some(reply);
+        }
     }
     let limit = session.settings.message_size_limit;
     let so_far = session.transaction.chunks.as_ref().map_or(0, |chunks| chunks.bytes);
@@ -111,7 +113,7 @@ async fn skip<S: Duplex>(session: &mut Session<S>, size: u64, last: bool, reply:
     }
     session.error(Verb::Bdat, reply).await;
     if last {
-        session.transaction = Transaction::default();
+        session.reset_transaction().await;
     } else if session.transaction.sender.is_some() {
         // Later chunks of the same content are refused too.
         let opened = Opened::refused(reply);

@@ -3,7 +3,6 @@
 use super::patience::patiently;
 use super::session::{Next, Session, escaped};
 use super::stream::Duplex;
-use super::transaction::Transaction;
 use super::{anvil, bdat, data};
 use crate::ipc::trigger;
 use crate::log::event::{Event, text};
@@ -82,8 +81,9 @@ impl<S: Duplex> Session<S> {
             Verb::Bdat => return bdat::receive(self, rest, line).await,
             Verb::Rset => {
                 if rest.is_empty() {
-                    self.transaction = Transaction::default();
+                    self.reset_transaction().await;
                     self.good(verb, "250 2.0.0 Ok").await;
+                    self.turn_page().await;
                 } else {
                     self.error(verb, "501 5.5.4 Syntax: RSET").await;
                 }
@@ -99,7 +99,12 @@ impl<S: Duplex> Session<S> {
             Verb::Auth => return self.auth(rest).await,
             Verb::Xclient => self.xclient(rest).await,
             Verb::Xforward => self.xforward(rest).await,
-            Verb::Unknown => self.error(verb, "500 5.5.2 Error: command not recognized").await,
+            Verb::Unknown => {
+                let word = line.split_whitespace().next().unwrap_or_default();
+                let refusal = self.filter_unknown(word).await;
+                let reply = refusal.as_deref().unwrap_or("500 5.5.2 Error: command not recognized");
+                self.error(verb, reply).await;
+            }
         }
         Next::Continue
     }
@@ -165,9 +170,17 @@ impl<S: Duplex> Session<S> {
             self.helo = before;
             return self.error(verb, &reply).await;
         }
+        let refusal = self.filter_helo(&verb.name(), &name).await;
+        if let Some(reply) = refusal.as_deref().filter(|reply| reply.starts_with("421")) {
+            self.helo = before;
+            return self.error(verb, reply).await;
+        }
+        if before.is_some() {
+            self.filter_abort().await;
+        }
         // HELO after EHLO, or after XCLIENT named ESMTP, is no step back: the reference fears for its pipelining check.
         self.extended |= extended;
-        self.transaction = Transaction::default();
+        self.reset_transaction().await;
         let host = self.settings.myhostname.clone();
         if !extended {
             return self.good(verb, &format!("250 {host}")).await;
@@ -194,7 +207,9 @@ impl<S: Duplex> Session<S> {
             self.log.info(format!("discarding EHLO keywords: {}", hidden.join(" ")));
         }
         let mut lines = vec![host];
-        lines.extend(self.offers().await);
+        // sendmail's way: whom a filter refuses may go on, and gets nothing but the refusal.
+        let refused = refusal.is_some_and(|reply| reply.starts_with('5'));
+        lines.extend(self.offers().await.into_iter().filter(|offer| !refused || offer == "ENHANCEDSTATUSCODES"));
         let last = lines.len() - 1;
         let mark = |at: usize| if at == last { ' ' } else { '-' };
         let reply: Vec<String> = lines.iter().enumerate().map(|(at, line)| format!("250{}{line}", mark(at))).collect();
@@ -234,6 +249,9 @@ impl<S: Duplex> Session<S> {
         if self.settings.disable_vrfy {
             return self.error(Verb::Vrfy, "502 5.5.1 VRFY command is disabled").await;
         }
+        if let Some(reply) = self.filters.refusal() {
+            return self.error(Verb::Vrfy, &reply).await;
+        }
         // Only the last word may be the parameter.
         let address = match argument.rsplit_once([' ', '\t']) {
             Some((address, last)) if last.eq_ignore_ascii_case("SMTPUTF8") && self.settings.utf8 => address.trim_end(),
@@ -265,6 +283,9 @@ impl<S: Duplex> Session<S> {
     async fn etrn(&mut self, argument: &str) {
         if self.settings.helo_required && self.helo.is_none() {
             return self.error(Verb::Etrn, "503 Error: send HELO/EHLO first").await;
+        }
+        if let Some(reply) = self.filters.refusal() {
+            return self.error(Verb::Etrn, &reply).await;
         }
         if self.transaction.sender.is_some() {
             return self.error(Verb::Etrn, "503 Error: MAIL transaction in progress").await;

@@ -79,6 +79,10 @@ pub async fn receive<S: Duplex>(session: &mut Session<S>, rest: &str) -> Next {
         session.error(verb, &reply).await;
         return Next::Continue;
     }
+    if let Some(reply) = session.filter_data("DATA").await {
+        session.error(verb, &reply).await;
+        return Next::Continue;
+    }
     let mut opened = open(session);
     session.say("354 End data with <CR><LF>.<CR><LF>").await;
     if let Some((bytes, timeout)) = content(session, &mut opened).await {
@@ -129,6 +133,11 @@ pub async fn finish<S: Duplex>(
     opened: Opened,
     accepted: impl Fn(&str) -> String,
 ) {
+    end(session, verb, opened, accepted).await;
+    session.turn_page().await;
+}
+
+async fn end<S: Duplex>(session: &mut Session<S>, verb: Verb, opened: Opened, accepted: impl Fn(&str) -> String) {
     let Opened { message, refused, queue_id, size } = opened;
     session.transaction.size = size;
     let mut reply = refused;
@@ -139,25 +148,39 @@ pub async fn finish<S: Duplex>(
     }
     let discard = session.transaction.effects.discard;
     session.transaction = Transaction::default();
-    if let Some(reply) = reply {
-        return session.error(verb, &reply).await;
-    }
-    session.junk = 0;
-    if discard {
-        return session.good(verb, &accepted(&queue_id)).await;
-    }
-    let Some(message) = message else {
-        return session.error(verb, "451 4.3.0 Error: queue file write error").await;
+    let reply = match reply {
+        Some(reply) => Err(reply),
+        None if discard => Ok(queue_id),
+        None => queued(session, message, &queue_id).await,
     };
-    match session.shared.sink.finish(message).await {
-        Ok(id) => session.good(verb, &accepted(&id)).await,
-        Err(error) => {
-            if let CleanupError::Write(cause) = &error {
-                session.log.warning(format!("{queue_id}: {cause}"));
-            }
-            session.error(verb, &error.reply()).await;
+    session.filter_abort().await;
+    let id = match reply {
+        Ok(id) => id,
+        Err(reply) => return session.error(verb, &reply).await,
+    };
+    session.junk = 0;
+    session.good(verb, &accepted(&id)).await;
+}
+
+/// Has the message queued; its id, or the reply that tells why it is not.
+async fn queued<S: Duplex>(
+    session: &mut Session<S>,
+    message: Option<Message>,
+    queue_id: &str,
+) -> Result<String, String> {
+    let message = message.ok_or("451 4.3.0 Error: queue file write error")?;
+    let shared = session.shared.clone();
+    let message = shared.sink.filter(message, &mut session.filters).await;
+    let done = match message {
+        Ok(message) => shared.sink.finish(message).await,
+        Err(error) => Err(error),
+    };
+    done.map_err(|error| {
+        if let CleanupError::Write(cause) = &error {
+            session.log.warning(format!("{queue_id}: {cause}"));
         }
-    }
+        error.reply()
+    })
 }
 
 fn envelope_of<S: Duplex>(session: &Session<S>) -> Envelope {
@@ -197,6 +220,7 @@ fn envelope_of<S: Duplex>(session: &Session<S>) -> Envelope {
         .filter
         .clone()
         .or_else(|| Some(session.settings.content_filter.clone()).filter(|filter| !filter.is_empty()));
+    envelope.filtering = session.filters.filtering();
     envelope.utf8 = transaction.utf8;
     envelope.hold = transaction.effects.hold;
     envelope.no_mappings = session.settings.overrides.iter().any(|word| word == "no_address_mappings");

@@ -18,6 +18,8 @@ pub mod dry;
 mod encryption;
 /// Connections to the services that are asked.
 mod endpoint;
+/// Mail filters.
+mod filters;
 /// Refusals on their way out.
 mod footer;
 /// Which lists are asked when.
@@ -46,6 +48,8 @@ mod starttls;
 mod stream;
 /// MAIL and RCPT.
 mod transaction;
+/// What the postmaster may want to read.
+mod transcript;
 /// A trusted client speaks for another.
 mod xclient;
 

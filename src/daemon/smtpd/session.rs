@@ -9,6 +9,7 @@ use super::settings::Settings;
 use super::sink::Sink;
 use super::stream::{Duplex, Input, Stream};
 use super::transaction::Transaction;
+use super::transcript::Transcript;
 use crate::cleanup::envelope::{Client, Login};
 use crate::dns::Dns;
 use crate::log::Log;
@@ -58,6 +59,8 @@ pub struct Session<S> {
     /// Since STARTTLS.
     pub secured: Option<Arc<Established>>,
     pub transaction: Transaction,
+    pub transcript: Transcript,
+    pub filters: super::filters::Place,
     /// Whether every line of the session so far ended with a bare LF.
     pub only_bare_lf: bool,
     pub errors: i64,
@@ -90,6 +93,8 @@ impl<S: Duplex> Session<S> {
             login: None,
             secured: None,
             transaction: Transaction::default(),
+            transcript: Transcript::default(),
+            filters: super::filters::Place::default(),
             only_bare_lf: true,
             errors: 0,
             junk: 0,
@@ -114,7 +119,9 @@ impl<S: Duplex> Session<S> {
         if self.welcome().await {
             self.serve().await;
         }
+        self.end_filters().await;
         self.stream.close().await;
+        self.close_page().await;
         let counts = self.counts_text();
         let client = self.shown();
         self.log.event(&Event::Disconnect { client: text(&client), counts: text(&counts) });
@@ -155,7 +162,15 @@ impl<S: Duplex> Session<S> {
                 }
             }
         }
-        let banner = format!("220 {}", self.settings.banner);
+        let host = self.settings.myhostname.clone();
+        let (banner, error) = match self.filter_connect(stage).await {
+            Some(reply) if reply.starts_with('5') => (format!("554 {host} ESMTP not accepting connections"), true),
+            Some(reply) if reply.starts_with("421") => {
+                (format!("421 {host} Service unavailable - try again later"), false)
+            }
+            _ => (format!("220 {}", self.settings.banner), false),
+        };
+        self.errors += i64::from(error);
         self.say(&banner).await;
     }
 
@@ -190,12 +205,14 @@ impl<S: Duplex> Session<S> {
                 let host = self.settings.myhostname.clone();
                 self.say(&format!("421 4.7.0 {host} Error: too many errors")).await;
                 let client = self.shown();
+                self.transcript.reason = Some("too many errors");
                 self.log.event(&Event::TooManyErrors { after: text(&self.last), client: text(&client) });
                 return;
             }
             let line = match self.stream.line(self.settings.line_length_limit).await {
                 Input::Line { text, crlf, too_long } => {
                     self.only_bare_lf &= !crlf;
+                    self.transcript.heard(&text);
                     if too_long {
                         self.error(Verb::Unknown, "500 5.5.2 Error: line too long").await;
                         continue;
@@ -217,6 +234,7 @@ impl<S: Duplex> Session<S> {
     }
 
     pub fn note_lost(&mut self, timeout: bool) {
+        self.transcript.reason = Some(if timeout { "timeout" } else { "lost connection" });
         let client = self.shown();
         let event = if timeout {
             Event::Timeout { after: text(&self.last), client: text(&client) }
@@ -276,6 +294,7 @@ impl<S: Duplex> Session<S> {
             reply = super::footer::with_footer(self, reply);
         }
         self.hang_up |= reply.starts_with("421") || reply.starts_with("521");
+        self.transcript.said(&reply);
         self.stream.reply(&reply);
     }
 

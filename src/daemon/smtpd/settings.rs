@@ -1,6 +1,7 @@
 //! What smtpd(8) reads from the configuration.
 
-use super::access::{PolicySettings, Restrictions};
+use super::access::{PolicySettings, Restrictions, VerificationSettings};
+use super::transcript::NoticeSettings;
 use crate::conf::MainCf;
 use crate::route::resolve::{flush_domains, subdomains};
 use crate::route::{Router, resolve};
@@ -62,6 +63,7 @@ pub struct Settings {
     pub delay_reject: bool,
     pub relay_first: bool,
     pub soft_bounce: bool,
+    pub notices: NoticeSettings,
     pub strict_envelopes: bool,
     pub utf8: bool,
     pub strict_utf8: bool,
@@ -69,8 +71,7 @@ pub struct Settings {
     pub xforward_hosts: MatchList,
     pub unknown_address_trouble: String,
     pub unknown_helo_trouble: String,
-    pub unverified_sender_trouble: String,
-    pub unverified_recipient_trouble: String,
+    pub verification: VerificationSettings,
     pub backup_networks: MatchList,
     pub rbl_replies: Maps,
     pub maps_rbl: Vec<String>,
@@ -78,6 +79,7 @@ pub struct Settings {
     pub footer: String,
     pub footer_maps: Maps,
     pub content_filter: String,
+    pub filters: super::filters::FilterSettings,
     /// receive_override_options
     pub overrides: Vec<String>,
     pub port_logging: bool,
@@ -106,8 +108,6 @@ pub struct Codes {
     pub unknown_virtual_alias: i64,
     pub unknown_virtual_mailbox: i64,
     pub multi_recipient_bounce: i64,
-    pub unverified_sender_defer: i64,
-    pub unverified_recipient_defer: i64,
 }
 
 /// What one client may do. 0: as much as it likes.
@@ -222,6 +222,7 @@ impl Settings {
             delay_reject: cf.smtpd_delay_reject(),
             relay_first: cf.smtpd_relay_before_recipient_restrictions(),
             soft_bounce: cf.soft_bounce(),
+            notices: NoticeSettings::new(cf),
             strict_envelopes: cf.strict_rfc821_envelopes(),
             utf8: cf.smtputf8_enable(),
             strict_utf8: cf.strict_smtputf8(),
@@ -229,8 +230,7 @@ impl Settings {
             xforward_hosts: clients("smtpd_authorized_xforward_hosts", cf.smtpd_authorized_xforward_hosts()),
             unknown_address_trouble: cf.unknown_address_tempfail_action(),
             unknown_helo_trouble: cf.unknown_helo_hostname_tempfail_action(),
-            unverified_sender_trouble: cf.unverified_sender_tempfail_action(),
-            unverified_recipient_trouble: cf.unverified_recipient_tempfail_action(),
+            verification: VerificationSettings::new(cf),
             backup_networks: clients("permit_mx_backup_networks", cf.permit_mx_backup_networks()),
             rbl_replies: maps("rbl_reply_maps", cf.rbl_reply_maps()),
             rbl_reply: cf.default_rbl_reply(),
@@ -238,6 +238,7 @@ impl Settings {
             footer: cf.smtpd_reject_footer(),
             footer_maps: maps("smtpd_reject_footer_maps", cf.smtpd_reject_footer_maps()),
             content_filter: cf.content_filter(),
+            filters: super::filters::FilterSettings::new(cf),
             overrides: MainCf::list(&cf.receive_override_options()),
             login_header: cf.smtpd_sasl_authenticated_header(),
             port_logging: cf.smtpd_client_port_logging(),
@@ -294,8 +295,6 @@ impl Codes {
             unknown_virtual_alias: cf.unknown_virtual_alias_reject_code(),
             unknown_virtual_mailbox: cf.unknown_virtual_mailbox_reject_code(),
             multi_recipient_bounce: cf.multi_recipient_bounce_reject_code(),
-            unverified_sender_defer: cf.unverified_sender_defer_code(),
-            unverified_recipient_defer: cf.unverified_recipient_defer_code(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Where received mail goes: into the queue, or, for sendmail -bs, into the maildrop as its caller.
 
-use crate::cleanup::{Cleanup, CleanupError, Envelope, Intake};
+use super::filters::{Place, apart};
+use crate::cleanup::{Cleanup, CleanupError, Envelope, Filtering, Intake};
 use crate::ipc::trigger;
 use crate::queue::QueueId;
 use crate::queue::create::NewFile;
@@ -68,6 +69,32 @@ impl Sink {
                 }
                 put(Type::MESSAGE, "");
                 Ok(Message::Maildrop { stream, size: 0, limit: *limit })
+            }
+        }
+    }
+
+    /// Shows a message that is complete to the session's filters.
+    pub async fn filter(&self, message: Message, place: &mut Place) -> Result<Message, CleanupError> {
+        let (mut intake, mut filters) = match (message, place.filtering()) {
+            (Message::Queue(intake), Filtering::Session) => match place.take() {
+                Some(filters) => (intake, filters),
+                // What no filter has seen is not committed.
+                None => return Ok(Message::Queue(intake)),
+            },
+            (message, _) => return Ok(message),
+        };
+        let done = apart(move || {
+            let outcome = intake.filter(&mut filters);
+            (outcome.map(|()| Message::Queue(intake)), filters)
+        });
+        match done.await {
+            Some((outcome, filters)) => {
+                place.give_back(Some(filters));
+                outcome
+            }
+            None => {
+                place.give_back(None);
+                Err(CleanupError::Write(std::io::Error::other("the filters are lost")))
             }
         }
     }

@@ -4,7 +4,6 @@ use super::anvil;
 use super::encryption::Level;
 use super::session::{Next, Session};
 use super::stream::{Duplex, Input};
-use super::transaction::Transaction;
 use crate::proto::smtp_command::Verb;
 use crate::proto::tls_server::Established;
 use std::io;
@@ -29,6 +28,10 @@ impl<S: Duplex> Session<S> {
             self.error(verb, "501 5.5.4 Syntax: STARTTLS").await;
             return Next::Continue;
         }
+        if let Some(reply) = self.filters.refusal_of_security() {
+            self.error(verb, &reply).await;
+            return Next::Continue;
+        }
         if self.secured.is_some() {
             self.error(verb, "554 5.5.1 Error: TLS already active").await;
             return Next::Continue;
@@ -50,9 +53,11 @@ impl<S: Duplex> Session<S> {
         }
         self.say("220 2.0.0 Ready to start TLS").await;
         // What was said in the clear is forgotten, but for who the client is.
-        self.helo = None;
+        if self.helo.take().is_some() {
+            self.filter_abort().await;
+        }
         self.login = None;
-        self.transaction = Transaction::default();
+        self.reset_transaction().await;
         let next = self.handshake().await;
         // A client that is sent away for its certificate did shake hands.
         self.count(verb, next != Next::Close || self.hang_up);

@@ -105,9 +105,12 @@ impl<S: Duplex> Session<S> {
         if refused.is_none() && !settings.delay_reject && !self.peer.is_user {
             refused = self.check_mail().await.err();
         }
+        if refused.is_none() {
+            refused = self.filter_mail(&path).await;
+        }
         match refused {
             Some(reply) => {
-                self.transaction = Transaction::default();
+                self.reset_transaction().await;
                 self.error(verb, &reply).await;
             }
             None => self.good(verb, "250 2.1.0 Ok").await,
@@ -230,7 +233,11 @@ impl<S: Duplex> Session<S> {
             let counts = self.transaction.overshoot > settings.limits.recipient_overshoot;
             return Err(("452 4.5.3 Error: too many recipients".to_owned(), counts));
         }
-        self.check_recipient(&path.address, "RCPT").await.map_err(|reply| (reply, true))?;
+        let mut checked = self.check_recipient(&path.address, "RCPT").await;
+        if let Some(refused) = self.filter_rcpt(&path, checked.as_ref().err()).await {
+            checked = Err(refused);
+        }
+        checked.map_err(|reply| (reply, true))?;
         if self.transaction.file.is_none() {
             match self.shared.sink.reserve() {
                 Ok(file) => {
@@ -276,7 +283,7 @@ impl<S: Duplex> Session<S> {
                 if named.notify != 0 {
                     return Err("501 5.5.4 Error: Bad NOTIFY parameter syntax".into());
                 }
-                named.notify = notify_bits(value).map_err(|word| {
+                named.notify = notify::bits(value).map_err(|word| {
                     if !word.is_empty() {
                         self.log.warning(format!("unknown DSN NOTIFY command value \"{word}\" in \"{value}\""));
                     }
@@ -365,19 +372,4 @@ impl<S: Duplex> Session<S> {
         self.log.warning(format!("{what} rate limit exceeded: {rate} from {} for service {service}", self.shown()));
         true
     }
-}
-
-/// "NEVER" alone, or any of the others. The error is the word that is none of them, if that is the trouble.
-fn notify_bits(value: &str) -> Result<u32, String> {
-    let mut bits = 0;
-    for word in value.split(',') {
-        bits |= match word.to_ascii_uppercase().as_str() {
-            "NEVER" => notify::NEVER,
-            "SUCCESS" => notify::SUCCESS,
-            "FAILURE" => notify::FAILURE,
-            "DELAY" => notify::DELAY,
-            _ => return Err(word.to_owned()),
-        };
-    }
-    if bits & notify::NEVER == 0 || bits == notify::NEVER { Ok(bits) } else { Err(String::new()) }
 }

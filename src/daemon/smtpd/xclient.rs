@@ -2,7 +2,6 @@
 
 use super::session::Session;
 use super::stream::Duplex;
-use super::transaction::Transaction;
 use crate::cleanup::envelope::{Login, XCLIENT};
 use crate::message::host;
 use crate::proto::smtp_command::Verb;
@@ -44,7 +43,8 @@ impl<S: Duplex> Session<S> {
         };
         let mut peer = self.peer.clone();
         peer.origin.get_or_insert_with(|| Box::new(self.peer.clone()));
-        let (mut helo, mut extended, mut login) = (self.helo.clone(), self.extended, self.login.clone());
+        // Another client has not said hello.
+        let (mut helo, mut extended, mut login) = (None, false, self.login.clone());
         for (name, value) in attributes {
             let bad = || format!("501 5.5.4 Bad {name} syntax: {value}");
             let absent = value.eq_ignore_ascii_case("[UNAVAILABLE]");
@@ -100,9 +100,12 @@ impl<S: Duplex> Session<S> {
                 return self.error(verb, &reply).await;
             }
         }
+        if self.helo.is_some() && helo.is_none() {
+            self.filter_abort().await;
+        }
         self.peer = peer;
         (self.helo, self.extended, self.login) = (helo, extended, login);
-        self.transaction = Transaction::default();
+        self.reset_transaction().await;
         self.forwarded = None;
         self.early_deferral = None;
         // Counted as a failure and no error, as in the reference.

@@ -9,6 +9,7 @@ use crate::conf::MainCf;
 use crate::conf::typed::Int;
 use crate::daemon::bounce::Bouncer;
 use crate::ipc::delivery::{Answer, Outcome, Request, Target};
+use crate::ipc::verify;
 use crate::log::Log;
 use crate::log::event::{Event, text};
 use crate::message::envelope;
@@ -52,6 +53,10 @@ struct Taken {
 /// What the configuration says.
 struct Settings {
     router: Router,
+    /// The routes of probes.
+    probe_router: Router,
+    /// Where verify(8) listens.
+    verify: PathBuf,
     cleanup: Arc<Cleanup>,
     bouncer: Bouncer,
     cf: MainCf,
@@ -68,6 +73,8 @@ impl Settings {
     fn new(cf: &MainCf, log: &Arc<Log>) -> Result<Settings, String> {
         Ok(Settings {
             router: Router::new(cf).map_err(|error| error.to_string())?,
+            probe_router: Router::for_probes(cf).map_err(|error| error.to_string())?,
+            verify: Path::new("private").join(cf.address_verify_service_name()),
             cleanup: Cleanup::new(cf, log.clone()).map_err(|error| error.to_string())?,
             bouncer: Bouncer::new(cf, log),
             cf: cf.clone(),
@@ -220,10 +227,10 @@ impl Active {
     fn make_jobs(&self, id: &QueueId, message: &Message) -> Vec<Job<Work>> {
         let mut groups: Vec<((String, String, String), Vec<Recipient>)> = Vec::new();
         let mut index: HashMap<(String, String, String), usize> = HashMap::new();
+        let settings = &self.settings;
+        let router = if Wanted::of(message) == Wanted::Probe { &settings.probe_router } else { &settings.router };
         for recipient in &message.recipients {
-            let (mut transport, mut nexthop, address) = match self
-                .settings
-                .router
+            let (mut transport, mut nexthop, address) = match router
                 .resolve_from(&message.sender, &recipient.address)
                 .map(|found| found.through(&message.filter))
             {
@@ -366,7 +373,16 @@ impl Active {
         let wanted = Wanted::of(&taken.message);
         let noted = wanted.note(queue, id, &reports);
         let any = |verdict| reports.iter().any(|told| told.report.verdict() == verdict);
-        if wanted == Wanted::Verify {
+        if wanted == Wanted::Probe {
+            let (status, words) = trace::found_out(&reports);
+            let address = reports.first().map(|told| told.recipient.original.clone()).unwrap_or_default();
+            let told = verify::tell(&self.settings.verify, &address, status, &words);
+            if let Err(error) = told.and_then(|()| trace::mark_verified(queue, id, offset)) {
+                self.log.warning(format!("{id}: cannot tell what became of the probe: {error}"));
+                // Nobody waits for it any more when it could be tried again.
+                let _ = trace::mark_verified(queue, id, offset);
+            }
+        } else if wanted == Wanted::Verify {
             // The answer is all that was asked for, whatever it is.
             if let Err(error) = noted.and_then(|()| trace::mark_verified(queue, id, offset)) {
                 self.log.warning(format!("{id}: cannot write trace log: {error}"));

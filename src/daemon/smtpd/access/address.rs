@@ -79,8 +79,8 @@ impl Check<'_> {
                 _,
                 sender,
             ) => self.login_mismatch(plain, sender.as_deref()).await?,
-            (Plain::UnverifiedSender, _, Some(sender)) => self.unverified(&sender, "Sender address"),
-            (Plain::UnverifiedRecipient, Some(recipient), _) => self.unverified(&recipient, "Recipient address"),
+            (Plain::UnverifiedSender, _, Some(sender)) => self.unverified(&sender, "Sender address").await,
+            (Plain::UnverifiedRecipient, Some(recipient), _) => self.unverified(&recipient, "Recipient address").await,
             _ => Status::Dunno,
         })
     }
@@ -202,23 +202,6 @@ impl Check<'_> {
             _ => return Ok(Status::Dunno),
         };
         Ok(self.reject(553, "5.7.1", &format!("<{sender}>: Sender address rejected: {fault}")))
-    }
-
-    /// There is no verify service here: nobody is let in or kept out for good by a probe that was not made.
-    fn unverified(&mut self, address: &str, class: &str) -> Status {
-        let settings = self.settings;
-        let (code, action) = if class == "Sender address" {
-            (settings.codes.unverified_sender_defer, settings.unverified_sender_trouble.clone())
-        } else {
-            (settings.codes.unverified_recipient_defer, settings.unverified_recipient_trouble.clone())
-        };
-        let dsn = if class == "Sender address" { "4.1.7" } else { "4.1.1" };
-        self.passing_trouble(
-            &action,
-            code,
-            dsn,
-            &format!("<{address}>: {class} rejected: address verification problem"),
-        )
     }
 
     /// permit_mx_backup: what permit_auth_destination permits, and more: we are a mail exchanger of the recipient's domain, and the best ones are in

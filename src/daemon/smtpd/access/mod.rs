@@ -22,11 +22,14 @@ mod policy;
 mod restriction;
 /// Tables about the mail and name servers of a domain.
 mod server;
+/// Whether mail for an address could be delivered.
+mod verification;
 
 pub use check::{Check, Deferral, Effects, Outcome, Status};
 pub use list::{matches, reversed};
 pub use policy::PolicySettings;
 pub use restriction::{Restriction, Subject, takes_word, words};
+pub use verification::VerificationSettings;
 
 use crate::conf::MainCf;
 use crate::table::memory::split_items;
