@@ -3,6 +3,7 @@
 //! A file is a table:
 //! ```text
 //! == main            main.cf lines follow (BASE is the directory of the story's files)
+//! == master          master.cf lines in place of the one smtpd (HERE is the endpoint that talks go to)
 //! == file NAME       the lines of BASE/NAME follow
 //! == dns             what the name server knows, "NAME TYPE DATA" (names with "fail" in them have no answer)
 //! == policy          what the policy server at unix:BASE/policy answers, "RECIPIENT ACTION"
@@ -13,6 +14,7 @@
 //! > TEXT             is sent, and a reply awaited      >+ TEXT  is sent with the next line, no reply
 //! >* N TEXT          is sent N times, no reply
 //! >& TEXT            is sent with the next line, a reply awaited      >! closes the connection
+//! >^ TEXT            as the first step: is sent before the greeting   >^! closes the connection before it
 //! < TEXT             is a line of the reply            * TEXT   a log line (after the talk)
 //! % TEXT             a line that the policy server was sent    @ NAME: TEXT  what a filter was sent
 //! % TEXT             a line that the policy server or the authentication service was sent
@@ -116,6 +118,11 @@ impl Site {
         let base = PathBuf::from("/tmp/story");
         let _ = std::fs::remove_dir_all(&base);
         std::fs::create_dir(&base).unwrap();
+        for file in std::fs::read_dir("/var/lib/postfix").into_iter().flatten().flatten() {
+            if file.file_name().to_string_lossy().starts_with("postscreen_cache") {
+                let _ = std::fs::remove_file(file.path());
+            }
+        }
         for folder in ["incoming", "hold", "deferred", "active"] {
             for file in std::fs::read_dir(format!("/var/spool/postfix/{folder}")).into_iter().flatten().flatten() {
                 let _ = std::fs::remove_file(file.path());
@@ -152,7 +159,8 @@ impl Site {
             }
         }
         std::fs::write(self.etc.join("main.cf"), main).unwrap();
-        let mut master = format!("127.0.0.1:{} inet n - n - - smtpd\n{SERVICES}", self.port);
+        let own = if story.master.is_empty() { "HERE inet n - n - - smtpd\n" } else { &story.master };
+        let mut master = format!("{own}{SERVICES}").replace("HERE", &format!("127.0.0.1:{}", self.port));
         if story.talks.iter().any(|talk| talk.title.starts_with("mail")) {
             master.push_str(PICKUP);
         }
@@ -269,6 +277,7 @@ impl Drop for Site {
 /// A file of tests/data/smtp.
 struct Story {
     main: String,
+    master: String,
     files: Vec<(String, String)>,
     talks: Vec<Talk>,
     dns: Vec<(String, String, String)>,
@@ -291,6 +300,7 @@ impl Story {
         let text = std::fs::read_to_string(path).unwrap();
         let mut story = Story {
             main: String::new(),
+            master: String::new(),
             files: Vec::new(),
             talks: Vec::new(),
             head: String::new(),
@@ -322,6 +332,9 @@ impl Story {
             } else if section == "main" {
                 story.main.push_str(line);
                 story.main.push('\n');
+            } else if section == "master" {
+                story.master.push_str(line);
+                story.master.push('\n');
             } else if section == "dns" {
                 let mut words = line.splitn(3, ' ').map(str::to_owned);
                 let mut word = || words.next().unwrap_or_default();
@@ -416,7 +429,24 @@ impl Talk {
             said.push(format!("< ({})", wire.get_mut().encrypt(words, &site.base)));
             steps = rest;
         }
-        said.extend(reply(&mut wire, site));
+        // So does who cannot wait.
+        while let [first, rest @ ..] = steps
+            && let Some(early) = first.strip_prefix(">^ ")
+        {
+            said.push(first.clone());
+            let end = if early.ends_with("\\c") { "" } else { "\r\n" };
+            wire.get_mut().write_all(&[unescape(early).as_slice(), end.as_bytes()].concat()).unwrap();
+            steps = rest;
+        }
+        if let [first] = steps
+            && first == ">^!"
+        {
+            said.push(first.clone());
+            wire.get_mut().close();
+            steps = &[];
+        } else {
+            said.extend(reply(&mut wire, site));
+        }
         let mut held: Vec<u8> = Vec::new();
         let mut awaited = 0;
         let mut look = false;
@@ -466,10 +496,18 @@ impl Talk {
         loop {
             let text = site.log_text();
             let fresh = text.get(before..).unwrap_or_default();
-            if fresh.contains("disconnect from ") {
+            if is_over(fresh) {
                 // In the reference each is a process of its own: which writes first is chance.
                 let lines = fresh.lines().filter_map(|line| log_line(line, site));
-                let (own, mut others): (Vec<String>, Vec<String>) = lines.partition(|line| line.starts_with("* smtpd"));
+                let (screen, lines): (Vec<String>, Vec<String>) =
+                    lines.partition(|line| line.starts_with("* postscreen"));
+                let (mut lists, lines): (Vec<String>, Vec<String>) =
+                    lines.into_iter().partition(|line| line.starts_with("* dnsblog"));
+                lists.sort();
+                said.extend(screen);
+                said.extend(lists);
+                let (own, mut others): (Vec<String>, Vec<String>) =
+                    lines.into_iter().partition(|line| line.starts_with("* smtpd"));
                 // The reference says this once for each write that fails.
                 others.dedup_by(|one, other| one == other && one.ends_with("queue file size limit exceeded"));
                 said.extend(own);
@@ -487,6 +525,15 @@ impl Talk {
         }
         said
     }
+}
+
+/// Whether the log tells of the end of a session, and of the proxy's that encrypted it before it had begun.
+fn is_over(log: &str) -> bool {
+    let count = |service: &str, word: &str| {
+        log.lines().filter(|line| line.contains(service) && line.contains(&format!("]: {word} "))).count()
+    };
+    (count("/smtpd[", "disconnect") > 0 || count("/postscreen[", "DISCONNECT") > 0)
+        && count("/tlsproxy[", "CONNECT") == count("/tlsproxy[", "DISCONNECT")
 }
 
 fn connect(from: IpAddr, port: u16) -> TcpStream {
@@ -545,19 +592,40 @@ fn unescape(text: &str) -> Vec<u8> {
     out
 }
 
-/// "smtpd: text" of a log line of smtpd or cleanup.
+/// "smtpd: text" of a log line of smtpd, postscreen, dnsblog or cleanup.
 fn log_line(line: &str, site: &Site) -> Option<String> {
     let (prefix, text) = line.split_once("]: ")?;
     let service = prefix.rsplit_once("postfix/")?.1.split('[').next()?;
-    let (service, kept) = (service.rsplit('/').next()?, ["smtpd", "cleanup"]);
+    let (service, kept) = (service.rsplit('/').next()?, ["smtpd", "cleanup", "postscreen", "dnsblog", "tlsproxy"]);
     let noise = text.starts_with("connect from")
         || text.contains("public/qmgr")
         || text.contains("overriding earlier")
+        || text.contains(" full cleanup: ")
         || text.contains("mail_stream_cleanup")
         // The words of a TLS library are its own.
         || text.contains("TLS library problem")
         || text.contains("table ") && text.contains("has changed");
-    (kept.contains(&service) && !noise).then(|| format!("* {service}: {}", normal(text, site)))
+    let text = if ["postscreen", "tlsproxy"].contains(&service) { without_ports(text) } else { text.to_owned() };
+    (kept.contains(&service) && !noise).then(|| format!("* {service}: {}", normal(&text, site)))
+}
+
+/// "[127.0.0.1]:4321 after 0.04 from" without the numbers that chance decides.
+fn without_ports(text: &str) -> String {
+    let digits = |c: char| c.is_ascii_digit() || c == '.';
+    let mut parts = text.split("]:");
+    let mut out = parts.next().unwrap().to_owned();
+    for part in parts {
+        out.push_str("]:");
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+        out.push_str(if rest.len() < part.len() { "PORT" } else { "" });
+        out.push_str(rest);
+    }
+    match out.split_once(" after ") {
+        Some((before, rest)) if rest.starts_with(digits) => {
+            format!("{before} after TIME{}", rest.trim_start_matches(digits))
+        }
+        _ => out,
+    }
 }
 
 /// What differs from run to run, by its kind.

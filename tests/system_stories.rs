@@ -108,6 +108,7 @@ stories! {
     reload
     replies
     sasl_client
+    screen
     services
     smuggling
     submission

@@ -18,6 +18,19 @@ pub fn neighbour(own: &MainCf, service: &str) -> MainCf {
     cf
 }
 
+/// What the service has that connections are passed on to ("smtpd pass ..."); None: there is no such line.
+pub fn successor(own: &MainCf, service: &str) -> Option<MainCf> {
+    let services = master_cf::read(own.directory()).unwrap_or_default();
+    let line = services.iter().find(|line| line.endpoint == Endpoint::Pass && line.name == service)?;
+    let mut cf = MainCf::read(own.directory()).ok()?;
+    cf.set("service_name", service);
+    cf.set("process_name", &line.command);
+    for (name, value) in line.overrides() {
+        cf.set(&name, &value);
+    }
+    Some(cf)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,6 +46,10 @@ mod tests {
         assert_eq!(neighbour(&own, "cleanup").myorigin(), "b");
         assert_eq!(neighbour(&own, "cleanup").text("biff").unwrap(), "no");
         assert_eq!(neighbour(&own, "rewrite").myorigin(), "a");
+        let passed = "smtpd inet n - n - 0 smtpd\nsmtpd pass - - n - - smtpd\n -o myorigin=d\n";
+        std::fs::write(directory.path().join("master.cf"), passed).unwrap();
+        assert_eq!(successor(&own, "smtpd").unwrap().myorigin(), "d");
+        assert!(successor(&own, "other").is_none());
         std::fs::remove_file(directory.path().join("main.cf")).unwrap();
         assert_eq!(neighbour(&own, "cleanup").myorigin(), "c");
     }

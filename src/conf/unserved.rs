@@ -19,7 +19,7 @@ const REASONS: &[(&str, &str)] = &[
     ("trace_service_name", "bounce is no process here"),
     ("connection_cache_", "connections are not kept"),
     ("debug", "there is no debug logging by peer"),
-    ("dnsblog_", "there is no postscreen"),
+    ("dnsblog_", "postscreen asks DNS lists itself"),
     ("fast_flush_", "the queue itself says what waits for a site"),
     ("html_directory", "there is no HTML documentation"),
     ("lmtp_sasl_auth_cache_", "a password that was refused is tried again at the next attempt"),
@@ -34,7 +34,9 @@ const REASONS: &[(&str, &str)] = &[
     ("postmulti_", "instances are managed by hand"),
     ("multi_instance_", "instances are managed by hand"),
     ("openssl_path", "OpenSSL is not used"),
-    ("postscreen_", "there is no postscreen: smtpd itself refuses early talkers"),
+    ("postscreen_expansion_filter", "footers hold addresses and our own name only"),
+    ("postscreen_post_queue_limit", "a client that is let through is served at once"),
+    ("postscreen_watchdog_timeout", "every wait has a limit of its own"),
     ("proxy_", "tables are opened by the programs that ask them"),
     ("qmqpd_", "there is no QMQP"),
     ("readme_directory", "the documentation is elsewhere"),
@@ -56,7 +58,7 @@ const REASONS: &[(&str, &str)] = &[
     ("smtpd_tls_dkey_file", "the TLS library has no DSA"),
     ("smtpd_tls_session_cache_database", "sessions are kept in memory"),
     ("tls_", "the TLS library has no such setting"),
-    ("tlsproxy_", "there is no tlsproxy"),
+    ("tlsproxy_", "postscreen encrypts its connections itself"),
 ];
 
 /// The reason for one name; a general one for names of no family.

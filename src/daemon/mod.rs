@@ -47,6 +47,14 @@ pub const ROLES: &[Role] = &[
         note: "",
     },
     Role {
+        command: "postscreen",
+        model: Model::Sessions,
+        privilege: Privilege::MailOwner,
+        run: smtpd::run_screened,
+        private: smtpd::private_files_behind,
+        note: "",
+    },
+    Role {
         command: "pickup",
         model: Model::Single,
         privilege: Privilege::MailOwner,
@@ -168,11 +176,10 @@ pub const ROLES: &[Role] = &[
     absorbed("flush", "fast ETRN is not done; flushing by site scans the queue"),
     absorbed("postlogd", "lines are appended to maillog_file by their writers"),
     absorbed("master", "it runs by itself"),
-    absorbed("postscreen", "not served: nothing listens on its port; use smtpd"),
     absorbed("qmqpd", "not served: nothing listens on its port"),
     absorbed("spawn", "not served: nothing listens on its socket"),
-    absorbed("dnsblog", "postscreen is not served"),
-    absorbed("tlsproxy", "postscreen is not served"),
+    absorbed("dnsblog", "postscreen asks DNS lists itself"),
+    absorbed("tlsproxy", "postscreen encrypts its connections itself"),
 ];
 
 const fn absorbed(command: &'static str, note: &'static str) -> Role {

@@ -6,6 +6,7 @@ mod connected;
 
 use connected::Connected;
 use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
+use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::{Resolver, system_conf};
 use std::net::{IpAddr, Ipv4Addr};
@@ -126,6 +127,27 @@ impl Dns {
         .await
     }
 
+    /// A records of a DNS list, and for how many seconds the answer holds, be it found or not.
+    pub async fn listed(&self, name: &str) -> (Answer<IpAddr>, Option<u32>) {
+        let Some(resolver) = &self.resolver else { return (Answer::Failed, None) };
+        let Ok(query) = Name::from_ascii(format!("{}.", name.trim_end_matches('.'))) else {
+            return (Answer::Invalid, None);
+        };
+        match resolver.lookup(query, RecordType::A).await {
+            Ok(lookup) => {
+                let records = lookup.answers().iter();
+                let found = records.filter_map(|record| match &record.data {
+                    RData::A(a) => Some((IpAddr::V4(a.0), record.ttl)),
+                    _ => None,
+                });
+                let (found, ttls): (Vec<IpAddr>, Vec<u32>) = found.unzip();
+                (if found.is_empty() { Answer::NoData } else { Answer::Found(found) }, ttls.into_iter().min())
+            }
+            Err(NetError::Dns(DnsError::NoRecordsFound(none))) => (Answer::NoName, none.negative_ttl),
+            Err(_) => (Answer::Failed, None),
+        }
+    }
+
     pub async fn aaaa(&self, name: &str) -> Answer<IpAddr> {
         self.ask(name, RecordType::AAAA, |data| match data {
             RData::AAAA(a) => Some(IpAddr::V6(a.0)),
@@ -157,7 +179,6 @@ fn host(name: &Name) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hickory_resolver::net::NetError;
 
     /// Nothing listens at a port that was free a moment ago: three time-outs of five seconds, if nobody hears of it.
     #[tokio::test]

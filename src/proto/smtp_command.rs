@@ -45,6 +45,12 @@ pub const VERBS: &[(Verb, &str)] = &[
 ];
 
 impl Verb {
+    /// The command of a word, in any case.
+    pub fn of(word: &str) -> Verb {
+        let known = VERBS.iter().find(|(verb, name)| *verb != Verb::Unknown && word.eq_ignore_ascii_case(name));
+        known.map_or(Verb::Unknown, |(verb, _)| *verb)
+    }
+
     /// The name for log lines: "RCPT", "UNKNOWN".
     pub fn name(self) -> String {
         VERBS.iter().find(|(verb, _)| *verb == self).map(|(_, name)| name.to_uppercase()).unwrap_or_default()
@@ -74,8 +80,7 @@ pub fn parse(line: &str) -> Command<'_> {
     let line = line.trim_matches(|c: char| c == ' ' || c == '\t');
     let end = line.find([' ', '\t']).unwrap_or(line.len());
     let (word, rest) = line.split_at(end);
-    let verb = VERBS.iter().find(|(verb, name)| *verb != Verb::Unknown && word.eq_ignore_ascii_case(name));
-    Command { verb: verb.map_or(Verb::Unknown, |(verb, _)| *verb), word, rest: rest.trim() }
+    Command { verb: Verb::of(word), word, rest: rest.trim() }
 }
 
 /// Why MAIL or RCPT could not be read.

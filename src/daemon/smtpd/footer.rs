@@ -27,7 +27,7 @@ pub fn with_footer<S: Duplex>(session: &Session<S>, reply: String) -> String {
     if template.is_empty() {
         return reply;
     }
-    let lookup = |name: &str| -> Option<String> {
+    filled(&reply, &template, &|name| {
         Some(match name {
             "client" => session.peer.shown(),
             "client_address" => session.peer.address_name(),
@@ -40,9 +40,13 @@ pub fn with_footer<S: Duplex>(session: &Session<S>, reply: String) -> String {
             "localtime" => jiff::Zoned::now().strftime("%b %d %H:%M:%S").to_string(),
             _ => return None,
         })
-    };
-    let text = expand(&template, &|name| lookup(name).map(|value| value.replace('$', "$$"))).unwrap_or_default();
-    compose(&reply, &text)
+    })
+}
+
+/// The reply with the footer that a template gives; `lookup` knows its names.
+pub fn filled(reply: &str, template: &str, lookup: &dyn Fn(&str) -> Option<String>) -> String {
+    let text = expand(template, &|name| lookup(name).map(|value| value.replace('$', "$$"))).unwrap_or_default();
+    compose(reply, &text)
 }
 
 fn compose(reply: &str, footer: &str) -> String {

@@ -36,6 +36,8 @@ mod proxy;
 mod recipient;
 /// Who knows passwords.
 mod sasl;
+/// Whom postscreen lets through.
+mod screen;
 /// One session.
 mod session;
 /// The configuration.
@@ -53,15 +55,17 @@ mod transcript;
 /// A trusted client speaks for another.
 mod xclient;
 
-use super::skeleton::Context;
+use super::skeleton::{Context, Private};
 use crate::cleanup::Cleanup;
 use crate::conf::MainCf;
+use crate::conf::neighbour::successor;
 use crate::dns::Dns;
 use crate::log::Log;
 use anvil::Anvil;
 use encryption::Encryption;
 use peer::Peer;
 use sasl::Sasl;
+use screen::Screen;
 use session::{Session, Shared};
 use settings::Settings;
 use sink::Sink;
@@ -97,26 +101,60 @@ fn runtime() -> Result<tokio::runtime::Runtime, String> {
 
 pub fn run(context: Context) -> Result<(), String> {
     raise_descriptor_limit();
-    tokio::task::LocalSet::new().block_on(&runtime()?, serve(context))
+    tokio::task::LocalSet::new().block_on(&runtime()?, async {
+        let (service, log) = (context.service.clone(), context.log.clone());
+        let shared = shared_by_all(&context.cf, &context.private, &service, log)?;
+        serve(context, shared, None).await
+    })
+}
+
+/// postscreen: its own settings for the screen, those of the service behind it for the sessions.
+pub fn run_screened(context: Context) -> Result<(), String> {
+    raise_descriptor_limit();
+    tokio::task::LocalSet::new().block_on(&runtime()?, async {
+        let cf = &context.cf;
+        let service = cf.smtpd_service_name();
+        let behind = successor(cf, &service);
+        let missing = behind.is_none().then(|| service.clone());
+        let behind = behind.unwrap_or_else(|| cf.clone());
+        let log = Log::open(&behind.syslog_name(), "smtpd", &behind.syslog_facility(), &behind.maillog_file());
+        let log = Arc::new(log.with_utf8(behind.shows_utf8()));
+        let shared = shared_by_all(&behind, &context.private, &service, log)?;
+        let screen = Rc::new(Screen::new(cf, &context.private, context.log.clone(), missing)?);
+        let tended = screen.clone();
+        tokio::task::spawn_local(async move { tended.tend().await });
+        serve(context, shared, Some(screen)).await
+    })
+}
+
+/// The private files of a screen and of the sessions behind it.
+pub fn private_files_behind(cf: &MainCf) -> Vec<String> {
+    let behind = successor(cf, &cf.smtpd_service_name()).map(|behind| private_files(&behind));
+    let mut files = behind.unwrap_or_default();
+    files.extend(private_files(&screen::encryption_settings(cf)));
+    files.sort();
+    files.dedup();
+    files
 }
 
 /// The process.
 struct Server {
     shared: Rc<Shared>,
+    screen: Option<Rc<Screen>>,
     open: RefCell<usize>,
     ended: Notify,
 }
 
-async fn serve(mut context: Context) -> Result<(), String> {
-    let cleanup = Cleanup::new(&context.cf, context.log.clone()).map_err(|error| error.to_string())?;
+fn shared_by_all(cf: &MainCf, private: &Private, service: &str, log: Arc<Log>) -> Result<Shared, String> {
+    let cleanup = Cleanup::new(cf, log.clone()).map_err(|error| error.to_string())?;
     let qmgr = cleanup.queue.directory().join("public/qmgr");
     let sink = Sink::Queue { cleanup, qmgr };
-    let encryption = Encryption::new(&context.cf, &context.private, &context.log)?;
-    let server = Rc::new(Server {
-        shared: Rc::new(shared(&context.cf, sink, context.log.clone(), &context.service, encryption)?),
-        open: RefCell::new(0),
-        ended: Notify::new(),
-    });
+    let encryption = Encryption::new(cf, private, &log)?;
+    shared(cf, sink, log, service, encryption)
+}
+
+async fn serve(mut context: Context, shared: Shared, screen: Option<Rc<Screen>>) -> Result<(), String> {
+    let server = Rc::new(Server { shared: Rc::new(shared), screen, open: RefCell::new(0), ended: Notify::new() });
     let sessions = Arc::new(Semaphore::new(MAX_SESSIONS));
     let mut accepting = Vec::new();
     for listener in std::mem::take(&mut context.listeners) {
@@ -214,7 +252,14 @@ async fn one_session(place: &mut SessionPlace, socket: TcpStream, mut client: So
     let shared = place.server.shared.clone();
     let settings = &shared.settings;
     let mut stream = Stream::new(socket, settings.timeout);
-    if let Some(patience) = settings.proxy_patience {
+    if let Some(screen) = &place.server.screen {
+        // Boxed, so that the session that follows holds nothing of it.
+        let Some(ends) = Box::pin(screen.admit(&mut stream, client, local)).await else { return };
+        (client, local) = ends;
+        if settings.proxy_patience.is_some() {
+            shared.log.warning("ignoring non-empty smtpd_upstream_proxy_protocol setting behind postscreen");
+        }
+    } else if let Some(patience) = settings.proxy_patience {
         match proxy::read(&mut stream, patience).await {
             Ok(ends) => (client, local) = ends.unwrap_or((client, local)),
             Err(reason) => return shared.log.warning(format!("haproxy header from {client}: {reason}")),

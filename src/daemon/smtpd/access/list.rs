@@ -113,7 +113,7 @@ impl Check<'_> {
 }
 
 /// 192.0.2.1 gives "1.2.0.192"; IPv6 its nibbles.
-fn reversed(address: IpAddr) -> String {
+pub fn reversed(address: IpAddr) -> String {
     match address {
         IpAddr::V4(v4) => v4.octets().iter().rev().map(u8::to_string).collect::<Vec<_>>().join("."),
         IpAddr::V6(v6) => v6
@@ -128,7 +128,7 @@ fn reversed(address: IpAddr) -> String {
 }
 
 /// "127.0.0.2", "127.0.0.[2..4;8]": the answers that count.
-fn matches(filter: &str, answer: IpAddr) -> bool {
+pub fn matches(filter: &str, answer: IpAddr) -> bool {
     let IpAddr::V4(answer) = answer else { return false };
     let mut parts = Vec::new();
     let (mut part, mut inside) = (String::new(), false);

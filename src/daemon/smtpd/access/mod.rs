@@ -26,6 +26,7 @@ mod server;
 mod verification;
 
 pub use check::{Check, Deferral, Effects, Outcome, Status};
+pub use list::{matches, reversed};
 pub use policy::PolicySettings;
 pub use restriction::{Restriction, Subject, takes_word, words};
 pub use verification::VerificationSettings;
