@@ -40,7 +40,7 @@ const REASONS: &[(&str, &str)] = &[
     ("proxy_", "tables are opened by the programs that ask them"),
     ("qmqpd_", "there is no QMQP"),
     ("readme_directory", "the documentation is elsewhere"),
-    ("send_cyrus_sasl_", "there is no SASL"),
+    ("send_cyrus_sasl_", "a client names itself only once"),
     ("smtp_sasl_auth_cache_", "a password that was refused is tried again at the next attempt"),
     ("smtp_sasl_path", "a client's SASL needs no library"),
     ("smtp_tls_connection_reuse", "connections are not kept"),
