@@ -143,6 +143,8 @@ fn restriction_lists() {
         2,
         "reject_unverified_recipient",
     );
+    let asks = "smtpd_recipient_restrictions = reject_unauth_destination, reject_unverified_recipient\n";
+    assert_eq!(Place::new(asks, "verify unix - - n - 1 verify\n", "").findings(), (0, Vec::new()));
     let fine = "smtpd_restriction_classes = mine\nmine = check_client_access inline:{a=b}, reject\n\
         smtpd_recipient_restrictions = mine, check_policy_service { inet:127.0.0.1:9, timeout=1s }, reject_rbl_client x.example\n";
     assert_eq!(Place::new(fine, "", "").findings(), (0, Vec::new()));

@@ -77,16 +77,20 @@ pub fn unreachable(ground: &Ground, found: &mut Findings) {
     }
 }
 
-/// No probe is made here: all mail that gets to such a restriction is put off.
+/// Without verify(8) no probe is made: all mail that gets to such a restriction is put off.
 pub fn unverified(ground: &Ground, found: &mut Findings) {
+    let name = ground.cf.address_verify_service_name();
+    if ground.services.iter().any(|service| service.name == name && service.command == "verify") {
+        return;
+    }
     for list in LISTS.iter().filter(|list| ground.assignment(list).is_some()) {
         for word in restrictions(&ground.value(list)) {
             if word.to_ascii_lowercase().starts_with("reject_unverified_") {
                 found.error(
                     ground.word_span(list, &word),
                     format!("{word} puts all mail off"),
-                    "Addresses are not verified by probes here; smtpd answers 450 address verification problem.",
-                    "use reject_unlisted_recipient with relay_recipient_maps, or a policy service",
+                    &format!("master.cf has no service {name} that verifies addresses; smtpd answers 450 address verification problem."),
+                    format!("add \"{name} unix - - n - 1 verify\" to master.cf"),
                 );
             }
         }
