@@ -3,6 +3,7 @@
 //! undeliverable.
 
 use crate::exit::Exit;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// An enhanced status code "class.subject.detail" (RFC 3463). `class` is 2, 4 or 5.
@@ -82,6 +83,34 @@ impl fmt::Display for Code {
     }
 }
 
+/// What the deliverer itself said, in whose terms (RFC 3464 diagnostic-type).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Diagnostic {
+    /// A host's reply.
+    Smtp(String),
+    /// A command's output, or what its exit status means.
+    Unix(String),
+}
+
+impl Diagnostic {
+    /// As in "Diagnostic-Code: smtp; ...", and the text behind it.
+    pub fn parts(&self) -> (&'static str, &str) {
+        match self {
+            Diagnostic::Smtp(text) => ("smtp", text),
+            Diagnostic::Unix(text) => ("x-unix", text),
+        }
+    }
+
+    /// None: there is no text. A kind that is not known is the oldest.
+    pub fn from_parts(kind: &str, text: String) -> Option<Diagnostic> {
+        match kind {
+            _ if text.is_empty() => None,
+            "x-unix" => Some(Diagnostic::Unix(text)),
+            _ => Some(Diagnostic::Smtp(text)),
+        }
+    }
+}
+
 /// What an agent says about one recipient: the code, the words for the log and for the sender, and, for a remote
 /// delivery, who said so (`mta`, the name in "Remote-MTA: dns; ...") and in which words (`diagnostic`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +118,7 @@ pub struct Report {
     pub code: Code,
     pub reason: String,
     pub mta: Option<String>,
-    pub diagnostic: Option<String>,
+    pub diagnostic: Option<Diagnostic>,
 }
 
 impl Report {

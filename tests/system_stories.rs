@@ -117,4 +117,5 @@ stories! {
     tls_trouble
     verify
     unfit
+    verp
 }

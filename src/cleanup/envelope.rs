@@ -81,6 +81,8 @@ pub struct Envelope {
     pub redirect: Option<String>,
     /// Who gets it too.
     pub copies: Vec<String>,
+    /// The delimiters with which each recipient gets a sender of its own (VERP).
+    pub verp: Option<String>,
     /// Headers that stand before all others.
     pub prepend: Vec<String>,
     /// SMTPUTF8 was asked for.
@@ -113,6 +115,7 @@ impl Envelope {
             filter: None,
             redirect: None,
             copies: Vec::new(),
+            verp: None,
             prepend: Vec::new(),
             utf8: false,
             hold: false,

@@ -493,6 +493,9 @@ impl Intake {
         for attribute in &last {
             file.record(Type::ATTRIBUTE, clean(attribute).as_bytes())?;
         }
+        if let Some(delimiters) = &envelope.verp {
+            file.record(Type::VERP, clean(delimiters).as_bytes())?;
+        }
         for Recipient { recipient, canceled } in recipients {
             write_recipient(file, recipient, if *canceled { Type::CANCELED } else { Type::RECIPIENT })?;
         }

@@ -192,6 +192,11 @@ impl MainCf {
         self.expand_text(name, &self.raw(name).unwrap_or_default())
     }
 
+    /// Who sends notices to the postmaster, of which nobody is told when they fail.
+    pub fn double_bounce_address(&self) -> String {
+        format!("{}@{}", self.double_bounce_sender(), self.myhostname())
+    }
+
     /// myorigin, where "/file" stands for the first line of that file (Debian: /etc/mailname).
     pub fn origin_name(&self) -> Result<String, ConfError> {
         let text = self.myorigin();

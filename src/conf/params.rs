@@ -195,7 +195,7 @@ params! {
     disable_dns_lookups: Bool = "no";
     disable_mime_input_processing: Bool = "no";
     disable_mime_output_conversion: Bool = "no" ignored;
-    disable_verp_bounces: Bool = "no" ignored;
+    disable_verp_bounces: Bool = "no";
     disable_vrfy_command: Bool = "no";
     dns_ncache_ttl_fix_enable: Bool = "no" ignored;
     dnsblog_reply_delay: Time = "0s" ignored;
@@ -668,7 +668,7 @@ params! {
     smtp_tls_wrappermode: Bool = "no";
     smtp_use_tls: Bool = "no";
     smtp_xforward_timeout: Time = "300s" ignored;
-    smtpd_authorized_verp_clients: Text = "$authorized_verp_clients" ignored;
+    smtpd_authorized_verp_clients: Text = "$authorized_verp_clients";
     smtpd_authorized_xclient_hosts: Text = "";
     smtpd_authorized_xforward_hosts: Text = "";
     smtpd_banner: Text = "$myhostname ESMTP $mail_name";

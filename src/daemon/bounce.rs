@@ -37,9 +37,13 @@ pub struct Bouncer {
     classes: Vec<String>,
     double_bounce_recipient: String,
     double_bounce_sender: String,
+    /// What the sender of notices is called in notices about them.
+    nobody: String,
     bounce_notice_recipient: String,
     delay_notice_recipient: String,
     lifetime: std::time::Duration,
+    /// A message with a sender for each recipient has a notice for each (disable_verp_bounces).
+    single_notices: bool,
     /// internal_mail_filter_classes has "bounce": checks and filters look at notices.
     inspected: bool,
     /// The texts, with their names filled in.
@@ -94,14 +98,16 @@ impl Bouncer {
             delay,
             success,
             report,
+            nobody: format!("MAILER-DAEMON@{}", cf.myhostname()),
             myhostname: cf.myhostname(),
             mail_name: cf.mail_name(),
             size_limit: u64::try_from(cf.bounce_size_limit()).unwrap_or(50_000),
             classes: MainCf::list(&cf.notify_classes()),
             double_bounce_recipient: cf.two_bounce_notice_recipient(),
-            double_bounce_sender: cf.double_bounce_sender(),
+            double_bounce_sender: cf.double_bounce_address(),
             bounce_notice_recipient: cf.bounce_notice_recipient(),
             delay_notice_recipient: cf.delay_notice_recipient(),
+            single_notices: !cf.disable_verp_bounces(),
             lifetime: cf.maximal_queue_lifetime(),
             inspected: MainCf::list(&cf.internal_mail_filter_classes()).iter().any(|class| class == "bounce"),
         }
@@ -132,11 +138,10 @@ impl Bouncer {
         let original = Original {
             id: id.as_str(),
             envelope_id: message.attribute("envelope_id"),
-            sender: &message.sender,
+            sender: if message.sender.is_empty() { &self.nobody } else { &message.sender },
             arrival: message.arrival,
             headers_only,
         };
-        let name = address::split(&message.sender).0;
         if message.sender.is_empty() {
             // Mail from nobody: a notice that failed. The postmaster hears of it if he asked to (notify_classes, where
             // "bounce" includes "2bounce").
@@ -149,20 +154,42 @@ impl Bouncer {
             }
             return Ok(());
         }
-        if name.eq_ignore_ascii_case(&self.double_bounce_sender) {
+        if message.sender.eq_ignore_ascii_case(&self.double_bounce_sender) {
             log.event_as(
                 "bounce",
                 &Event::Warning(format!("{id}: undeliverable postmaster notification discarded").into_bytes().into()),
             );
             return Ok(());
         }
-        let new = self.compose(cleanup, kind, &original, "", &message.sender, &wanted, Some((file, message)))?;
+        if kind == Kind::Failure && self.single_notices && !message.verp.is_empty() {
+            for entry in &wanted {
+                let sender = message.sender_for(&entry.recipient);
+                self.tell(cleanup, log, kind, &original, &sender, std::slice::from_ref(entry), (file, message))?;
+            }
+            return Ok(());
+        }
+        self.tell(cleanup, log, kind, &original, &message.sender, &wanted, (file, message))
+    }
+
+    #[allow(clippy::too_many_arguments)] // As above.
+    /// A notice to `sender` about some recipients, and the postmaster's copy.
+    fn tell(
+        &self,
+        cleanup: &Arc<Cleanup>,
+        log: &Log,
+        kind: Kind,
+        original: &Original<'_>,
+        sender: &str,
+        entries: &[&Entry],
+        content: (&File, &Message),
+    ) -> Result<(), BounceError> {
+        let new = self.compose(cleanup, kind, original, "", sender, entries, Some(content))?;
         let words = match kind {
             Kind::Failure => "sender non-delivery",
             Kind::Delay => "sender delay",
             Kind::Success | Kind::Report => "sender delivery status",
         };
-        log_notice(log, id.as_str(), words, &new);
+        log_notice(log, original.id, words, &new);
         let (class, recipient, words) = match kind {
             Kind::Failure => ("bounce", &self.bounce_notice_recipient, "postmaster non-delivery"),
             Kind::Delay => ("delay", &self.delay_notice_recipient, "postmaster delay"),
@@ -171,9 +198,9 @@ impl Bouncer {
         };
         if self.wants(class) {
             let sender = self.double_bounce_sender.clone();
-            let original = Original { headers_only: true, ..original };
-            let new = self.compose(cleanup, kind, &original, &sender, recipient, &wanted, Some((file, message)))?;
-            log_notice(log, id.as_str(), words, &new);
+            let original = Original { headers_only: true, ..*original };
+            let new = self.compose(cleanup, kind, &original, &sender, recipient, entries, Some(content))?;
+            log_notice(log, original.id, words, &new);
         }
         Ok(())
     }
@@ -192,7 +219,7 @@ impl Bouncer {
         let mut envelope = Envelope::new(Origin::Internal, sender);
         envelope.recipients.push(Named { address: recipient.to_owned(), ..Named::default() });
         envelope.attributes.push(("encoding".into(), "8bit".into()));
-        envelope.expanded = recipient == original.sender;
+        envelope.expanded = sender.is_empty();
         if self.inspected {
             envelope.inspected = true;
             envelope.filtering = Filtering::Local;
@@ -252,7 +279,7 @@ impl Bouncer {
             format!("From: {}", template.from),
             format!("Subject: {subject}"),
             format!("To: {}", address::quote(recipient)),
-            "Auto-Submitted: auto-replied".into(),
+            format!("Auto-Submitted: auto-{}", if *to_postmaster { "generated" } else { "replied" }),
             "MIME-Version: 1.0".into(),
             "Content-Type: multipart/report; report-type=delivery-status;".into(),
             format!("\tboundary=\"{boundary}\""),
@@ -272,7 +299,10 @@ impl Bouncer {
             EIGHT_BIT.into(),
             String::new(),
         ];
-        lines.extend(notice.text.iter().cloned());
+        // The postmaster knows what a notice is.
+        if !notice.to_postmaster {
+            lines.extend(notice.text.iter().cloned());
+        }
         lines.push(String::new());
         for entry in entries {
             let to = address::quote(&entry.recipient.address);
@@ -314,7 +344,10 @@ impl Bouncer {
                 lines.push(format!("Remote-MTA: dns; {mta}"));
             }
             let diagnostic = match &report.diagnostic {
-                Some(diagnostic) => format!("Diagnostic-Code: smtp; {diagnostic}"),
+                Some(diagnostic) => {
+                    let (kind, said) = diagnostic.parts();
+                    format!("Diagnostic-Code: {kind}; {said}")
+                }
                 None => format!("Diagnostic-Code: X-{}; {}", self.mail_name, report.reason),
             };
             lines.extend(wrap(&diagnostic));
@@ -356,7 +389,7 @@ fn log_notice(log: &Log, id: &str, kind: &str, new: &QueueId) {
 fn wrap(line: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut current = String::new();
-    for word in line.split(' ') {
+    for word in line.trim_end().split(' ') {
         let indent = if lines.is_empty() { 0 } else { 4 };
         if !current.is_empty() && indent + current.len() + 1 + word.len() > 79 {
             lines.push(format!("{}{current}", " ".repeat(indent)));

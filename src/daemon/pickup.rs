@@ -7,7 +7,7 @@ use crate::cleanup::{Cleanup, CleanupError, Envelope, Filtering, Origin};
 use crate::conf::MainCf;
 use crate::ipc::trigger;
 use crate::log::event::{Event, text};
-use crate::message::envelope as address;
+use crate::message::{envelope as address, verp};
 use crate::queue::file::{Content, QueueFileError};
 use crate::queue::record::{self, Type};
 use crate::queue::walk::walk;
@@ -95,6 +95,9 @@ fn take(context: &Context, cleanup: &Arc<Cleanup>, path: &Path) -> Result<bool, 
     };
     envelope.recipients.retain(|named| named.address.len() <= address::MAX_ADDRESS);
     let cf = &context.cf;
+    // Whoever writes into maildrop/ himself asks with characters that the parameter allows, or in vain.
+    let allowed = cf.verp_delimiter_filter();
+    envelope.verp = envelope.verp.filter(|pair| verp::is_valid(pair, &allowed));
     let overrides = MainCf::list(&cf.receive_override_options());
     envelope.no_mappings = overrides.iter().any(|word| word == "no_address_mappings");
     envelope.no_checks = overrides.iter().any(|word| word == "no_header_body_checks");
@@ -171,6 +174,7 @@ fn read_envelope(file: &File, uid: u32, arrival: SystemTime) -> Result<(Envelope
                 }
                 _ => {}
             },
+            Type::VERP => envelope.verp = Some(text()),
             Type::MESSAGE => {
                 content_offset = input.stream_position()?;
             }

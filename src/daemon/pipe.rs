@@ -4,15 +4,14 @@
 use super::agent;
 use super::skeleton::Context;
 use crate::delivery::filter::Filter;
-use crate::delivery::{Finisher, Relay};
+use crate::delivery::{Finisher, Relay, command};
 use crate::ipc::delivery::{Answer, Request, Target};
 use crate::message::{envelope, stamp};
 use crate::queue::file::Content;
-use crate::status::{self, Code, Report, Verdict};
+use crate::status::{Code, Report};
 use crate::sys::{accounts, spawn};
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
@@ -92,7 +91,9 @@ impl Settings {
 
 fn deliver(settings: &Settings, finisher: &Finisher, request: &Request) -> Answer {
     let now = Some(SystemTime::now());
-    let relay = Relay { begun: now, connected: now, ..Relay::named(&request.transport) };
+    // X: the command is where the mail stays.
+    let passes_on = !settings.has('X');
+    let relay = Relay { begun: now, connected: now, passes_on, ..Relay::named(&request.transport) };
     let report = run_command(settings, finisher, request)
         .unwrap_or_else(|error| Report::deferred(format!("cannot run command: {}", crate::sys::files::reason(&error))));
     request.recipients.iter().map(|target| finisher.finish(request, target, &report, &relay)).collect()
@@ -121,15 +122,22 @@ fn run_command(settings: &Settings, finisher: &Finisher, request: &Request) -> i
         return Ok(Report::sent(format!("delivers to command: {program}")));
     }
     let (reader, writer) = io::pipe()?;
-    let mut command = Command::new(program);
-    command.args(rest).env_clear().env("PATH", "/usr/bin:/bin").env("LANG", "C");
-    if let Some(directory) = &settings.directory {
-        command.current_dir(directory);
-    }
-    command.stdin(Stdio::piped()).stdout(writer.try_clone()?).stderr(writer);
-    spawn::become_user(&mut command, account.uid, gid, &[gid]);
-    let mut child = command.spawn()?;
-    drop(command);
+    let mut direct = Command::new(program);
+    direct.args(rest);
+    let started = command::start(vec![direct], |command| {
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("LANG", "C");
+        if let Some(directory) = &settings.directory {
+            command.current_dir(directory);
+        }
+        command.stdin(Stdio::piped()).stdout(writer.try_clone()?).stderr(writer.try_clone()?);
+        spawn::become_user(command, account.uid, gid, &[gid]);
+        Ok(())
+    });
+    drop(writer);
+    let mut child = match started {
+        Ok(child) => child,
+        Err((program, error)) => return Ok(command::not_run("pipe", &program, &error)),
+    };
     let output = spawn::Output::collect(reader, OUTPUT_KEPT);
     let watchdog = spawn::Watchdog::start(child.id(), settings.time_limit);
     if let Some(input) = child.stdin.take() {
@@ -142,27 +150,10 @@ fn run_command(settings: &Settings, finisher: &Finisher, request: &Request) -> i
     }
     let status = child.wait()?;
     if watchdog.stop() {
-        return Ok(Report::new(Code::new(4, 3, 0), format!("Command time limit exceeded: \"{program}\"")));
+        return Ok(command::timed_out(program));
     }
-    let output = output.text(OUTPUT_PATIENCE);
-    if status.success() {
-        return Ok(Report::sent(format!("delivered via {} service", request.transport)));
-    }
-    let tail = if output.is_empty() { String::new() } else { format!(". Command output: {output}") };
-    if let Some(signal) = status.signal() {
-        return Ok(Report::deferred(format!("Command died with signal {signal}: \"{program}\"{tail}")));
-    }
-    if let Some((code, text)) = Code::split(&output).filter(|(code, _)| code.verdict() != Verdict::Sent) {
-        return Ok(Report::new(code, text));
-    }
-    let exit = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(75);
-    let (code, words) = status::of_command_exit(exit);
-    let text = if words.is_empty() {
-        format!("Command died with status {exit}: \"{program}\"{tail}")
-    } else {
-        format!("{words}{tail}")
-    };
-    Ok(Report::new(code, text))
+    let failure = command::verdict(program, status, &output.text(OUTPUT_PATIENCE));
+    Ok(failure.unwrap_or_else(|| Report::sent(format!("delivered via {} service", request.transport))))
 }
 
 /// The command's words. One that names a recipient is repeated for each.

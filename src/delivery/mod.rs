@@ -1,6 +1,8 @@
 //! The common part of delivery agents: [`Finisher::finish`] is the only writer of status lines, and the only place
 //! where an agent marks a recipient done.
 
+/// Delivery to a command.
+pub mod command;
 /// What is told of it.
 pub mod filter;
 /// The message as it stands in a mailbox.
@@ -33,15 +35,22 @@ pub struct Relay {
     pub uses: Option<u32>,
     /// The destination itself is down.
     pub down: bool,
+    /// It may pass the mail on: for the sender, that is not yet its delivery.
+    pub passes_on: bool,
 }
 
 impl Relay {
     pub fn named(name: impl Into<String>) -> Relay {
-        Relay { name: name.into(), begun: None, connected: None, uses: None, down: false }
+        Relay { name: name.into(), begun: None, connected: None, uses: None, down: false, passes_on: false }
     }
 
     pub fn none() -> Relay {
         Relay::named("none")
+    }
+
+    fn outcome(&self, target: &Target, report: &Report) -> Outcome {
+        let relay = self.name.clone();
+        Outcome { relay, relayed: self.passes_on, ..Outcome::new(target.offset, report, self.down) }
     }
 }
 
@@ -89,14 +98,14 @@ impl Finisher {
         {
             self.log.warning(format!("{}: cannot mark recipient done: {error}", request.queue_id));
         }
-        Outcome { relay: relay.name.clone(), ..Outcome::new(target.offset, &report, relay.down) }
+        relay.outcome(target, &report)
     }
 
     /// Logs, and marks nothing: for one of several addresses that a recipient led to.
     pub fn report_only(&self, request: &Request, target: &Target, report: &Report, relay: &Relay) -> Outcome {
         let report = self.told(report);
         self.log_status(request, target, &report, relay);
-        Outcome { relay: relay.name.clone(), ..Outcome::new(target.offset, &report, relay.down) }
+        relay.outcome(target, &report)
     }
 
     /// Does nothing for a recipient that another agent passed on: that one marks it.

@@ -1,6 +1,6 @@
 //! A delivery request, from the queue manager to an agent, and the agent's answer: one [`Outcome`] for each recipient.
 
-use crate::status::{Code, Report};
+use crate::status::{Code, Diagnostic, Report};
 use serde::{Deserialize, Serialize};
 
 /// What the sender wants told (the attribute trace_flags), as the reference numbers it.
@@ -71,10 +71,13 @@ pub struct Outcome {
     pub code: String,
     pub reason: String,
     pub mta: Option<String>,
-    pub diagnostic: Option<String>,
+    pub diagnostic: Option<Diagnostic>,
     /// Who delivered, for reports: "local", "mx.example.org[192.0.2.1]:25".
     #[serde(default)]
     pub relay: String,
+    /// Who took it passes it on and may tell nobody when it arrives.
+    #[serde(default)]
+    pub relayed: bool,
     /// The host that took it promised to tell the sender what he asked for (RFC 3461).
     #[serde(default)]
     pub promised: bool,
@@ -92,6 +95,7 @@ impl Outcome {
             mta: report.mta.clone(),
             diagnostic: report.diagnostic.clone(),
             relay: String::new(),
+            relayed: false,
             promised: false,
             destination_down,
         }

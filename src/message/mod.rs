@@ -24,3 +24,5 @@ pub mod quote;
 pub mod stamp;
 /// Address lists in headers, as tokens that can be rewritten and printed again.
 pub mod tokens;
+/// Senders that name the recipient.
+pub mod verp;

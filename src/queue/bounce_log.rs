@@ -6,7 +6,7 @@ use super::file::Recipient;
 use super::id::QueueId;
 use super::state::Queue;
 use crate::message::envelope;
-use crate::status::{Code, Report};
+use crate::status::{Code, Diagnostic, Report};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -70,8 +70,9 @@ pub fn append(queue: &Queue, name: &str, id: &QueueId, entry: &Entry) -> io::Res
     put("notify_flags", &if recipient.notify == 0 { String::new() } else { recipient.notify.to_string() });
     put("status", &report.code.to_string());
     put("action", action.name());
-    put("diag_type", if report.diagnostic.is_some() { "smtp" } else { "" });
-    put("diag_text", report.diagnostic.as_deref().unwrap_or_default());
+    let (kind, said) = report.diagnostic.as_ref().map(Diagnostic::parts).unwrap_or_default();
+    put("diag_type", kind);
+    put("diag_text", said);
     put("mta_type", if report.mta.is_some() { "dns" } else { "" });
     put("mta_mname", report.mta.as_deref().unwrap_or_default());
     put("reason", &report.reason);
@@ -124,7 +125,7 @@ pub fn read(queue: &Queue, name: &str, id: &QueueId) -> io::Result<Vec<Entry>> {
                 code,
                 reason: either("reason", old.map(|(_, reason)| reason)),
                 mta: some(field("mta_mname")),
-                diagnostic: some(field("diag_text")),
+                diagnostic: Diagnostic::from_parts(&field("diag_type"), field("diag_text")),
             },
             action,
         });

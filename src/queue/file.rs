@@ -2,6 +2,7 @@
 //! by whoever delivers it ([`Content`]).
 
 use super::record::{self, Record, RecordError, Type};
+use crate::message::verp;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
@@ -67,6 +68,8 @@ pub struct Message {
     pub filter: String,
     /// Who gets it in place of all recipients; empty: nobody.
     pub redirect: String,
+    /// The delimiters with which each recipient gets a sender of its own; empty: all have the same.
+    pub verp: String,
 }
 
 #[derive(Debug, Error)]
@@ -110,6 +113,7 @@ impl Message {
             warn_time: None,
             filter: String::new(),
             redirect: String::new(),
+            verp: String::new(),
         };
         let mut pending = Pending::default();
         let mut seen_sender = false;
@@ -162,6 +166,15 @@ impl Message {
         Ok((file, message))
     }
 
+    /// The sender under which this recipient gets it.
+    pub fn sender_for(&self, recipient: &Recipient) -> String {
+        if self.verp.is_empty() {
+            return self.sender.clone();
+        }
+        let named = [&recipient.original, &recipient.address].into_iter().find(|address| !address.is_empty());
+        verp::sender(&self.sender, &self.verp, named.map_or("", String::as_str))
+    }
+
     pub fn attribute(&self, name: &str) -> &str {
         self.attributes.get(name).map_or("", String::as_str)
     }
@@ -186,6 +199,8 @@ impl Message {
             Type::WARN_TIME => self.warn_time = time(&record.data).ok(),
             Type::FILTER => self.filter = text(&record.data)?,
             Type::REDIRECT => self.redirect = text(&record.data)?,
+            // Nobody has no name to put a recipient into.
+            Type::VERP if !self.sender.is_empty() => self.verp = text(&record.data)?,
             Type::FULL_NAME => self.full_name = text(&record.data)?,
             Type::ATTRIBUTE => {
                 let attribute = text(&record.data)?;

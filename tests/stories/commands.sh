@@ -12,9 +12,14 @@ odd: "|exit 1"
 killed: "|kill -9 $$"
 chatty: "|yes chatter | head -c 2000000; exit 69"
 slow: "|sleep 60"
+gone: "|/usr/local/bin/nosuch -a x"
+dies: "|/usr/local/bin/dies"
+spoken: "|echo one; echo two; exit 67"
 circle: circle2
 circle2: circle
 A
+printf '#!/bin/sh\nkill -9 $$\n' >/usr/local/bin/dies
+chmod 755 /usr/local/bin/dies
 newaliases
 mkdir -m 1777 -p /var/tmp
 cat >/etc/postfix/commands <<'T'
@@ -51,6 +56,17 @@ says odd 'dsn=5.3.0, status=bounced \(Command died with status 1: "exit 1"\)'
 says killed 'dsn=4.3.0, status=deferred \(Command died with signal 9: "kill -9 \$\$"\)'
 says chatty 'dsn=5.3.0, status=bounced \(service unavailable. Command output: chatter'
 says slow 'dsn=5.3.0, status=bounced \(Command time limit exceeded: "sleep 60"\)'
+# A program that is being replaced, or that the system killed, costs no mail: no shell stands between.
+says gone 'dsn=4.3.0, status=deferred \(temporary failure. Command output: local: fatal: execvp /usr/local/bin/nosuch: No such file or directory'
+says dies 'dsn=4.3.0, status=deferred \(Command died with signal 9: "/usr/local/bin/dies"\)'
+# What the notice says of a command.
+letter words spoken
+wait_for "the notice" in_box eleve '^Diagnostic-Code: x-unix; one two$'
+expect "$(cat /var/mail/eleve)" '^<spoken@srvdmz.virtualux.fr> \(expanded from <spoken>\): user unknown. Command'
+letter status forbidden
+wait_for "the notice" in_box eleve '^Diagnostic-Code: x-unix; permission denied$'
+letter time slow
+wait_for "the notice" in_box eleve '^Diagnostic-Code: x-unix; internal software error$'
 says circle 'dsn=5.4.6, status=bounced \(alias database loop for circle2?\)'
 same "$(pgrep -c -x sleep || true)" 0
 # Mail that went through too many hands, or through these before.

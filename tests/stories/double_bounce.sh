@@ -13,5 +13,14 @@ for classes in 2bounce bounce 'resource, software'; do
     bounce) same "$(count_in $LOG 'postmaster non-delivery notification: ')" 2 ;;
     *) same "$(count_in $LOG 'postmaster non-delivery notification: ')" 0 ;;
   esac
+  if [[ $classes != resource* ]]; then
+    # The postmaster knows what a notice is: no text for him, and he is not asked to answer a machine.
+    expect "$(cat /var/mail/root)" '^Return-Path: <double-bounce@'"$(postconf -h myhostname)"'>$'
+    expect "$(cat /var/mail/root)" '^Auto-Submitted: auto-generated$'
+    expect "$(cat /var/mail/root)" '^X-Postfix-Sender: rfc822; MAILER-DAEMON@'
+    expect "$(cat /var/mail/root)" '^Return-Path: <MAILER-DAEMON@'
+    same "$(count_in /var/mail/root "^I'm sorry to have to inform you")" 1
+    rm /var/mail/root
+  fi
   stop
 done

@@ -6,6 +6,7 @@ use super::super::voice::Voice;
 use super::{Invocation, refuse};
 use crate::conf::MainCf;
 use crate::exit::Failure;
+use crate::message::verp;
 use crate::queue::file::notify;
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -163,7 +164,7 @@ pub fn parse(call: &Invocation, cf: &MainCf, voice: &Voice) -> Result<Submission
             Item::Verp(delimiters, warning) => {
                 warning.iter().for_each(|text| voice.warning(text));
                 wanted.verp = Some(match delimiters {
-                    Some(delimiters) => verp(cf, &delimiters)?,
+                    Some(delimiters) => verp_pair(cf, &delimiters)?,
                     None => cf.default_verp_delimiters(),
                 });
             }
@@ -240,7 +241,7 @@ impl Submission {
             }
             'V' => self.envelope_id = text,
             'X' => match text.strip_prefix('V') {
-                Some(delimiters) => self.verp = Some(verp(cf, delimiters)?),
+                Some(delimiters) => self.verp = Some(verp_pair(cf, delimiters)?),
                 None => return Err(unsupported()),
             },
             'b' => match first {
@@ -331,9 +332,9 @@ impl Submission {
     }
 }
 
-fn verp(cf: &MainCf, delimiters: &str) -> Result<String, Failure> {
+fn verp_pair(cf: &MainCf, delimiters: &str) -> Result<String, Failure> {
     let filter = cf.verp_delimiter_filter();
-    if delimiters.chars().count() == 2 && delimiters.chars().all(|c| filter.contains(c)) {
+    if verp::is_valid(delimiters, &filter) {
         return Ok(delimiters.to_owned());
     }
     Err(refuse(format!("-V requires two characters from {filter}")))

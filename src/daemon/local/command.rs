@@ -1,14 +1,14 @@
-//! Delivery to a command: run by the shell as the recipient, the message on its standard input.
+//! Delivery to a command: run as the recipient, the message on its standard input.
 
 use super::mailbox::{Form, delivered_to_command, write_message};
 use super::recipient::Delivery;
+use crate::delivery::command;
 use crate::message::envelope;
-use crate::status::{self, Code, Report};
+use crate::status::{Code, Report};
 use crate::sys::accounts::{self, Account};
 use crate::sys::spawn;
 use std::io;
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 
 /// How much of a command's output is kept for the report.
 const OUTPUT_KEPT: usize = 4096;
@@ -26,8 +26,10 @@ pub fn deliver(delivery: &Delivery<'_>, text: &str, account: &Account, login: bo
     }
     let outcome = run(delivery, text, account, login, extension);
     match outcome {
-        Ok((status, output)) => report(text, status, &output),
-        Err(Failure::TimeOut) => Report::new(Code::new(5, 3, 0), format!("Command time limit exceeded: \"{text}\"")),
+        Ok((status, output)) => command::verdict(text, status, &output)
+            .unwrap_or_else(|| Report::sent(format!("delivered to command: {text}"))),
+        Err(Failure::TimeOut) => command::timed_out(text),
+        Err(Failure::NotRun(program, error)) => command::not_run("local", &program, &error),
         Err(Failure::Io(error)) => {
             Report::deferred(format!("cannot run command: {}", crate::sys::files::reason(&error)))
         }
@@ -36,6 +38,8 @@ pub fn deliver(delivery: &Delivery<'_>, text: &str, account: &Account, login: bo
 
 enum Failure {
     TimeOut,
+    /// This program cannot be run.
+    NotRun(String, io::Error),
     Io(io::Error),
 }
 
@@ -53,17 +57,19 @@ fn run(
     extension: Option<&str>,
 ) -> Result<(ExitStatus, String), Failure> {
     let (reader, writer) = io::pipe()?;
-    let mut command = Command::new("/bin/sh");
-    command.arg("-c").arg(text).env_clear().envs(environment(delivery, account, login, extension));
-    command.stdin(Stdio::piped()).stdout(writer.try_clone()?).stderr(writer);
-    // The home directory as the user sees it; the queue directory when there is none.
-    if login && account.home.is_dir() {
-        command.current_dir(&account.home);
-    }
     let groups = if accounts::effective_uid() == 0 { vec![account.gid] } else { Vec::new() };
-    spawn::become_user(&mut command, account.uid, account.gid, &groups);
-    let mut child = command.spawn()?;
-    drop(command);
+    let started = command::start(command::ways(text), |command| {
+        command.env_clear().envs(environment(delivery, account, login, extension));
+        command.stdin(Stdio::piped()).stdout(writer.try_clone()?).stderr(writer.try_clone()?);
+        // The home directory as the user sees it; the queue directory when there is none.
+        if login && account.home.is_dir() {
+            command.current_dir(&account.home);
+        }
+        spawn::become_user(command, account.uid, account.gid, &groups);
+        Ok(())
+    });
+    drop(writer);
+    let mut child = started.map_err(|(program, error)| Failure::NotRun(program, error))?;
     let input = child.stdin.take();
     let limit = delivery.settings.command_time_limit;
     // The command's output is drained while the message is written, so that neither side waits for the other for
@@ -145,26 +151,4 @@ fn environment(
         }
     }
     values
-}
-
-/// The verdict on an exit status (sysexits(3)). A signal is temporary.
-fn report(text: &str, status: ExitStatus, output: &str) -> Report {
-    let tail = if output.is_empty() { String::new() } else { format!(". Command output: {output}") };
-    if let Some(signal) = status.signal() {
-        return Report::new(Code::DEFERRED, format!("Command died with signal {signal}: \"{text}\"{tail}"));
-    }
-    let exit = status.code().unwrap_or(75);
-    if exit == 0 {
-        return Report::sent(format!("delivered to command: {text}"));
-    }
-    // A command may give its own code: "4.2.1 mailbox is full".
-    if let Some((code, rest)) = Code::split(output).filter(|(code, _)| code.class() != 2) {
-        return Report::new(code, rest.to_owned());
-    }
-    let (code, words) = status::of_command_exit(u8::try_from(exit).unwrap_or(1));
-    if words.is_empty() {
-        Report::new(code, format!("Command died with status {exit}: \"{text}\"{tail}"))
-    } else {
-        Report::new(code, format!("{words}{tail}"))
-    }
 }

@@ -17,8 +17,17 @@ pub struct Told {
     pub report: Report,
     /// Who delivered; empty: nobody.
     pub relay: String,
+    /// Who took it may pass it on.
+    pub relayed: bool,
     /// The host that took it will tell of success.
     pub promised: bool,
+}
+
+impl Told {
+    /// No agent speaks of it.
+    pub fn by_nobody(recipient: &Recipient, report: Report) -> Told {
+        Told { recipient: recipient.clone(), report, relay: String::new(), relayed: false, promised: false }
+    }
 }
 
 /// What is noted of a message's recipients.
@@ -57,7 +66,7 @@ impl Wanted {
             (Wanted::Success, _) if told.recipient.notify & notify::SUCCESS == 0 => None,
             (Wanted::Success, Verdict::Sent) if told.promised => None,
             // A host that took it over may tell nobody when it arrives.
-            (_, Verdict::Sent) => Some(if told.report.mta.is_some() { Action::Relayed } else { Action::Delivered }),
+            (_, Verdict::Sent) => Some(if told.relayed { Action::Relayed } else { Action::Delivered }),
             (Wanted::Success, _) => None,
             (Wanted::Record, Verdict::Deferred) => Some(Action::Delayed),
             (Wanted::Record, Verdict::Bounced) => Some(Action::Failed),

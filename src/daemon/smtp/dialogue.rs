@@ -11,7 +11,7 @@ use crate::message::envelope;
 use crate::proto::dot::Encoder;
 use crate::proto::smtp_reply::Reply;
 use crate::queue::file::Content;
-use crate::status::{Code, Report, Verdict};
+use crate::status::{Code, Diagnostic, Report, Verdict};
 use std::io;
 
 /// What came of the recipients.
@@ -298,5 +298,5 @@ fn agreed(reply: &Reply, host: &str) -> Report {
     let code = reply.lines.last().and_then(|line| Code::split(line)).map_or(Code::SENT, |(code, _)| code);
     let code = if code.class() == 2 { code } else { Code::SENT };
     let mta = host.split('[').next().unwrap_or(host).to_owned();
-    Report { mta: Some(mta), diagnostic: Some(reply.text()), ..Report::new(code, reply.text()) }
+    Report { mta: Some(mta), diagnostic: Some(Diagnostic::Smtp(reply.text())), ..Report::new(code, reply.text()) }
 }

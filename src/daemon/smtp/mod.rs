@@ -26,7 +26,7 @@ use crate::delivery::filter::Filter;
 use crate::delivery::{Finisher, Relay};
 use crate::ipc::delivery::{Answer, Outcome as OneOutcome, Request, Target};
 use crate::proto::smtp_reply::Reply;
-use crate::status::{Code, Report, Verdict};
+use crate::status::{Code, Diagnostic, Report, Verdict};
 use destination::{Destination, Peer, Unreachable};
 use dialogue::Outcome;
 use hosts::Resolver;
@@ -248,7 +248,8 @@ impl<'a> Delivery<'a> {
             let no_more = no_more || (is_last && sessions == settings.session_limit);
             let connected = SystemTime::now();
             self.connected = Some(connected);
-            let relay = Relay { begun: Some(self.begun), connected: Some(connected), ..Relay::named(peer.shown()) };
+            let connected = Some(connected);
+            let relay = Relay { begun: Some(self.begun), connected, passes_on: true, ..Relay::named(peer.shown()) };
             let waiting = std::mem::take(&mut self.waiting);
             match dialogue.deliver(self.request, self.finisher, waiting, &relay, no_more) {
                 Outcome::Answered(answer) => {
@@ -326,7 +327,7 @@ fn said(wanted: Code, host: &str, reply: &Reply, command: &str) -> Report {
         code,
         reason: format!("{prefix}host {host} said: {text} (in reply to {command})"),
         mta: Some(name.to_owned()),
-        diagnostic: Some(text),
+        diagnostic: Some(Diagnostic::Smtp(text)),
     }
 }
 

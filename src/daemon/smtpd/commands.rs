@@ -234,6 +234,7 @@ impl<S: Duplex> Session<S> {
             ("starttls", self.offers_tls().then(|| "STARTTLS".to_owned())),
             ("auth", auth),
             ("auth", old_auth),
+            ("verp", self.peer.is_in(&settings.verp_clients).then(|| "XVERP".to_owned())),
             ("xclient", self.peer.is_in(&settings.xclient_hosts).then(|| super::xclient::OFFER.to_owned())),
             ("xforward", self.may_forward().then(|| super::xclient::FORWARD_OFFER.to_owned())),
             ("enhancedstatuscodes", Some("ENHANCEDSTATUSCODES".to_owned())),

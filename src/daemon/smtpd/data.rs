@@ -279,6 +279,7 @@ fn envelope_of<S: Duplex>(session: &Session<S>) -> Envelope {
     envelope.hold = transaction.effects.hold;
     envelope.no_mappings = session.settings.overrides.iter().any(|word| word == "no_address_mappings");
     envelope.no_checks = session.settings.overrides.iter().any(|word| word == "no_header_body_checks");
+    envelope.verp.clone_from(&transaction.verp);
     envelope.redirect.clone_from(&transaction.effects.redirect);
     envelope.copies.clone_from(&transaction.effects.bcc);
     envelope.prepend.clone_from(&transaction.effects.prepend);

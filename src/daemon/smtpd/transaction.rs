@@ -7,6 +7,7 @@ use super::session::{Next, Session};
 use super::stream::Duplex;
 use crate::cleanup::envelope::Named;
 use crate::log::event::{Event, text};
+use crate::message::verp;
 use crate::proto::smtp_command::{self, Path, PathError, Verb};
 use crate::proto::xtext;
 use crate::queue::create::NewFile;
@@ -32,6 +33,8 @@ pub struct Transaction {
     pub encoding: Option<&'static str>,
     pub utf8: bool,
     pub envelope_id: Option<String>,
+    /// XVERP: the delimiters.
+    pub verp: Option<String>,
     /// RET: 1 for the whole message, 2 for its header.
     pub ret: u32,
     /// What SIZE= said, then what came.
@@ -170,8 +173,19 @@ impl<S: Duplex> Session<S> {
                     }
                     made.envelope_id = id;
                 }
+                "XVERP" if self.peer.is_in(&self.settings.verp_clients) => {
+                    let pair = if has_value { value } else { &self.settings.verp_default };
+                    let allowed = &self.settings.verp_filter;
+                    if !verp::is_valid(pair, allowed) {
+                        return Err(format!("501 5.5.4 Error: XVERP needs two characters from {allowed}"));
+                    }
+                    made.verp = Some(pair.to_owned());
+                }
                 _ => return unsupported(parameter),
             }
+        }
+        if made.verp.is_some() && path.address.is_empty() {
+            return Err("503 5.5.4 Error: XVERP requires non-null sender".into());
         }
         Ok(made)
     }

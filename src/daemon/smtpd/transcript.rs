@@ -66,7 +66,7 @@ impl NoticeSettings {
         let listed = MainCf::list(&cf.notify_classes());
         NoticeSettings {
             wanted: CLASSES.iter().copied().filter(|class| listed.iter().any(|own| own == class)).collect(),
-            sender: cf.double_bounce_sender(),
+            sender: cf.double_bounce_address(),
             error_recipient: cf.error_notice_recipient(),
             bounce_recipient: cf.bounce_notice_recipient(),
             inspected: MainCf::list(&cf.internal_mail_filter_classes()).iter().any(|class| class == "notify"),

@@ -244,12 +244,18 @@ impl Active {
             if self.settings.defer_transports.contains(&transport) {
                 (transport, nexthop) = (RETRY.to_owned(), "4.3.2 deferred transport".to_owned());
             }
+            // Recipients with senders of their own go one by one, which is no limit of the transport.
+            let most = if message.verp.is_empty() { usize::MAX } else { 1 };
             let limit = self.recipient_limit(&transport);
             // Where recipients go one by one, concurrency is counted by recipient.
             let destination = if limit == 1 { address.to_lowercase() } else { nexthop.to_lowercase() };
             let key = (transport, nexthop, destination);
             let recipient = Recipient { address, ..recipient.clone() };
-            match index.get(&key).and_then(|&at| groups.get_mut(at)).filter(|(_, members)| members.len() < limit) {
+            match index
+                .get(&key)
+                .and_then(|&at| groups.get_mut(at))
+                .filter(|(_, members)| members.len() < limit.min(most))
+            {
                 Some((_, members)) => members.push(recipient),
                 None => {
                     index.insert(key.clone(), groups.len());
@@ -278,7 +284,10 @@ impl Active {
             queue_id: work.id.to_string(),
             transport: transport.to_owned(),
             nexthop: work.nexthop.clone(),
-            sender: message.map(|message| message.sender.clone()).unwrap_or_default(),
+            sender: message
+                .zip(work.recipients.first())
+                .map(|(message, to)| message.sender_for(to))
+                .unwrap_or_default(),
             size: message.map_or(0, |message| message.size),
             data_offset: message.map_or(0, |message| message.data_offset),
             arrival: micros(message.map_or(SystemTime::UNIX_EPOCH, |message| message.arrival)),
@@ -314,6 +323,7 @@ impl Active {
                     recipient: named(recipient, outcome),
                     report: outcome.report(),
                     relay: outcome.relay.clone(),
+                    relayed: outcome.relayed,
                     promised: outcome.promised,
                 })
                 .collect();
@@ -321,7 +331,7 @@ impl Active {
                 let report = Report::deferred("mail transport unavailable");
                 self.log_here(&work.id, recipient, &report);
                 down = fault.as_ref().map(|_| format!("mail transport unavailable ({transport})"));
-                reports.push(Told { recipient: recipient.clone(), report, relay: String::new(), promised: false });
+                reports.push(Told::by_nobody(recipient, report));
             }
             self.settle(&work.id, recipient.offset, reports);
         }
@@ -334,8 +344,7 @@ impl Active {
         let report = Report::new(Code::new(4, 4, 1), format!("delivery temporarily suspended: {reason}"));
         for recipient in &work.recipients {
             self.log_here(&work.id, recipient, &report);
-            let told =
-                Told { recipient: recipient.clone(), report: report.clone(), relay: String::new(), promised: false };
+            let told = Told::by_nobody(recipient, report.clone());
             self.settle(&work.id, recipient.offset, vec![told]);
         }
     }
