@@ -98,6 +98,7 @@ stories! {
     hold
     kills
     lists
+    marks
     locals
     mailboxes
     mx

@@ -4,8 +4,10 @@
 use super::agent;
 use super::skeleton::Context;
 use crate::delivery::filter::Filter;
+use crate::delivery::marks::Marks;
 use crate::delivery::{Finisher, Relay, command};
 use crate::ipc::delivery::{Answer, Request, Target};
+use crate::log::Log;
 use crate::message::{envelope, stamp};
 use crate::queue::file::Content;
 use crate::status::{Code, Report};
@@ -13,6 +15,7 @@ use crate::sys::{accounts, spawn};
 use std::fs::File;
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// How much of the command's output is kept.
@@ -20,9 +23,14 @@ const OUTPUT_KEPT: usize = 4096;
 /// How long processes that the command left behind may go on talking.
 const OUTPUT_PATIENCE: Duration = Duration::from_secs(1);
 
+/// The letters of flags=, beside those of [`Marks`].
+const FLAGS: &str = "BFhqu.>";
+
 /// What the master.cf line asks for.
 struct Settings {
     flags: String,
+    marks: Marks,
+    log: Arc<Log>,
     user: String,
     group: Option<String>,
     argv: Vec<String>,
@@ -45,6 +53,8 @@ impl Settings {
     fn parse(context: &Context) -> Result<Settings, String> {
         let mut settings = Settings {
             flags: String::new(),
+            marks: Marks::default(),
+            log: context.log.clone(),
             user: String::new(),
             group: None,
             argv: Vec::new(),
@@ -59,7 +69,14 @@ impl Settings {
         while let Some(word) = words.next() {
             let (name, value) = word.split_once('=').ok_or_else(|| format!("unknown attribute name: {word}"))?;
             match name {
-                "flags" => settings.flags = value.to_owned(),
+                "flags" => {
+                    for letter in value.chars().filter(|letter| !letter.is_whitespace()) {
+                        if !settings.marks.take(letter) && !FLAGS.contains(letter) {
+                            return Err(format!("unknown flag: {letter} (ignored)"));
+                        }
+                    }
+                    settings.flags = value.to_owned();
+                }
                 "user" => match value.split_once(':') {
                     Some((user, group)) => (settings.user, settings.group) = (user.to_owned(), Some(group.to_owned())),
                     None => settings.user = value.to_owned(),
@@ -91,8 +108,7 @@ impl Settings {
 
 fn deliver(settings: &Settings, finisher: &Finisher, request: &Request) -> Answer {
     let now = Some(SystemTime::now());
-    // X: the command is where the mail stays.
-    let passes_on = !settings.has('X');
+    let passes_on = settings.marks.passes_on();
     let relay = Relay { begun: now, connected: now, passes_on, ..Relay::named(&request.transport) };
     let report = run_command(settings, finisher, request)
         .unwrap_or_else(|error| Report::deferred(format!("cannot run command: {}", crate::sys::files::reason(&error))));
@@ -121,6 +137,10 @@ fn run_command(settings: &Settings, finisher: &Finisher, request: &Request) -> i
     if request.only_verifies() {
         return Ok(Report::sent(format!("delivers to command: {program}")));
     }
+    let file = finisher.open(request)?;
+    if let Some(report) = settings.marks.refusal("pipe flag", request, &file, &settings.log) {
+        return Ok(report);
+    }
     let (reader, writer) = io::pipe()?;
     let mut direct = Command::new(program);
     direct.args(rest);
@@ -142,7 +162,6 @@ fn run_command(settings: &Settings, finisher: &Finisher, request: &Request) -> i
     let watchdog = spawn::Watchdog::start(child.id(), settings.time_limit);
     if let Some(input) = child.stdin.take() {
         let mut out = io::BufWriter::with_capacity(64 * 1024, input);
-        let file = finisher.open(request)?;
         match write_message(settings, request, &file, &mut out).and_then(|()| out.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error),
             _ => {}
@@ -152,7 +171,7 @@ fn run_command(settings: &Settings, finisher: &Finisher, request: &Request) -> i
     if watchdog.stop() {
         return Ok(command::timed_out(program));
     }
-    let failure = command::verdict(program, status, &output.text(OUTPUT_PATIENCE));
+    let failure = command::verdict(program, status, &output.one_line(OUTPUT_PATIENCE));
     Ok(failure.unwrap_or_else(|| Report::sent(format!("delivered via {} service", request.transport))))
 }
 
@@ -223,14 +242,10 @@ fn write_message(settings: &Settings, request: &Request, file: &File, out: &mut 
         let shown = if sender.is_empty() { "MAILER-DAEMON" } else { &sender };
         line(out, &format!("From {shown}  {}", stamp::ctime(SystemTime::now())))?;
     }
-    if settings.has('R') {
-        line(out, &format!("Return-Path: <{sender}>"))?;
-    }
-    if let (true, Some(target)) = (settings.has('O'), first) {
-        line(out, &format!("X-Original-To: {}", envelope::quote(&target.original)))?;
-    }
-    if let (true, Some(target)) = (settings.has('D'), first) {
-        line(out, &format!("Delivered-To: {}", envelope::quote(&target.address)))?;
+    let (original, address) =
+        first.map(|target| (target.original.as_str(), target.address.as_str())).unwrap_or_default();
+    for header in settings.marks.headers(&sender, original, address) {
+        line(out, &header)?;
     }
     let mut at_line_start = true;
     for piece in Content::open(file, request.data_offset)? {

@@ -7,6 +7,8 @@ pub mod command;
 pub mod filter;
 /// The message as it stands in a mailbox.
 pub mod letter;
+/// Headers in front, and mail that goes round.
+pub mod marks;
 /// Handing recipients to another agent.
 pub mod pass;
 

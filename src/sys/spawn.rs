@@ -189,14 +189,22 @@ impl Output {
         Output { kept, ended }
     }
 
-    /// The text so far as one line, controls masked, once the command has ended. A process that it left behind may hold the pipe
+    /// The text so far, controls masked, once the command has ended. A process that it left behind may hold the pipe
     /// for ever: it is waited for no longer than `patience`.
     pub fn text(self, patience: Duration) -> String {
+        self.masked(patience).trim_end().to_owned()
+    }
+
+    /// The same as one line, for a log: a blank for each end of line, the last one too, as the reference has it.
+    pub fn one_line(self, patience: Duration) -> String {
+        self.masked(patience).replace('\n', " ")
+    }
+
+    fn masked(self, patience: Duration) -> String {
         let _ = self.ended.recv_timeout(patience);
         let kept = self.kept.lock().map(|kept| kept.clone()).unwrap_or_default();
         let text = String::from_utf8_lossy(&kept);
-        let shown = |c: char| if c.is_control() { '?' } else { c };
-        text.chars().map(|c| if c == '\n' { ' ' } else { shown(c) }).collect()
+        text.chars().map(|c| if c.is_control() && c != '\n' { '?' } else { c }).collect()
     }
 }
 
@@ -216,7 +224,7 @@ mod tests {
         drop(command);
         let output = Output::collect(reader, 100);
         child.wait().unwrap();
-        assert_eq!(output.text(Duration::from_millis(200)), "said ");
+        assert_eq!(output.text(Duration::from_millis(200)), "said");
         assert!(begun.elapsed() < Duration::from_secs(10));
     }
 

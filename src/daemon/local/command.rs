@@ -88,7 +88,7 @@ fn run(
     if watchdog.stop() {
         return Err(Failure::TimeOut);
     }
-    let output = output.text(OUTPUT_PATIENCE);
+    let output = output.one_line(OUTPUT_PATIENCE);
     match written {
         // A command may be content with less than the whole message; its status says so.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),

@@ -4,9 +4,9 @@ use super::expand::{Target as Item, targets};
 use super::forward::ListError;
 use super::settings::Settings;
 use super::{command, forward, mailbox};
+use crate::delivery::marks;
 use crate::ipc::delivery::{Request, Target};
 use crate::message::envelope;
-use crate::queue::file::Content;
 use crate::status::{Code, Report};
 use crate::sys::accounts::{self, Account};
 use crate::table::Maps;
@@ -96,13 +96,8 @@ impl<'a> Delivery<'a> {
     }
 
     pub fn run(&mut self) {
-        match self.loops() {
-            Ok(true) => {
-                let text = format!("mail forwarding loop for {}", self.target.address);
-                return self.book(Report::new(Code::new(5, 4, 6), text));
-            }
-            Ok(false) => {}
-            Err(error) => return self.book(Report::deferred(format!("cannot read queue file: {error}"))),
+        if let Some(report) = marks::looping(self.request, self.target, self.file) {
+            return self.book(report);
         }
         let address = self.target.address.clone();
         self.recipient(&address, 0);
@@ -111,22 +106,6 @@ impl<'a> Delivery<'a> {
             // Everything that it led to was delivered before, under another name.
             self.book(Report::sent("duplicate"));
         }
-    }
-
-    /// A Delivered-To header with this very address: the mail was here before.
-    fn loops(&self) -> Result<bool, crate::queue::file::QueueFileError> {
-        for piece in Content::open(self.file, self.request.data_offset)? {
-            let line = piece?.data;
-            if line.is_empty() {
-                return Ok(false);
-            }
-            let found = line.get(..13).is_some_and(|name| name.eq_ignore_ascii_case(b"delivered-to:"))
-                && String::from_utf8_lossy(&line[13..]).trim().eq_ignore_ascii_case(&self.target.address);
-            if found {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// Books what became of the address that is being delivered to.

@@ -276,6 +276,16 @@ impl<'a> Dialogue<'a> {
         let settings = self.settings;
         let fault = |error: &dyn std::fmt::Display| io::Error::other(error.to_string());
         let mut outgoing = super::outgoing::Content::new(&settings.outgoing, &request.queue_id, &settings.log);
+        // No table looks at these, but for the addresses in them.
+        let seen = |address: &str| settings.outgoing.address(address).map_err(|error| fault(&error));
+        let (original, address) = match request.recipients.first() {
+            Some(target) => (seen(&target.original)?, seen(&target.address)?),
+            None => (String::new(), String::new()),
+        };
+        let sender = envelope::quote_path(&seen(&request.sender)?);
+        for header in settings.marks.headers(&sender, &original, &address) {
+            encoder.line(header.as_bytes(), true, settings.line_limit, &mut buffer);
+        }
         for piece in Content::open(&file, request.data_offset)? {
             let piece = piece.map_err(|error| fault(&error))?;
             let mut encode = |line: &[u8], newline| encoder.line(line, newline, settings.line_limit, &mut buffer);

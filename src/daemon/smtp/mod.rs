@@ -103,8 +103,21 @@ impl<'a> Delivery<'a> {
         }
     }
 
+    /// Why no host need be asked.
+    fn refusal(&self) -> Option<Report> {
+        match self.finisher.open(self.request) {
+            Ok(file) => self.settings.marks.refusal("flag", self.request, &file, &self.settings.log),
+            Err(error) => Some(Report::deferred(format!("cannot open queue file: {error}"))),
+        }
+    }
+
     fn run(mut self) -> Answer {
         let settings = self.settings;
+        if let Some(report) = self.refusal() {
+            let relay = Relay { begun: Some(self.begun), ..Relay::named(&self.request.transport) };
+            let told = |target| self.finisher.finish(self.request, target, &report, &relay);
+            return self.waiting.iter().map(told).collect();
+        }
         let own = MainCf::list(&self.request.nexthop);
         let mut places: Vec<&String> = own.iter().chain(&settings.fallback).collect();
         let mut last = Unreachable::temporary(Code::new(4, 3, 0), "server unavailable or unable to receive mail");
@@ -249,7 +262,12 @@ impl<'a> Delivery<'a> {
             let connected = SystemTime::now();
             self.connected = Some(connected);
             let connected = Some(connected);
-            let relay = Relay { begun: Some(self.begun), connected, passes_on: true, ..Relay::named(peer.shown()) };
+            let relay = Relay {
+                begun: Some(self.begun),
+                connected,
+                passes_on: settings.marks.passes_on(),
+                ..Relay::named(peer.shown())
+            };
             let waiting = std::mem::take(&mut self.waiting);
             match dialogue.deliver(self.request, self.finisher, waiting, &relay, no_more) {
                 Outcome::Answered(answer) => {

@@ -5,6 +5,7 @@ use super::{encryption, login, offers, outgoing, policy};
 use crate::conf::MainCf;
 use crate::daemon::passwords::Passwords;
 use crate::daemon::skeleton::Context;
+use crate::delivery::marks::Marks;
 use crate::delivery::pass::Passer;
 use crate::log::Log;
 use crate::table::{Maps, Options};
@@ -15,6 +16,8 @@ use std::time::Duration;
 /// What smtp(8) reads from the configuration.
 pub struct Settings {
     pub log: Arc<Log>,
+    /// flags= of the line in master.cf.
+    pub marks: Marks,
     pub helo_name: String,
     pub myhostname: String,
     pub own_addresses: Vec<std::net::IpAddr>,
@@ -68,6 +71,20 @@ pub struct Settings {
     pub lmtp: bool,
 }
 
+/// The words behind the program's name: flags=DORX.
+fn marks(words: &[String]) -> Result<Marks, String> {
+    let mut marks = Marks::default();
+    for word in words {
+        let Some(letters) = word.strip_prefix("flags=") else { return Err(format!("unknown attribute name: {word}")) };
+        for letter in letters.chars() {
+            if !marks.take(letter) {
+                return Err(format!("unknown {word} value \"{letter}\" in \"{letters}\""));
+            }
+        }
+    }
+    Ok(marks)
+}
+
 impl Settings {
     pub fn new(context: &Context, lmtp: bool, passwords: Option<Passwords>) -> Result<Settings, String> {
         let cf: &MainCf = &context.cf;
@@ -77,6 +94,7 @@ impl Settings {
         let engine = rules.may_encrypt().then(|| encryption::Engine::new(cf, lmtp, &context.private, log)).flatten();
         Ok(Settings {
             log: context.log.clone(),
+            marks: marks(&context.args)?,
             helo_name: if helo.is_empty() { cf.myhostname() } else { helo },
             myhostname: cf.myhostname(),
             own_addresses: crate::route::resolve::own_addresses(cf),
